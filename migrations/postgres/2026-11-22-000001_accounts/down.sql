@@ -1,0 +1,9 @@
+DROP TABLE idempotency_keys;
+DROP TABLE rate_counters;
+DROP TABLE links;
+DROP TABLE refresh_tokens;
+DROP TABLE sessions;
+DROP TABLE running_profiles;
+DROP TABLE account_roles;
+DROP TABLE accounts;
+DROP TABLE installation;

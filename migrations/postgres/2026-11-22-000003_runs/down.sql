@@ -1,0 +1,3 @@
+DROP TABLE run_reminders;
+DROP TABLE run_facilitators;
+DROP TABLE runs;

@@ -1,0 +1,3 @@
+DROP TABLE audit_log;
+DROP TABLE audit_people;
+DROP FUNCTION audit_log_refuse;

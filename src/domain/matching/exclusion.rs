@@ -1,0 +1,186 @@
+//! Who may come: the hard rules. Each has a cause that is explained when asked, save one.
+//!
+//! Not here: the words (in `reasons`), open sign-ups and the wanted time (the caller asks only for such runs), and
+//! the readiness check, which is never read. Invariant: what one side did not say never filters.
+
+use super::{Candidate, Person, fit::faster_by};
+use crate::domain::pace::Activity;
+
+/// Why a run is not shown to a person.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Exclusion {
+    /// Not an activity the person wants.
+    Activity,
+    /// Beyond the travel radius.
+    TooFar,
+    /// Faster than the tolerance past the person's comfortable pace.
+    TooFast,
+    /// Both sides named languages and none is shared.
+    Language,
+    /// This need (its key) is answered with no.
+    Access(String),
+    /// After dark, and the person does not want that.
+    AfterDark,
+    /// The person gave no pace and the group does not wait.
+    PaceNotSureYet,
+    /// No place left.
+    Full,
+    /// Closed to this person for a cause that is not told.
+    NotOpenToYou,
+}
+
+/// Past this logarithm of the ratio of paces (10.5%) a faster run is not shown at all (matching.md).
+const TOO_FAST_BEYOND: f64 = 0.10;
+
+/// Every cause for which the run is not shown; empty when it may be. Full runs count as open with `include_full`.
+///
+/// [`Exclusion::NotOpenToYou`] comes only when it is the one cause: next to another it would tell, for no need, that
+/// something unexplained stands between two people.
+pub fn exclusions(person: &Person, candidate: &Candidate, include_full: bool) -> Vec<Exclusion> {
+    let wanted = person.activities.is_empty() || person.activities.contains(&candidate.activity);
+    let within = person.home.distance_km(&candidate.place) <= person.travel_radius_km;
+    let pace = match person.pace_for(candidate.activity) {
+        _ if candidate.no_drop => None,
+        Some(mine) => (faster_by(mine, candidate.pace) > TOO_FAST_BEYOND).then_some(Exclusion::TooFast),
+        None => (candidate.activity == Activity::Run).then_some(Exclusion::PaceNotSureYet),
+    };
+    let understood = languages_meet(&person.languages, &candidate.languages) != Some(false);
+    let denied = person.access_needs.iter().filter(|need| candidate.access.get(*need) == Some(&false));
+
+    let mut causes = vec![];
+    causes.extend((!wanted).then_some(Exclusion::Activity));
+    causes.extend((!within).then_some(Exclusion::TooFar));
+    causes.extend(pace);
+    causes.extend((!understood).then_some(Exclusion::Language));
+    causes.extend(denied.cloned().map(Exclusion::Access));
+    causes.extend((person.not_after_dark && candidate.after_dark).then_some(Exclusion::AfterDark));
+    causes.extend((candidate.is_full && !include_full).then_some(Exclusion::Full));
+    if causes.is_empty() && candidate.closed_to_person {
+        causes.push(Exclusion::NotOpenToYou);
+    }
+    causes
+}
+
+/// Whether the two share a language; None when one side said nothing. "pt-BR" and "pt" are one language.
+pub(super) fn languages_meet(mine: &[String], theirs: &[String]) -> Option<bool> {
+    fn primary(tag: &str) -> String {
+        tag.trim().split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase()
+    }
+    let said = |tags: &[String]| -> Vec<String> {
+        tags.iter().map(|tag| primary(tag)).filter(|tag| !tag.is_empty()).collect()
+    };
+    let (mine, theirs) = (said(mine), said(theirs));
+    (!mine.is_empty() && !theirs.is_empty()).then(|| mine.iter().any(|tag| theirs.contains(tag)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::domain::{
+        matching::{
+            tests::{any_candidate, band, person, run_at},
+            verdict,
+        },
+        place::LatLng,
+    };
+    use proptest::prelude::*;
+
+    fn causes(person: &Person, candidate: &Candidate) -> Vec<Exclusion> {
+        exclusions(person, candidate, false)
+    }
+
+    #[test]
+    fn a_fitting_run_is_shown() {
+        assert_eq!(causes(&person(), &run_at(2.0)), []);
+    }
+
+    #[test]
+    fn each_hard_rule_names_its_cause() {
+        let me = Person {
+            activities: vec![Activity::Run],
+            languages: vec!["de".into()],
+            access_needs: vec!["step_free".into(), "toilets".into()],
+            not_after_dark: true,
+            ..person()
+        };
+        let run = Candidate {
+            activity: Activity::RunWalk,
+            pace: band(250, 300),
+            languages: vec!["en".into()],
+            access: BTreeMap::from([("step_free".into(), false), ("toilets".into(), true)]),
+            after_dark: true,
+            is_full: true,
+            closed_to_person: true,
+            ..run_at(12.0)
+        };
+        use Exclusion as E;
+        let all =
+            [E::Activity, E::TooFar, E::TooFast, E::Language, E::Access("step_free".into()), E::AfterDark, E::Full];
+        assert_eq!(causes(&me, &run), all);
+    }
+
+    #[test]
+    fn the_unexplained_cause_stands_alone() {
+        let closed = Candidate { closed_to_person: true, ..run_at(2.0) };
+        assert_eq!(causes(&person(), &closed), [Exclusion::NotOpenToYou]);
+        let far = Candidate { closed_to_person: true, ..run_at(20.0) };
+        assert_eq!(causes(&person(), &far), [Exclusion::TooFar]);
+    }
+
+    #[test]
+    fn ten_per_cent_too_fast_is_the_end_unless_the_group_waits() {
+        // ln(360/326) = 0.0992, ln(360/325) = 0.1023.
+        assert_eq!(causes(&person(), &Candidate { pace: band(300, 326), ..run_at(2.0) }), []);
+        let faster = Candidate { pace: band(300, 325), ..run_at(2.0) };
+        assert_eq!(causes(&person(), &faster), [Exclusion::TooFast]);
+        assert_eq!(causes(&person(), &Candidate { no_drop: true, ..faster }), []);
+        assert_eq!(causes(&person(), &Candidate { pace: band(900, 1000), ..run_at(2.0) }), []);
+    }
+
+    #[test]
+    fn without_a_pace_only_kinds_that_wait_are_shown() {
+        let unsure = Person { comfortable_pace: None, walking_pace: None, ..person() };
+        assert_eq!(causes(&unsure, &run_at(2.0)), [Exclusion::PaceNotSureYet]);
+        assert_eq!(causes(&unsure, &Candidate { no_drop: true, ..run_at(2.0) }), []);
+        assert_eq!(causes(&unsure, &Candidate { activity: Activity::Walk, ..run_at(2.0) }), []);
+        assert_eq!(causes(&unsure, &Candidate { activity: Activity::RunWalk, ..run_at(2.0) }), []);
+    }
+
+    #[test]
+    fn silence_never_filters() {
+        let asks = Person {
+            languages: vec!["pt-BR".into()],
+            access_needs: vec!["step_free".into()],
+            activities: vec![],
+            ..person()
+        };
+        assert_eq!(causes(&asks, &run_at(2.0)), []);
+        assert_eq!(causes(&asks, &Candidate { languages: vec!["PT".into()], ..run_at(2.0) }), []);
+        assert_eq!(causes(&person(), &Candidate { languages: vec!["pl".into()], ..run_at(2.0) }), []);
+    }
+
+    #[test]
+    fn full_runs_come_on_request() {
+        let full = Candidate { is_full: true, ..run_at(2.0) };
+        assert_eq!(causes(&person(), &full), [Exclusion::Full]);
+        assert!(verdict(&person(), &full, true).is_ok());
+    }
+
+    #[test]
+    fn a_distance_that_cannot_be_known_is_too_far() {
+        let nowhere = Candidate { place: LatLng { lat: f64::NAN, lng: 0.0 }, ..run_at(2.0) };
+        assert_eq!(causes(&person(), &nowhere), [Exclusion::TooFar]);
+    }
+
+    proptest! {
+        #[test]
+        fn where_the_group_waits_pace_never_excludes(run in any_candidate(), a in 120..=1800i32, b in 120..=1800i32) {
+            let me = Person { comfortable_pace: Some(band(a.min(b), a.max(b))), walking_pace: None, ..person() };
+            let run = Candidate { no_drop: true, ..run };
+            let shut = exclusions(&me, &run, true);
+            prop_assert!(!shut.contains(&Exclusion::TooFast) && !shut.contains(&Exclusion::PaceNotSureYet));
+        }
+    }
+}

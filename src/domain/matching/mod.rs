@@ -1,0 +1,273 @@
+//! Matching: who may come to a run, how well it fits, and in which order runs are shown. One law for a person's
+//! matches, the alerts and the round.
+//!
+//! Here are the two sides and the ranking; the hard rules are in [`exclusion`], the numbers in [`fit`], the words in
+//! [`reasons`]. Invariant: where a person lives enters only as the centre of the home cell, and the order of equal
+//! runs never depends on distance.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use jiff::civil;
+
+use super::{
+    availability::Window,
+    pace::{Activity, PaceBand},
+    place::LatLng,
+};
+
+pub mod exclusion;
+pub mod fit;
+pub mod reasons;
+
+pub use exclusion::{Exclusion, exclusions};
+pub use fit::{Fit, faster_by};
+pub use reasons::{Reason, ReasonCode};
+
+/// One side: a person's running profile, as far as matching reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Person {
+    /// The activities the person wants; empty filters nothing.
+    pub activities: Vec<Activity>,
+    /// The paces at which the person can chat while running; also used for run-walks. None: not sure yet.
+    pub comfortable_pace: Option<PaceBand>,
+    /// The same for walking. None: not sure yet.
+    pub walking_pace: Option<PaceBand>,
+    /// The centre of the home cell, never anything finer.
+    pub home: LatLng,
+    /// How far the person goes to a meeting point, in kilometres from `home`.
+    pub travel_radius_km: f64,
+    /// When the person can come; empty means always.
+    pub availability: Vec<Window>,
+    /// Language tags ("en", "pt-BR"); empty filters nothing.
+    pub languages: Vec<String>,
+    /// Keys of what must be answered yes ("step_free"); empty filters nothing.
+    pub access_needs: Vec<String>,
+    /// The person does not want to be out after dark.
+    pub not_after_dark: bool,
+    /// The person is new to running here.
+    pub new_here: bool,
+    /// The person asked for a gentle start (a match request may; the profile has no such field).
+    pub gentle_start: bool,
+}
+
+impl Person {
+    /// The band that counts for an activity: walking has its own, run-walks use the running one.
+    pub fn pace_for(&self, activity: Activity) -> Option<PaceBand> {
+        match activity {
+            Activity::Walk => self.walking_pace,
+            Activity::RunWalk | Activity::Run => self.comfortable_pace,
+        }
+    }
+}
+
+/// The other side: one run, as this person may see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The run's id; used only to break ties.
+    pub id: [u8; 16],
+    /// How the group goes.
+    pub activity: Activity,
+    /// The group's paces.
+    pub pace: PaceBand,
+    /// The group waits for everyone.
+    pub no_drop: bool,
+    /// The meeting point, or the centre of the meeting area where the point is hidden from this person.
+    pub place: LatLng,
+    /// The start on the local clock of the place.
+    pub local_start: civil::DateTime,
+    /// Planned length in minutes.
+    pub duration_min: i32,
+    /// Any part of it is after dark (see `daylight`).
+    pub after_dark: bool,
+    /// Languages spoken in the group; empty: not said.
+    pub languages: Vec<String>,
+    /// Answers about access, yes or no; a missing key: not said.
+    pub access: BTreeMap<String, bool>,
+    /// No place is left.
+    pub is_full: bool,
+    /// Somebody is waiting for a place; read for the words about a full run only.
+    pub has_waiting: bool,
+    /// How many are confirmed.
+    pub confirmed: u32,
+    /// Somebody confirmed has a pace like this person's, or there is a back marker.
+    pub alike_or_back_marker: bool,
+    /// One of the facilitators has been on a run with this person before.
+    pub known_face: bool,
+    /// A bar, a block in either direction or a sanction stands between: never explained.
+    pub closed_to_person: bool,
+}
+
+/// How well the run fits. Also finite for a run that is not shown, where it means nothing.
+pub fn fit(person: &Person, candidate: &Candidate) -> Fit {
+    fit::Parts::of(person, candidate).into_fit(person, candidate)
+}
+
+/// The fit, or every cause for which the run is not shown.
+pub fn verdict(person: &Person, candidate: &Candidate, include_full: bool) -> Result<Fit, Vec<Exclusion>> {
+    let causes = exclusions(person, candidate, include_full);
+    if causes.is_empty() { Ok(fit(person, candidate)) } else { Err(causes) }
+}
+
+/// Scores nearer than this are equal, so that rounding never decides an order.
+const EQUAL_WITHIN: f64 = 1e-9;
+
+/// The runs that may be shown, best first, at most `limit`: positions in `candidates` and their fits.
+///
+/// Equal scores stand in the order of `tie`, a keyed hash of person and run (the caller puts the person and the key
+/// in), and of the id after that; never by distance or by the order in which they came.
+pub fn rank(
+    person: &Person,
+    candidates: &[Candidate],
+    tie: impl Fn(&[u8; 16]) -> u64,
+    include_full: bool,
+    limit: usize,
+) -> Vec<(usize, Fit)> {
+    let mut shown: Vec<_> = candidates
+        .iter()
+        .enumerate()
+        .filter(|(_, candidate)| exclusions(person, candidate, include_full).is_empty())
+        .map(|(position, candidate)| {
+            let parts = fit::Parts::of(person, candidate);
+            let steps = (parts.score() / EQUAL_WITHIN).round() as i64;
+            ((Reverse(steps), tie(&candidate.id), candidate.id), position, parts)
+        })
+        .collect();
+    shown.sort_unstable_by_key(|(order, _, _)| *order);
+    shown.truncate(limit);
+    // Words only for those that are shown: a city has thousands of candidates.
+    shown.into_iter().map(|(_, position, parts)| (position, parts.into_fit(person, &candidates[position]))).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::domain::place::Cell;
+    use proptest::prelude::*;
+
+    pub fn band(fastest_s_per_km: i32, slowest_s_per_km: i32) -> PaceBand {
+        PaceBand { fastest_s_per_km, slowest_s_per_km }
+    }
+
+    /// Chats at 6:00 to 6:40 min/km, goes 10 km, wants everything, asks for nothing.
+    pub fn person() -> Person {
+        Person {
+            activities: vec![Activity::Walk, Activity::RunWalk, Activity::Run],
+            comfortable_pace: Some(band(360, 400)),
+            walking_pace: Some(band(600, 720)),
+            home: LatLng { lat: 51.5, lng: -0.1 },
+            travel_radius_km: 10.0,
+            availability: vec![],
+            languages: vec![],
+            access_needs: vec![],
+            not_after_dark: false,
+            new_here: false,
+            gentle_start: false,
+        }
+    }
+
+    /// A run at the person's pace, so many kilometres north of the home cell's centre.
+    pub fn run_at(km: f64) -> Candidate {
+        Candidate {
+            id: [0; 16],
+            activity: Activity::Run,
+            pace: band(370, 390),
+            no_drop: false,
+            place: LatLng { lat: 51.5 + (km / 6371.0088).to_degrees(), lng: -0.1 },
+            local_start: civil::date(2026, 12, 1).at(18, 0, 0, 0),
+            duration_min: 60,
+            after_dark: false,
+            languages: vec![],
+            access: BTreeMap::new(),
+            is_full: false,
+            has_waiting: false,
+            confirmed: 0,
+            alike_or_back_marker: false,
+            known_face: false,
+            closed_to_person: false,
+        }
+    }
+
+    pub fn any_candidate() -> impl Strategy<Value = Candidate> {
+        let going = (0..3usize, 120..=1800i32, 120..=1800i32, any::<bool>());
+        let crowd = (0..9u32, any::<bool>(), any::<bool>(), any::<bool>());
+        (any::<[u8; 16]>(), going, crowd, -0.1..0.1f64, -0.1..0.1f64, 0..24i8, -5..400i32).prop_map(
+            |(id, (kind, a, b, no_drop), (confirmed, alike, face, full), north, east, hour, duration_min)| Candidate {
+                id,
+                activity: [Activity::Walk, Activity::RunWalk, Activity::Run][kind],
+                pace: band(a.min(b), a.max(b)),
+                no_drop,
+                place: LatLng { lat: 51.5 + north, lng: -0.1 + east },
+                local_start: civil::date(2026, 12, 1).at(hour, 0, 0, 0),
+                duration_min,
+                confirmed,
+                alike_or_back_marker: alike,
+                known_face: face,
+                is_full: full,
+                ..run_at(0.0)
+            },
+        )
+    }
+
+    #[test]
+    fn the_best_comes_first_and_the_limit_holds() {
+        let runs = [run_at(6.0), run_at(1.0), run_at(30.0), run_at(3.0)];
+        let order = |limit| -> Vec<usize> {
+            rank(&person(), &runs, |_| 0, false, limit).into_iter().map(|(position, _)| position).collect()
+        };
+        assert_eq!(order(10), [1, 3, 0]);
+        assert_eq!(order(2), [1, 3]);
+    }
+
+    fn ids(person: &Person, runs: &[Candidate], tie: impl Fn(&[u8; 16]) -> u64) -> Vec<[u8; 16]> {
+        rank(person, runs, tie, true, usize::MAX).into_iter().map(|(position, _)| runs[position].id).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn equal_runs_stand_by_the_hash_whatever_their_distance_and_order(
+            keys in prop::collection::hash_set(1..=u8::MAX, 2..12),
+        ) {
+            // So wide a radius that half a metre to 130 metres make no difference above 1e-9.
+            let me = Person { travel_radius_km: 20_000.0, ..person() };
+            let runs: Vec<_> = keys.iter().map(|k| Candidate { id: [*k; 16], ..run_at(f64::from(*k) * 5e-4) }).collect();
+            let tie = |id: &[u8; 16]| u64::from(id[0].wrapping_mul(157));
+            let mut by_hash: Vec<_> = runs.iter().map(|run| run.id).collect();
+            by_hash.sort_by_key(tie);
+            prop_assert_eq!(ids(&me, &runs, tie), by_hash.clone());
+            let backwards: Vec<_> = runs.into_iter().rev().collect();
+            prop_assert_eq!(ids(&me, &backwards, tie), by_hash);
+        }
+
+        #[test]
+        fn two_homes_in_one_cell_get_the_same_answer(
+            lat in 51.45..51.55f64, lng in -0.15..-0.05f64, child in 0..49u64,
+            runs in prop::collection::vec(any_candidate(), 1..8),
+        ) {
+            let here = Cell::containing(LatLng { lat, lng }, 8).unwrap();
+            let fine: h3o::CellIndex = here.to_string().parse().unwrap();
+            let elsewhere = h3o::LatLng::from(fine.child_at(child, h3o::Resolution::Ten).unwrap());
+            let elsewhere = LatLng { lat: elsewhere.lat(), lng: elsewhere.lng() };
+            if let Some(there) = Cell::containing(elsewhere, 8).filter(|there| *there == here) {
+                let answer = |cell: Cell| {
+                    let me = Person { home: cell.centre(), ..person() };
+                    let ranked = rank(&me, &runs, |id| u64::from(id[0]), true, 10);
+                    let shut: Vec<_> = runs.iter().map(|run| exclusions(&me, run, false)).collect();
+                    (serde_json::to_string(&ranked).unwrap(), shut)
+                };
+                prop_assert_eq!(answer(here), answer(there));
+            }
+        }
+
+        #[test]
+        fn the_ranking_is_in_order_and_agrees_with_the_verdict(runs in prop::collection::vec(any_candidate(), 0..12)) {
+            let ranked = rank(&person(), &runs, |id| u64::from(id[3]), false, usize::MAX);
+            for pair in ranked.windows(2) {
+                prop_assert!(pair[0].1.score >= pair[1].1.score - 1e-9);
+            }
+            for (position, run) in runs.iter().enumerate() {
+                let found = ranked.iter().find(|(at, _)| *at == position).map(|(_, fit)| fit.clone());
+                prop_assert_eq!(found, verdict(&person(), run, false).ok());
+            }
+        }
+    }
+}

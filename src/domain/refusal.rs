@@ -1,0 +1,170 @@
+//! Every reason for which we say no, on one page: its stable code, its kind of outcome, and words for people.
+//!
+//! `/problems/{code}` shows this table, and `http/problem.rs` turns the kind into a status. A code is never reused.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use strum::VariantArray;
+
+/// The kind of outcome a refusal is; it decides the HTTP status and nothing else.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// We do not know who asks.
+    Unauthenticated,
+    /// We know who asks, and they may not.
+    Forbidden,
+    /// A rule of the house stands against it now.
+    Conflict,
+    /// The caller worked from an older version.
+    Stale,
+    /// The caller has to say which version they saw.
+    VersionNeeded,
+}
+
+macro_rules! codes {
+    ($($(#[$meta:meta])* $name:ident $kind:ident $title:literal $words:literal;)*) => {
+        /// The stable code of a refusal, `snake_case` on the wire.
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumString, VariantArray)]
+        #[strum(serialize_all = "snake_case")]
+        pub enum Code { $($(#[$meta])* #[doc = $title] $name,)* }
+
+        impl Code {
+            /// The kind of outcome.
+            pub fn kind(self) -> Kind { match self { $(Self::$name => Kind::$kind,)* } }
+            /// A short title that does not change from case to case.
+            pub fn title(self) -> &'static str { match self { $(Self::$name => $title,)* } }
+            /// What it means and what one can do about it.
+            pub fn words(self) -> &'static str { match self { $(Self::$name => $words,)* } }
+        }
+    };
+}
+
+codes! {
+    NotLoggedIn Unauthenticated "Please log in" "This needs an access token: send `Authorization: Bearer …` from POST /v1/sessions.";
+    TokenInvalid Unauthenticated "The access token is not valid" "It has expired or was not made here. Refresh it with POST /v1/sessions/refresh or log in again.";
+    SessionEnded Unauthenticated "The session has ended" "You logged out, changed your password, or a decision about your account ended it. Log in again.";
+    CredentialsWrong Unauthenticated "E-mail address or password is wrong" "Nothing is said about which of the two. After several tries there is a pause; the password can be reset by mail.";
+    RefreshTokenInvalid Unauthenticated "The refresh token is not valid" "It has expired or was used before. A token used twice ends its session, since one of the two uses was not yours.";
+    LinkInvalid Forbidden "The link no longer works" "It was used, has expired or was cut off by a mail program. Ask for a new one.";
+
+    EmailNotVerified Forbidden "The e-mail address is not verified yet" "Open the link in the mail we sent, or ask for another with POST /v1/accounts/resend-verification.";
+    AccountRestricted Forbidden "A decision about your account stands against this" "The answer says what was decided, why, until when, and how to object (POST /v1/appeals).";
+    FacilitatorsOnly Forbidden "Only facilitators may do this" "Apply with POST /v1/facilitator-applications; a moderator decides.";
+    NotInGoodStanding Forbidden "You cannot lead runs at present" "A decision stands against it or a required credential has expired. See GET /v1/me/decisions.";
+    ModeratorsOnly Forbidden "Only moderators may do this" "An admin grants the role.";
+    AdminsOnly Forbidden "Only admins may do this" "The first admin is made with `sidebyside create-admin`.";
+    NotForYourself Forbidden "Somebody else has to do this" "Nobody decides about themselves, and an appeal goes to somebody who did not decide before.";
+    YouLeadThisRun Conflict "You lead this run" "Facilitators are on the run already and need no place.";
+
+    RunNotOpen Conflict "The run does not take sign-ups" "It is a draft, locked, cancelled or over.";
+    RunNotOpenToYou Conflict "This run is not open to you" "There are several possible causes, and we do not say which. Other runs are in GET /v1/matches.";
+    RunPaused Conflict "The run is paused" "It has no facilitator at the moment. Nobody new gets in until somebody takes over.";
+    RunStarted Conflict "The run has started" "Places can no longer be taken or given back.";
+    RunCancelled Conflict "The run is cancelled" "It does not take place.";
+    RunOver Conflict "The run is over" "It can no longer be changed.";
+    RunNotPaused Conflict "The run is not paused" "Only a paused run can be taken over.";
+    TakeOverTooLate Conflict "It is too late to take over" "The deadline before the start has passed and the run is being cancelled.";
+    ApprovalNotYet Conflict "Runs with approval are not there yet" "Post the run with join_policy open.";
+    SignupNotLive Conflict "This sign-up has ended" "It was withdrawn, removed or has expired, so there is nothing left to change.";
+    NotApprovedFacilitator Conflict "This person is not an approved facilitator" "Only approved facilitators in good standing can be listed on a run.";
+    AlreadyListed Conflict "This person is listed already" "They lead the run or have been invited to.";
+    NotListed Conflict "This person is not listed on the run" "There is nothing to step down from.";
+
+    HomeChangedRecently Conflict "The home area was changed too often" "It may change three times a week, so that nobody can be found by trying. `until` says when it may change again.";
+    PaceChangedRecently Conflict "The paces were changed too often" "They may change three times a day. `until` says when they may change again.";
+    ProfileMissing Conflict "There is no running profile yet" "Matches need at least a home area: PUT /v1/me/running-profile.";
+    ApplicationPending Conflict "An application is waiting already" "A moderator has yet to decide about it.";
+    AlreadyFacilitator Conflict "You are a facilitator already" "There is nothing to apply for.";
+    ApplicationDecided Conflict "The application has been decided already" "A decision can be appealed with POST /v1/appeals.";
+    CredentialsMissing Conflict "A required credential is missing or has expired" "`missing` names the kinds that this installation requires.";
+
+    ReportResolved Conflict "The report has been resolved already" "Its resolution stands.";
+    SanctionEnded Conflict "The decision no longer stands" "It was lifted or has run out.";
+    AppealOpen Conflict "There is an open appeal about this" "It has to be decided first.";
+    AppealDecided Conflict "The appeal has been decided already" "Its outcome stands.";
+    NotAppealable Conflict "This cannot be appealed" "Only decisions about you that still stand can be.";
+    LastAdmin Conflict "There must be an admin" "Grant the role to somebody else first.";
+
+    InProgress Conflict "The same request is being worked on" "Its twin with the same Idempotency-Key has not finished. Try again shortly.";
+    VersionStale Stale "Somebody changed this in the meantime" "Read it again and send the new ETag in If-Match.";
+    VersionMissing VersionNeeded "Please say which version you saw" "Send the ETag of your last GET in If-Match.";
+}
+
+impl Code {
+    /// The code as it stands in answers and addresses.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// All codes, in the order of this page.
+    pub fn all() -> &'static [Code] {
+        Self::VARIANTS
+    }
+}
+
+/// A no, with what the caller may know about it.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// Which no.
+    pub code: Code,
+    /// Words about this very case; the code's own words where there is nothing to add.
+    pub detail: Option<String>,
+    /// Further members of the problem document, such as `until`.
+    pub extra: Map<String, Value>,
+}
+
+impl Refusal {
+    /// Adds words about this very case.
+    pub fn because(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds a member to the problem document.
+    pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        self.extra.insert(name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self
+    }
+}
+
+impl From<Code> for Refusal {
+    fn from(code: Code) -> Self {
+        Self { code, detail: None, extra: Map::new() }
+    }
+}
+
+/// One thing that is wrong with what was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Fault {
+    /// Where: a JSON pointer into the body, or `?name` for the query.
+    pub pointer: String,
+    /// A stable word for what is wrong.
+    pub code: String,
+    /// What is wrong, in words.
+    pub detail: String,
+}
+
+impl Fault {
+    /// A fault at `pointer`.
+    pub fn at(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code: code.to_owned(), detail: detail.into() }
+    }
+}
+
+/// Collects faults, so that all of them are told at once.
+#[derive(Debug, Default)]
+pub struct Faults(pub Vec<Fault>);
+
+impl Faults {
+    /// Notes a fault unless `fine` holds.
+    pub fn unless(&mut self, fine: bool, pointer: &str, code: &str, detail: &str) {
+        if !fine {
+            self.0.push(Fault::at(pointer, code, detail));
+        }
+    }
+
+    /// `Ok` when nothing is wrong.
+    pub fn none(self) -> Result<(), Faults> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
+}

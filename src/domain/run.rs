@@ -1,0 +1,289 @@
+//! One occasion: what a facilitator may say about it, and what follows from the clock and the place.
+//!
+//! [`RunDraft`] is both the body of `POST /runs` and what `PATCH` edits; whatever else a run has is worked out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+use utoipa::ToSchema;
+
+use super::{
+    pace::{Activity, PaceBand},
+    place::{self, LatLng},
+    refusal::Faults,
+};
+use crate::clock::{Instant, time_zone};
+
+/// Where a run is in its life.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema, IntoStaticStr, EnumString,
+    Display, VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum RunStatus {
+    Draft,
+    Published,
+    /// Without a facilitator: nobody new gets in until somebody takes over.
+    Paused,
+    Cancelled,
+    Completed,
+}
+
+/// How people get in.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema, IntoStaticStr, EnumString,
+    Display, VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum JoinPolicy {
+    Open,
+    /// A facilitator says yes to each.
+    Approval,
+}
+
+/// Why a run is called off.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema, IntoStaticStr, EnumString,
+    Display, VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum CancelReason {
+    Weather,
+    Illness,
+    TooFew,
+    /// No facilitator was found in time.
+    NoFacilitator,
+    Place,
+    Other,
+}
+
+impl CancelReason {
+    /// The sentence that people read.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Weather => "The weather does not let it happen safely.",
+            Self::Illness => "The facilitator is not well.",
+            Self::TooFew => "There are too few this time.",
+            Self::NoFacilitator => "No facilitator could be found in time.",
+            Self::Place => "The meeting point cannot be used.",
+            Self::Other => "It cannot take place this time.",
+        }
+    }
+}
+
+/// Whether a facilitator leads a run or has been asked to.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema, IntoStaticStr, EnumString,
+    Display, VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ListingStatus {
+    Invited,
+    Accepted,
+}
+
+/// A yes or no about access; what is not said is not in the map.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema, IntoStaticStr, EnumString,
+    Display, VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum YesNo {
+    Yes,
+    No,
+}
+
+/// Where the group meets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeetingPoint {
+    /// Degrees north, WGS 84.
+    #[schema(minimum = -90, maximum = 90)]
+    pub lat: f64,
+    /// Degrees east, WGS 84.
+    #[schema(minimum = -180, maximum = 180)]
+    pub lng: f64,
+    /// What people there call the place.
+    #[schema(min_length = 1, max_length = 120)]
+    pub name: String,
+}
+
+impl MeetingPoint {
+    /// The point without its name.
+    pub fn point(&self) -> LatLng {
+        LatLng { lat: self.lat, lng: self.lng }
+    }
+}
+
+/// What a facilitator says about a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunDraft {
+    #[schema(min_length = 1, max_length = 120)]
+    pub title: String,
+    #[schema(max_length = 4000)]
+    #[serde(default)]
+    pub description: String,
+    pub activity: Activity,
+    /// The pace at which the group chats, s/km.
+    pub pace: PaceBand,
+    /// Nobody is left behind: the group waits for everyone.
+    #[serde(default)]
+    pub no_drop: bool,
+    #[schema(minimum = 0.1, maximum = 100)]
+    #[serde(default)]
+    pub distance_km: Option<f64>,
+    #[schema(minimum = 10, maximum = 720)]
+    pub duration_min: i32,
+    pub starts_at: Instant,
+    /// IANA name; worked out from the meeting point when absent, and refused when its clock differs from the one there.
+    #[schema(max_length = 64)]
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    pub meeting_point: MeetingPoint,
+    /// How to find the group.
+    #[schema(max_length = 1000)]
+    #[serde(default)]
+    pub getting_there: Option<String>,
+    /// Whether everybody sees the exact meeting point; when absent: for open runs yes, for runs by approval no.
+    #[serde(default)]
+    pub meeting_point_public: Option<bool>,
+    #[schema(minimum = 1, maximum = 1000)]
+    pub capacity: i32,
+    /// Places kept for people who have not run with this group.
+    #[schema(minimum = 0, maximum = 1000)]
+    #[serde(default)]
+    pub newcomer_places: Option<i32>,
+    #[serde(default = "open")]
+    #[schema(default = "open")]
+    pub join_policy: JoinPolicy,
+    /// BCP 47 primary tags, such as `en`.
+    #[schema(max_items = 10)]
+    #[serde(default)]
+    pub languages: Vec<LanguageTag>,
+    /// What is known about access, such as `step_free`.
+    #[serde(default)]
+    pub access: BTreeMap<String, YesNo>,
+    /// Asked at sign-up.
+    #[schema(max_items = 5)]
+    #[serde(default)]
+    pub questions: Vec<Question>,
+    /// A telephone number for the day, shown to those who come shortly before.
+    #[schema(max_length = 40)]
+    #[serde(default)]
+    pub day_contact: Option<String>,
+    /// Kept to oneself until it is published.
+    #[serde(default)]
+    pub draft: bool,
+}
+
+/// A primary language tag of two or three letters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, pattern = "^[a-z]{2,3}$")]
+pub struct LanguageTag(pub String);
+
+/// A short question to those who sign up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, min_length = 1, max_length = 300)]
+pub struct Question(pub String);
+
+fn open() -> JoinPolicy {
+    JoinPolicy::Open
+}
+
+/// What place and clock say about a draft.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Derived {
+    pub time_zone: String,
+    pub ends_at: Instant,
+    pub after_dark: bool,
+    pub point_is_public: bool,
+    /// The cell that stands for the meeting point where that is hidden.
+    pub area: place::Cell,
+    /// What everybody's searches and distances are measured to.
+    pub shown: LatLng,
+}
+
+/// How far ahead a run may be posted, in days.
+pub const MAX_DAYS_AHEAD: i64 = 366;
+/// The cell of a hidden meeting point: resolution 8 of H3, like a home (about 0.7 km²).
+pub const AREA_RESOLUTION: u8 = 8;
+
+impl RunDraft {
+    /// Works out what follows from the draft, or names everything that the schema cannot see: a band upside down, a
+    /// start in the past (`starts_at` may stay as it `was`), a meeting point at sea, a zone that is none.
+    pub fn derive(&self, now: Instant, was: Option<Instant>) -> Result<Derived, Faults> {
+        let mut faults = Faults::default();
+        let point = self.meeting_point.point();
+        faults.unless(
+            !self.pace.is_upside_down(),
+            "/pace",
+            "upside_down",
+            "fastest_s_per_km must not be more than slowest_s_per_km: more seconds are slower",
+        );
+        faults.unless(
+            self.starts_at > now || was == Some(self.starts_at),
+            "/starts_at",
+            "in_the_past",
+            "the start must lie in the future",
+        );
+        faults.unless(
+            self.starts_at <= now.plus_days(MAX_DAYS_AHEAD),
+            "/starts_at",
+            "too_far_ahead",
+            "runs can be posted up to a year ahead",
+        );
+        faults.unless(!self.title.trim().is_empty(), "/title", "empty", "the title must say something");
+        faults.unless(!self.meeting_point.name.trim().is_empty(), "/meeting_point/name", "empty", "name the place");
+        faults.unless(
+            self.newcomer_places.unwrap_or(0) <= self.capacity,
+            "/newcomer_places",
+            "above_capacity",
+            "there cannot be more places for newcomers than places",
+        );
+        faults.unless(self.access.len() <= 20, "/access", "too_many", "at most 20 entries");
+        for name in self.access.keys() {
+            let fine = !name.is_empty() && name.len() <= 40 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            faults.unless(fine, "/access", "bad_name", "names are lower-case words with _ between them");
+        }
+        let zone = self.zone(point, &mut faults);
+        let area = place::Cell::containing(point, AREA_RESOLUTION);
+        let (Some(time_zone), Some(area)) = (zone, area) else { return Err(faults) };
+        faults.none()?;
+        let ends_at = self.starts_at.plus_minutes(i64::from(self.duration_min));
+        let point_is_public = self.meeting_point_public.unwrap_or(self.join_policy == JoinPolicy::Open);
+        Ok(Derived {
+            time_zone,
+            ends_at,
+            after_dark: super::daylight::after_dark(point, self.starts_at.timestamp(), ends_at.timestamp()),
+            point_is_public,
+            area,
+            shown: if point_is_public { point } else { area.centre() },
+        })
+    }
+
+    fn zone(&self, point: LatLng, faults: &mut Faults) -> Option<String> {
+        let Some(there) = place::time_zone_at(point) else {
+            let words = "there is no time zone at this point: is it at sea, or are lat and lng swapped?";
+            faults.unless(false, "/meeting_point", "no_time_zone", words);
+            return None;
+        };
+        let Some(wanted) = &self.time_zone else { return Some(there.to_string()) };
+        if time_zone(wanted).is_none() {
+            faults.unless(false, "/time_zone", "unknown_time_zone", "use an IANA name such as Europe/London");
+            return None;
+        }
+        let same = self.starts_at.zoned(wanted).offset() == self.starts_at.zoned(&there).offset();
+        let words = format!("at the meeting point the clock is that of {there}");
+        faults.unless(same, "/time_zone", "not_the_time_there", &words);
+        Some(wanted.clone())
+    }
+}

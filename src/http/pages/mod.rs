@@ -1,0 +1,240 @@
+//! The pages that links in mails open, under `/e/{action}/{token}`: GET shows what will happen and for whom, the form's
+//! POST to the same address does it. No login, no JavaScript, nothing from elsewhere; one inline `<style>`, so that a
+//! Content-Security-Policy needs `style-src 'unsafe-inline'` (or its hash) and may forbid all else but `form-action
+//! 'self'`. Served with `Cache-Control: no-store` and `Referrer-Policy: no-referrer`, since the address is a secret.
+//!
+//! Context of the templates: all have `title`, `lines` (paragraphs), `errors` (our sentences; empty at first) and
+//! `house` (`org_name`, `contact`, `help_url`). Besides:
+//! - `confirm.html`: `button`
+//! - `reset.html`: nothing; posts `password`
+//! - `invite.html`: `display_name`, `terms_version`, `terms_url`; posts `display_name`, `password`, `adult` ("true") and
+//!   `terms_version`, the last two only when ticked
+//! - `appeal.html`: `statement`; posts `statement`
+//! - `done.html`, `gone.html`: nothing
+//!
+//! Every value is escaped; nothing here acts.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value, context};
+
+const FILES: [(&str, &str); 8] = [
+    ("layout.html", include_str!("layout.html")),
+    ("confirm.html", include_str!("confirm.html")),
+    ("password.html", include_str!("password.html")),
+    ("reset.html", include_str!("reset.html")),
+    ("invite.html", include_str!("invite.html")),
+    ("appeal.html", include_str!("appeal.html")),
+    ("done.html", include_str!("done.html")),
+    ("gone.html", include_str!("gone.html")),
+];
+
+/// Who runs this installation: the footer of every page.
+#[derive(Clone, Debug)]
+pub struct PageHouse {
+    pub org_name: String,
+    pub contact: String,
+    pub help_url: String,
+}
+
+/// What will happen, and for whom, with one button.
+#[derive(Clone, Debug)]
+pub struct Confirm {
+    /// "Give up your place?"
+    pub title: String,
+    /// "Ana, this gives up your place on Saturday 28 November 2026, 09:00."
+    pub lines: Vec<String>,
+    /// "Not today"
+    pub button: String,
+}
+
+/// A new password.
+#[derive(Clone, Debug, Default)]
+pub struct Reset {
+    pub errors: Vec<String>,
+}
+
+/// An imported person opens the account.
+#[derive(Clone, Debug)]
+pub struct Invite {
+    /// What was imported, or what was posted last.
+    pub display_name: String,
+    pub terms_version: String,
+    pub terms_url: String,
+    pub errors: Vec<String>,
+}
+
+/// An objection to a decision.
+#[derive(Clone, Debug)]
+pub struct Appeal {
+    /// What was decided, why and until when.
+    pub lines: Vec<String>,
+    /// What was posted last; empty at first.
+    pub statement: String,
+    pub errors: Vec<String>,
+}
+
+/// It is done.
+#[derive(Clone, Debug)]
+pub struct Done {
+    pub title: String,
+    pub lines: Vec<String>,
+}
+
+/// The pages, compiled once.
+#[derive(Debug)]
+pub struct Pages {
+    env: Environment<'static>,
+    house: PageHouse,
+}
+
+impl Pages {
+    /// Compiles the embedded templates.
+    ///
+    /// # Errors
+    /// Only if a template in the binary is broken.
+    pub fn new(house: PageHouse) -> Result<Self, Error> {
+        let mut env = Environment::new();
+        env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        env.set_auto_escape_callback(|_| AutoEscape::Html);
+        for (name, source) in FILES {
+            env.add_template(name, source)?;
+        }
+        Ok(Self { env, house })
+    }
+
+    /// What will happen, with a button that does it.
+    ///
+    /// # Errors
+    /// Only if a template in the binary is broken; so for every page.
+    pub fn confirm(&self, page: &Confirm) -> Result<String, Error> {
+        let more = context! { button => page.button.clone() };
+        self.page("confirm.html", &page.title, &page.lines, &[], more)
+    }
+
+    /// A form for a new password.
+    ///
+    /// # Errors
+    /// As [`Pages::confirm`].
+    pub fn reset(&self, page: &Reset) -> Result<String, Error> {
+        self.page("reset.html", "Choose a new password", &[], &page.errors, context! {})
+    }
+
+    /// A form for an invited person.
+    ///
+    /// # Errors
+    /// As [`Pages::confirm`].
+    pub fn invite(&self, page: &Invite) -> Result<String, Error> {
+        let more = context! {
+            display_name => page.display_name.clone(),
+            terms_version => page.terms_version.clone(),
+            terms_url => page.terms_url.clone(),
+        };
+        self.page("invite.html", "You are invited", &[], &page.errors, more)
+    }
+
+    /// A form to object to a decision.
+    ///
+    /// # Errors
+    /// As [`Pages::confirm`].
+    pub fn appeal(&self, page: &Appeal) -> Result<String, Error> {
+        let more = context! { statement => page.statement.clone() };
+        self.page("appeal.html", "Object to a decision", &page.lines, &page.errors, more)
+    }
+
+    /// It is done.
+    ///
+    /// # Errors
+    /// As [`Pages::confirm`].
+    pub fn done(&self, page: &Done) -> Result<String, Error> {
+        self.page("done.html", &page.title, &page.lines, &[], context! {})
+    }
+
+    /// The link is used, expired or unknown: the same words for all, so that nobody learns which.
+    ///
+    /// # Errors
+    /// As [`Pages::confirm`].
+    pub fn gone(&self) -> Result<String, Error> {
+        let lines = [
+            "Perhaps it was used already, or its time is over; then there is nothing you need to do.".to_owned(),
+            "If you copied it from a mail, please check that you have all of it. A newer mail may hold a newer link."
+                .to_owned(),
+        ];
+        self.page("gone.html", "This link does not work any more", &lines, &[], context! {})
+    }
+
+    fn page(&self, name: &str, title: &str, lines: &[String], errors: &[String], more: Value) -> Result<String, Error> {
+        let PageHouse { org_name, contact, help_url } = self.house.clone();
+        let house = context! { org_name, contact, help_url };
+        let (lines, errors) = (lines.to_vec(), errors.to_vec());
+        self.env.get_template(name)?.render(context! { title, lines, errors, house, ..more })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BAD: &str = "<script>x</script>\"><b onclick='x'>{{ 7*7 }}</textarea>";
+
+    fn all(words: &str) -> Vec<String> {
+        let (text, some) = (words.to_owned(), vec![words.to_owned()]);
+        let house = PageHouse { org_name: text.clone(), contact: text.clone(), help_url: "https://h.example/".into() };
+        let pages = Pages::new(house).unwrap();
+        let confirm = Confirm { title: text.clone(), lines: some.clone(), button: text.clone() };
+        let invite = Invite {
+            display_name: text.clone(),
+            terms_version: "2026-11".into(),
+            terms_url: "https://h.example/terms".into(),
+            errors: some.clone(),
+        };
+        let appeal = Appeal { lines: some.clone(), statement: text.clone(), errors: some.clone() };
+        vec![
+            pages.confirm(&confirm).unwrap(),
+            pages.reset(&Reset { errors: some.clone() }).unwrap(),
+            pages.invite(&invite).unwrap(),
+            pages.appeal(&appeal).unwrap(),
+            pages.done(&Done { title: text, lines: some }).unwrap(),
+            pages.gone().unwrap(),
+        ]
+    }
+
+    #[test]
+    fn pages_escape_what_people_typed_and_load_nothing() {
+        for page in all(BAD) {
+            for bad in ["<script", "<b onclick", "49", "src=", "@import", "url("] {
+                assert!(!page.contains(bad), "{bad} in {page}");
+            }
+            assert_eq!(page.matches("</textarea>").count(), usize::from(page.contains("<textarea")));
+        }
+    }
+
+    #[test]
+    fn every_page_is_whole_and_posts_to_itself() {
+        for page in all("plain") {
+            for needed in [
+                "<html lang=\"en\">",
+                "<meta name=\"robots\" content=\"noindex\">",
+                "<meta name=\"referrer\" content=\"no-referrer\">",
+                "name=\"viewport\"",
+                "<h1>",
+                "not therapy and not an emergency service",
+                "</html>",
+            ] {
+                assert!(page.contains(needed), "{needed} missing in {page}");
+            }
+            assert_eq!(page.contains("<form"), page.contains("<form method=\"post\" action=\"\">"));
+        }
+    }
+
+    #[test]
+    fn the_forms_ask_for_what_the_accounts_need() {
+        let pages = all("plain");
+        assert!(pages[1].contains("name=\"password\"") && pages[1].contains("minlength=\"15\""));
+        for field in ["display_name", "password", "adult", "terms_version"] {
+            assert!(pages[2].contains(&format!("name=\"{field}\"")), "{field}");
+        }
+        assert!(pages[2].contains("href=\"https://h.example/terms\"") || pages[2].contains("&#x2f;terms\""));
+        assert!(pages[3].contains("name=\"statement\""));
+    }
+}

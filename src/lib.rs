@@ -1,0 +1,12 @@
+//! Side by Side: facilitator-led group runs, matched by the pace at which people can chat, and by place.
+//!
+//! The map of the house, and the rule of dependency (held by `tests/architecture.rs`):
+//! `main → app → {http, worker} → service → {domain, store, mail::Notice}`; `store → domain`; `mail → domain`;
+//! `domain → nothing of ours` but the plain values `clock::Instant` and `id::Id`.
+
+pub mod domain;
+pub mod error;
+pub mod clock;
+pub mod id;
+pub mod mail;
+pub mod store;

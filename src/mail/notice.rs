@@ -1,0 +1,152 @@
+//! What the outbox stores: which mail is due, about which row. Ids only, no facts and no personal text: the facts are
+//! read when the mail is claimed, so that it is true when it leaves and the outbox is nothing worth stealing.
+//! To whom it goes stands in the outbox row, not here.
+
+use crate::domain::reminder::Moment;
+use crate::id::Id;
+use crate::clock::Instant;
+use serde::{Deserialize, Serialize};
+
+/// Every kind of mail that the platform sends.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Notice {
+    /// Somebody signed up with this address: please confirm it.
+    VerifyEmail { link: Id },
+    /// Somebody signed up with an address that has an account already; its owner is told.
+    AlreadyRegistered { account_id: Id },
+    /// A link to choose a new password.
+    ResetPassword { link: Id },
+    /// The password was changed.
+    PasswordChanged { account_id: Id },
+    /// An imported person is asked to set a password and accept the terms.
+    Invitation { link: Id },
+    /// A facilitator application came in.
+    ApplicationReceived { application_id: Id },
+    /// A facilitator application was approved or rejected.
+    ApplicationDecided { application_id: Id },
+    /// A place was confirmed.
+    SignupConfirmed { signup_id: Id },
+    /// The run is full; the person is on the waiting list.
+    SignupWaitlisted { signup_id: Id },
+    /// A place came free and is now theirs.
+    SignupPromoted { signup_id: Id },
+    /// A facilitator took the person off the run.
+    SignupRemoved { signup_id: Id },
+    /// Something that matters changed about the run. The changes are kept, since the row no longer holds the old state.
+    RunChanged { signup_id: Id, changes: Vec<Change> },
+    /// The run is off.
+    RunCancelled { signup_id: Id },
+    /// The run has no facilitator for now.
+    RunPaused { signup_id: Id },
+    /// The run has a facilitator again.
+    RunResumed { signup_id: Id },
+    /// To its facilitators: the run is off.
+    LeadRunCancelled { run_id: Id },
+    /// To its facilitators: the run is paused.
+    LeadRunPaused { run_id: Id },
+    /// A reminder before the start. `starts_at` is the start it was made for: another start makes it untrue.
+    Reminder { signup_id: Id, moment: Moment, starts_at: Instant },
+    /// The same for a facilitator, with who comes.
+    FacilitatorReminder { run_id: Id, moment: Moment, starts_at: Instant },
+    /// To the facilitators: somebody gave up a place within the last 24 hours.
+    ParticipantWithdrew { signup_id: Id },
+    /// Somebody is asked to lead a run together with its facilitators.
+    CoFacilitatorInvited { run_id: Id, account_id: Id },
+    /// To the facilitators: a report or a hold touches their run.
+    RunTouched { run_id: Id, by: Touch },
+    /// A facilitator closed their runs to this person until a date.
+    Barred { bar_id: Id },
+    /// A decision about the account, a revoked facilitator included.
+    Decision { sanction_id: Id },
+    /// A decision no longer holds.
+    DecisionLifted { sanction_id: Id },
+    /// To the moderators: an appeal came in.
+    AppealReceived { appeal_id: Id },
+    /// To the person who appealed.
+    AppealDecided { appeal_id: Id },
+    /// To the moderators: a report came in.
+    ReportReceived { report_id: Id },
+    /// To the reporter: it was looked at; nothing about the other person.
+    ReportResolved { report_id: Id },
+}
+
+/// What touches a facilitator's run.
+#[derive(Serialize, Deserialize, Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[serde(rename_all = "snake_case")]
+pub enum Touch {
+    /// Somebody reported something about the run.
+    Report,
+    /// A moderator put somebody on the run on hold.
+    Hold,
+}
+
+/// One thing that changed about a run, in words that people read: "The start", "Saturday, 09:00", "Saturday, 10:00".
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Change {
+    /// What changed, as the start of a sentence ("The start" was, is now): our words, never the user's.
+    pub what: String,
+    pub before: String,
+    pub after: String,
+}
+
+impl Notice {
+    /// The kind in `snake_case`, as stored, logged and counted.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::VerifyEmail { .. } => "verify_email",
+            Self::AlreadyRegistered { .. } => "already_registered",
+            Self::ResetPassword { .. } => "reset_password",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::Invitation { .. } => "invitation",
+            Self::ApplicationReceived { .. } => "application_received",
+            Self::ApplicationDecided { .. } => "application_decided",
+            Self::SignupConfirmed { .. } => "signup_confirmed",
+            Self::SignupWaitlisted { .. } => "signup_waitlisted",
+            Self::SignupPromoted { .. } => "signup_promoted",
+            Self::SignupRemoved { .. } => "signup_removed",
+            Self::RunChanged { .. } => "run_changed",
+            Self::RunCancelled { .. } => "run_cancelled",
+            Self::RunPaused { .. } => "run_paused",
+            Self::RunResumed { .. } => "run_resumed",
+            Self::LeadRunCancelled { .. } => "lead_run_cancelled",
+            Self::LeadRunPaused { .. } => "lead_run_paused",
+            Self::Reminder { .. } => "reminder",
+            Self::FacilitatorReminder { .. } => "facilitator_reminder",
+            Self::ParticipantWithdrew { .. } => "participant_withdrew",
+            Self::CoFacilitatorInvited { .. } => "co_facilitator_invited",
+            Self::RunTouched { .. } => "run_touched",
+            Self::Barred { .. } => "barred",
+            Self::Decision { .. } => "decision",
+            Self::DecisionLifted { .. } => "decision_lifted",
+            Self::AppealReceived { .. } => "appeal_received",
+            Self::AppealDecided { .. } => "appeal_decided",
+            Self::ReportReceived { .. } => "report_received",
+            Self::ReportResolved { .. } => "report_resolved",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stored_kind_is_the_name() {
+        let id = Id(uuid::Uuid::nil());
+        let notices = [
+            Notice::VerifyEmail { link: id },
+            Notice::RunTouched { run_id: id, by: Touch::Hold },
+            Notice::Reminder { signup_id: id, moment: Moment::TwoHours, starts_at: Instant::new(jiff::Timestamp::UNIX_EPOCH) },
+            Notice::RunChanged {
+                signup_id: id,
+                changes: vec![Change { what: "Start".into(), before: "9".into(), after: "10".into() }],
+            },
+        ];
+        for notice in notices {
+            let json = serde_json::to_value(&notice).unwrap();
+            assert_eq!(json["kind"], notice.name());
+            assert_eq!(serde_json::from_value::<Notice>(json).unwrap(), notice);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Where mail goes: an SMTP server, or `.eml` files in a folder where none is configured.
+//! A failure says only whether to try again; it never holds an address, since failures are logged.
+
+use super::message::Outgoing;
+use super::smtp::Smtp;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Longest time that one attempt may take, connecting included.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The way out.
+#[derive(Debug)]
+pub enum Transport {
+    /// One `.eml` file a mail.
+    Files { dir: PathBuf },
+    /// An SMTP server, with at most eight mails under way.
+    Smtp(Smtp),
+}
+
+/// Why a mail did not leave.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendFailure {
+    /// It never will: the server refused this reader or this mail for good, or the address is none.
+    #[error("permanent: {0}")]
+    Permanent(String),
+    /// It may later: everything else.
+    #[error("temporary: {0}")]
+    Temporary(String),
+}
+
+/// A fault in the settings of the transport.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// The words name the fault, never the URL: it may hold a password.
+    #[error("SMTP_URL: {0}")]
+    Url(String),
+    #[error("the mail folder {folder} cannot be made: {cause}")]
+    Folder { folder: String, cause: String },
+}
+
+impl Transport {
+    /// SMTP where there is a URL, files in `mail_dir` (made if need be) where not.
+    ///
+    /// `smtp://user:password@host:port` speaks plainly, `?tls=required` and `?tls=opportunistic` use STARTTLS,
+    /// `smtps://` speaks TLS from the start; ports are 25, 587, 587 and 465 unless given, as in lettre's own URLs.
+    ///
+    /// # Errors
+    /// A URL that is none of these, or a folder that cannot be made.
+    pub fn from_url(smtp_url: Option<&str>, mail_dir: &Path) -> Result<Self, TransportError> {
+        if let Some(url) = smtp_url {
+            return Smtp::from_url(url).map(Self::Smtp);
+        }
+        std::fs::create_dir_all(mail_dir).map_err(|error| TransportError::Folder {
+            folder: mail_dir.display().to_string(),
+            cause: error.to_string(),
+        })?;
+        Ok(Self::Files { dir: mail_dir.to_owned() })
+    }
+
+    /// Sends one mail, in at most 30 seconds once it is its turn.
+    ///
+    /// # Errors
+    /// Whether to try again.
+    pub async fn send(&self, mail: &Outgoing) -> Result<(), SendFailure> {
+        let message = mail.message()?;
+        let bytes = message.formatted();
+        match self {
+            Self::Files { dir } => write_file(dir.clone(), mail.file_name(), bytes).await,
+            Self::Smtp(smtp) => {
+                let turn = smtp.turn().await?;
+                let sent = tokio::time::timeout(PATIENCE, smtp.send(message.envelope(), &bytes)).await;
+                drop(turn);
+                sent.unwrap_or_else(|_| Err(SendFailure::Temporary("the mail server takes too long".to_owned())))
+            }
+        }
+    }
+}
+
+/// Whole or not at all: whoever watches the folder never sees half a mail.
+async fn write_file(dir: PathBuf, name: String, bytes: Vec<u8>) -> Result<(), SendFailure> {
+    let write = move || {
+        let unfinished = dir.join(format!(".{name}.tmp"));
+        std::fs::write(&unfinished, bytes)?;
+        std::fs::rename(&unfinished, dir.join(name))
+    };
+    let failed = |cause: String| SendFailure::Temporary(format!("the mail file cannot be written: {cause}"));
+    match tokio::task::spawn_blocking(write).await {
+        Ok(written) => written.map_err(|error| failed(error.to_string())),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}

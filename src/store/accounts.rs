@@ -1,0 +1,196 @@
+//! Accounts, the roles they hold, and their running profiles.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::prelude::*;
+
+use super::{
+    db::{Conn, Tx},
+    dialect,
+    schema::{account_roles, accounts, running_profiles},
+    sql_types::Json,
+};
+use crate::{
+    clock::Instant,
+    domain::{
+        account::{AccountStatus, Role},
+        availability::Window,
+        pace::{Activity, PaceBand},
+        run::LanguageTag,
+    },
+    error::{Error, Result},
+    id::Id,
+};
+
+/// An adult who signed up, or has been invited to.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Identifiable)]
+#[diesel(table_name = accounts, treat_none_as_null = true)]
+pub struct Account {
+    pub id: Id,
+    /// As [`normalise_email`](crate::domain::account::normalise_email) leaves it.
+    pub email: String,
+    /// A PHC string.
+    pub password_hash: Option<String>,
+    pub display_name: String,
+    pub status: AccountStatus,
+    pub terms_version: Option<String>,
+    pub terms_accepted_at: Option<Instant>,
+    pub locale: String,
+    pub time_zone: Option<String>,
+    /// The key under which an import brought the person.
+    pub external_id: Option<String>,
+    /// Whether reminders are wanted.
+    pub reminders: bool,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+    pub verified_at: Option<Instant>,
+}
+
+/// An account whose row this transaction holds: acts of or about one person begin here.
+#[derive(Debug)]
+pub struct PersonLocked {
+    account: Account,
+}
+
+impl PersonLocked {
+    /// The account as it is under the lock.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+}
+
+/// Locks a person; to be done before any run is locked.
+pub fn lock(tx: &mut Tx<'_>, id: Id) -> Result<PersonLocked> {
+    dialect::lock_account(tx, id)?.map(|account| PersonLocked { account }).ok_or(Error::NotFound)
+}
+
+/// The account, if there is one.
+pub fn find(conn: &mut Conn, id: Id) -> Result<Option<Account>> {
+    Ok(accounts::table.find(id).select(Account::as_select()).first(conn).optional()?)
+}
+
+/// The account.
+pub fn get(conn: &mut Conn, id: Id) -> Result<Account> {
+    find(conn, id)?.ok_or(Error::NotFound)
+}
+
+/// The account with this normalised address, if there is one.
+pub fn find_by_email(conn: &mut Conn, email: &str) -> Result<Option<Account>> {
+    Ok(accounts::table.filter(accounts::email.eq(email)).select(Account::as_select()).first(conn).optional()?)
+}
+
+/// The account that an import brought under this key, if there is one.
+pub fn find_by_external_id(conn: &mut Conn, key: &str) -> Result<Option<Account>> {
+    Ok(accounts::table.filter(accounts::external_id.eq(key)).select(Account::as_select()).first(conn).optional()?)
+}
+
+/// How many accounts there are.
+pub fn count(conn: &mut Conn) -> Result<i64> {
+    Ok(accounts::table.count().get_result(conn)?)
+}
+
+/// Inserts unless the address is taken; says whether it did.
+pub fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<bool> {
+    let inserted = dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(accounts::table)
+        .values(account)
+        .on_conflict_do_nothing()
+        .execute(conn))?;
+    Ok(inserted == 1)
+}
+
+/// Writes every field of the account.
+pub fn update(tx: &mut Tx<'_>, account: &Account) -> Result<()> {
+    diesel::update(accounts::table.find(account.id)).set(account).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// The names of these accounts.
+pub fn display_names(conn: &mut Conn, ids: &[Id]) -> Result<BTreeMap<Id, String>> {
+    let rows: Vec<(Id, String)> =
+        accounts::table.filter(accounts::id.eq_any(ids)).select((accounts::id, accounts::display_name)).load(conn)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// The roles of an account.
+pub fn roles(conn: &mut Conn, id: Id) -> Result<BTreeSet<Role>> {
+    let rows: Vec<Role> =
+        account_roles::table.filter(account_roles::account_id.eq(id)).select(account_roles::role).load(conn)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Everybody with one of these roles.
+pub fn with_any_role(conn: &mut Conn, roles: &[Role]) -> Result<Vec<Id>> {
+    Ok(account_roles::table
+        .filter(account_roles::role.eq_any(roles))
+        .select(account_roles::account_id)
+        .distinct()
+        .order(account_roles::account_id)
+        .load(conn)?)
+}
+
+/// Grants a role; says whether it is new.
+pub fn grant_role(tx: &mut Tx<'_>, id: Id, role: Role, by: Option<Id>, now: Instant) -> Result<bool> {
+    if roles(tx, id)?.contains(&role) {
+        return Ok(false);
+    }
+    diesel::insert_into(account_roles::table)
+        .values((
+            account_roles::account_id.eq(id),
+            account_roles::role.eq(role),
+            account_roles::granted_by.eq(by),
+            account_roles::granted_at.eq(now),
+        ))
+        .execute(&mut **tx)?;
+    Ok(true)
+}
+
+/// Takes a role away; says whether it was there.
+pub fn revoke_role(tx: &mut Tx<'_>, id: Id, role: Role) -> Result<bool> {
+    let gone = diesel::delete(account_roles::table.find((id, role))).execute(&mut **tx)?;
+    Ok(gone > 0)
+}
+
+/// What somebody says about how and where they like to run.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = running_profiles, treat_none_as_null = true)]
+pub struct Profile {
+    pub account_id: Id,
+    pub activities: Json<Vec<Activity>>,
+    pub comfortable_pace: Option<Json<PaceBand>>,
+    pub walking_pace: Option<Json<PaceBand>>,
+    /// The H3 cell that stands for where the person lives; the point itself is never stored.
+    pub home_cell: String,
+    /// When the cell changed lately.
+    pub home_changes: Json<Vec<Instant>>,
+    /// When the paces changed lately.
+    pub pace_changes: Json<Vec<Instant>>,
+    pub travel_radius_km: f64,
+    pub availability: Json<Vec<Window>>,
+    pub languages: Json<Vec<LanguageTag>>,
+    pub access_needs: Json<Vec<String>>,
+    pub not_after_dark: bool,
+    pub new_here: bool,
+    pub updated_at: Instant,
+}
+
+/// The running profile of an account, if it has one.
+pub fn find_profile(conn: &mut Conn, id: Id) -> Result<Option<Profile>> {
+    Ok(running_profiles::table.find(id).select(Profile::as_select()).first(conn).optional()?)
+}
+
+/// The running profiles of these accounts.
+pub fn profiles(conn: &mut Conn, ids: &[Id]) -> Result<Vec<Profile>> {
+    Ok(running_profiles::table
+        .filter(running_profiles::account_id.eq_any(ids))
+        .select(Profile::as_select())
+        .load(conn)?)
+}
+
+/// Writes a running profile, new or not.
+pub fn put_profile(tx: &mut Tx<'_>, profile: &Profile) -> Result<()> {
+    let updated = diesel::update(running_profiles::table.find(profile.account_id)).set(profile).execute(&mut **tx)?;
+    if updated == 0 {
+        diesel::insert_into(running_profiles::table).values(profile).execute(&mut **tx)?;
+    }
+    Ok(())
+}

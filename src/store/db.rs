@@ -1,0 +1,288 @@
+//! Connections and transactions: the only way to change anything is [`Db::write`], which alone makes a [`Tx`].
+//!
+//! SQLite gets one writing connection (it has one writer anyway) that begins IMMEDIATE, and a few readers; PostgreSQL
+//! one pool, READ COMMITTED with row locks taken through `store::dialect`. What loses a race for a lock is tried three
+//! times more, then answered with "unavailable".
+
+use std::{path::PathBuf, time::Duration};
+
+use diesel::{
+    PgConnection, SqliteConnection,
+    connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager},
+    r2d2::{ManageConnection, Pool, PooledConnection, R2D2Connection},
+    result::DatabaseErrorKind,
+};
+
+use crate::error::{Error, Result};
+
+pub use multi::{Conn, MultiBackend};
+
+#[allow(missing_docs, clippy::all, reason = "the derive's own code")]
+mod multi {
+    use super::{PgConnection, SqliteConnection};
+
+    /// A connection to whichever database the installation has.
+    #[derive(diesel::MultiConnection)]
+    pub enum Conn {
+        Sqlite(SqliteConnection),
+        Postgres(PgConnection),
+    }
+}
+
+/// Which database a URL means, by its scheme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A libpq connection URL.
+    Postgres(String),
+}
+
+impl Target {
+    /// Reads `sqlite://PATH` or `postgres://…`. Without the `tls` feature libpq would silently talk in the clear, so a
+    /// server that is not on this machine is refused unless the URL says `sslmode=disable`.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            if path.is_empty() || path.starts_with(":memory:") {
+                return Err("name a file, such as sqlite://data/sidebyside.db".to_owned());
+            }
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err("start it with sqlite:// or postgres://".to_owned());
+        }
+        let parsed = url::Url::parse(url).map_err(|fault| fault.to_string())?;
+        let host = parsed.host_str().unwrap_or("").trim_matches(['[', ']']);
+        let local = matches!(host, "" | "localhost" | "127.0.0.1" | "::1") || host.starts_with("%2F");
+        let in_the_clear = parsed.query_pairs().any(|(name, value)| name == "sslmode" && value == "disable");
+        if !local && !in_the_clear && !cfg!(feature = "tls") {
+            return Err("this build has no TLS for PostgreSQL: build with --features tls, or say ?sslmode=disable \
+                        when the network in between is yours"
+                .to_owned());
+        }
+        Ok(Self::Postgres(url.to_owned()))
+    }
+}
+
+struct Manager(Target);
+
+impl ManageConnection for Manager {
+    type Connection = Conn;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<Conn, Self::Error> {
+        connect(&self.0)
+    }
+
+    fn is_valid(&self, conn: &mut Conn) -> Result<(), Self::Error> {
+        conn.ping().map_err(diesel::r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, conn: &mut Conn) -> bool {
+        std::thread::panicking() || conn.is_broken()
+    }
+}
+
+fn connect(target: &Target) -> Result<Conn, diesel::r2d2::Error> {
+    use diesel::r2d2::Error::{ConnectionError, QueryError};
+    match target {
+        Target::Sqlite(path) => {
+            let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(ConnectionError)?;
+            conn.batch_execute(
+                "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                 PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
+            )
+            .map_err(QueryError)?;
+            Ok(Conn::Sqlite(conn))
+        }
+        Target::Postgres(url) => {
+            let mut conn = PgConnection::establish(url).map_err(ConnectionError)?;
+            conn.batch_execute(
+                "SET application_name = 'sidebyside'; SET timezone = 'UTC'; SET lock_timeout = '5s'; \
+                 SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';",
+            )
+            .map_err(QueryError)?;
+            Ok(Conn::Postgres(conn))
+        }
+    }
+}
+
+/// The database.
+#[derive(Clone)]
+pub struct Db {
+    target: Target,
+    readers: Pool<Manager>,
+    writers: Pool<Manager>,
+}
+
+/// A transaction that may change things. It reads like any [`Conn`].
+pub struct Tx<'c> {
+    conn: &'c mut Conn,
+}
+
+impl std::ops::Deref for Tx<'_> {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        self.conn
+    }
+}
+
+impl std::ops::DerefMut for Tx<'_> {
+    fn deref_mut(&mut self) -> &mut Conn {
+        self.conn
+    }
+}
+
+/// PostgreSQL connections a process may hold.
+const POSTGRES_POOL: u32 = 16;
+/// SQLite readers a process may hold.
+const SQLITE_READERS: u32 = 4;
+/// Tries of a transaction that lost a race for a lock.
+const TRIES: u32 = 4;
+
+impl Db {
+    /// Opens the pools. It connects lazily: a database that is away makes requests fail, not the start.
+    pub fn open(target: Target) -> Self {
+        let pool = |size: u32| {
+            Pool::builder()
+                .max_size(size)
+                .min_idle(Some(0))
+                .connection_timeout(Duration::from_secs(10))
+                .error_handler(Box::new(LogPoolErrors))
+                .build_unchecked(Manager(target.clone()))
+        };
+        let (readers, writers) = match target {
+            Target::Sqlite(_) => (pool(SQLITE_READERS), pool(1)),
+            Target::Postgres(_) => {
+                let one = pool(POSTGRES_POOL);
+                (one.clone(), one)
+            }
+        };
+        Self { target, readers, writers }
+    }
+
+    /// Which database this is.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// A connection outside the pools, for migrations.
+    pub fn connect_alone(&self) -> Result<Conn> {
+        connect(&self.target).map_err(|fault| Error::Internal(anyhow::anyhow!("cannot open the database: {fault}")))
+    }
+
+    /// Reads, on a thread that may block.
+    pub async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let db = self.clone();
+        on_blocking_thread(move || db.read_here(work)).await
+    }
+
+    /// Changes things in one transaction, on a thread that may block. `work` may run again when it loses a race, so it
+    /// must do nothing but talk to the database.
+    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let db = self.clone();
+        on_blocking_thread(move || db.write_here(work)).await
+    }
+
+    /// [`read`](Self::read) on this thread.
+    pub fn read_here<T>(&self, work: impl FnOnce(&mut Conn) -> Result<T>) -> Result<T> {
+        work(&mut *take(&self.readers)?)
+    }
+
+    /// [`write`](Self::write) on this thread.
+    pub fn write_here<T>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match attempt(&mut *take(&self.writers)?, &work) {
+                Err(Attempt::LostRace(_)) if tries < TRIES => {
+                    let [jitter] = crate::id::random_bytes::<1>();
+                    std::thread::sleep(Duration::from_millis(u64::from(tries) * 10 + u64::from(jitter) / 4));
+                }
+                Err(Attempt::LostRace(fault) | Attempt::Final(fault)) => return Err(fault),
+                Ok(value) => return Ok(value),
+            }
+        }
+    }
+}
+
+enum Attempt {
+    LostRace(Error),
+    Final(Error),
+}
+
+fn attempt<T>(conn: &mut Conn, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T, Attempt> {
+    let begun = match conn {
+        Conn::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
+        Conn::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres),
+    };
+    begun.map_err(|fault| Attempt::LostRace(fault.into()))?;
+    match work(&mut Tx { conn }) {
+        Ok(value) => {
+            // A commit that fails half-way may yet have happened: it is not tried again.
+            <Conn as Connection>::TransactionManager::commit_transaction(conn)
+                .map_err(|fault| Attempt::Final(fault.into()))?;
+            Ok(value)
+        }
+        Err(fault) => {
+            if let Err(second) = <Conn as Connection>::TransactionManager::rollback_transaction(conn) {
+                tracing::warn!(error = %second, "a transaction could not be rolled back; its connection is dropped");
+            }
+            Err(if matches!(fault, Error::Unavailable(_)) { Attempt::LostRace(fault) } else { Attempt::Final(fault) })
+        }
+    }
+}
+
+fn take(pool: &Pool<Manager>) -> Result<PooledConnection<Manager>> {
+    pool.get().map_err(|_| Error::Unavailable("no database connection is free"))
+}
+
+async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
+        .await
+        .unwrap_or_else(|fault| Err(Error::Internal(anyhow::Error::new(fault).context("database work"))))
+}
+
+#[derive(Debug)]
+struct LogPoolErrors;
+
+impl diesel::r2d2::HandleError<diesel::r2d2::Error> for LogPoolErrors {
+    fn handle_error(&self, error: diesel::r2d2::Error) {
+        tracing::warn!(%error, "no connection to the database");
+    }
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(fault: diesel::result::Error) -> Self {
+        use diesel::result::Error as Db;
+        if let Db::DatabaseError(kind, about) = &fault {
+            let words = about.message();
+            let lost = matches!(kind, DatabaseErrorKind::SerializationFailure)
+                || words.contains("database is locked")
+                || words.contains("database table is locked")
+                || words.contains("deadlock detected")
+                || words.contains("lock timeout");
+            let away = matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
+                || words.contains("terminating connection")
+                || words.contains("database or disk is full");
+            if lost || away {
+                tracing::debug!(error = %fault, "the database is busy or away");
+                return Error::Unavailable(if lost { "the database is busy" } else { "the database is away" });
+            }
+        }
+        if matches!(fault, Db::BrokenTransactionManager) {
+            return Error::Unavailable("the database is away");
+        }
+        Error::Internal(anyhow::Error::new(fault).context("database"))
+    }
+}

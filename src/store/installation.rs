@@ -1,0 +1,26 @@
+//! What is fixed when an installation starts for the first time: the resolution of home cells, and the key that hashes
+//! banned addresses, which must outlive every rotation of `SECRET_KEY`.
+
+use diesel::prelude::*;
+
+use super::{
+    db::{Conn, Tx},
+    dialect,
+    schema::installation,
+};
+use crate::error::Result;
+
+/// A fixed value, if it was set.
+pub fn find(conn: &mut Conn, name: &str) -> Result<Option<String>> {
+    Ok(installation::table.find(name).select(installation::value).first(conn).optional()?)
+}
+
+/// Sets a value unless there is one, and returns the one that holds.
+pub fn fix(tx: &mut Tx<'_>, name: &str, value: &str) -> Result<String> {
+    let row = (installation::name.eq(name), installation::value.eq(value));
+    dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(installation::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(conn))?;
+    Ok(installation::table.find(name).select(installation::value).first(&mut **tx)?)
+}

@@ -1,0 +1,80 @@
+//! The database's shape: brought up to this binary's at start or by `sidebyside migrate`, one process at a time.
+
+use diesel::{RunQueryDsl, sql_types::BigInt};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::db::{Conn, Db, Target};
+use crate::error::{Error, Result};
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// The number of the advisory lock under which migrations run on PostgreSQL ("side" in ASCII).
+const LOCK: i64 = 0x7369_6465;
+
+/// Runs what is missing and returns its names. Several processes may call it at once: one migrates, the others wait.
+///
+/// # Errors
+/// When the database has been migrated by a newer binary (its unknown migrations are named), or a migration fails.
+pub fn run(db: &Db) -> Result<Vec<String>> {
+    let _file_lock = match db.target() {
+        Target::Sqlite(path) => Some(lock_file(&path.with_extension("migrate.lock"))?),
+        Target::Postgres(_) => None,
+    };
+    match &mut db.connect_alone()? {
+        Conn::Sqlite(conn) => up(conn, SQLITE),
+        Conn::Postgres(conn) => {
+            // The session's own limits would cut the wait for another replica short.
+            diesel::sql_query("SET lock_timeout = 0").execute(conn)?;
+            diesel::sql_query("SET statement_timeout = 0").execute(conn)?;
+            diesel::sql_query("SELECT pg_advisory_lock($1)").bind::<BigInt, _>(LOCK).execute(conn)?;
+            up(conn, POSTGRES)
+        }
+    }
+}
+
+/// Takes everything back, newest first, and returns the names; the suite uses it to hold up and down together.
+pub fn revert_all(db: &Db) -> Result<Vec<String>> {
+    let done = match &mut db.connect_alone()? {
+        Conn::Sqlite(conn) => conn.revert_all_migrations(SQLITE).map(names),
+        Conn::Postgres(conn) => conn.revert_all_migrations(POSTGRES).map(names),
+    };
+    done.map_err(|fault| Error::Internal(anyhow::anyhow!("reverting migrations: {fault}")))
+}
+
+fn names(versions: Vec<diesel::migration::MigrationVersion<'_>>) -> Vec<String> {
+    versions.iter().map(ToString::to_string).collect()
+}
+
+fn up<B, C>(conn: &mut C, ours: EmbeddedMigrations) -> Result<Vec<String>>
+where
+    B: diesel::backend::Backend,
+    C: MigrationHarness<B>,
+    EmbeddedMigrations: diesel::migration::MigrationSource<B>,
+{
+    let fail = |fault| Error::Internal(anyhow::anyhow!("migrating the database: {fault}"));
+    let known: Vec<String> = diesel::migration::MigrationSource::<B>::migrations(&ours)
+        .map_err(fail)?
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect();
+    let unknown: Vec<String> =
+        names(conn.applied_migrations().map_err(fail)?).into_iter().filter(|name| !known.contains(name)).collect();
+    if !unknown.is_empty() {
+        return Err(Error::Internal(anyhow::anyhow!(
+            "the database is newer than this program (sidebyside {}): it has migrations that are unknown here: {}",
+            env!("CARGO_PKG_VERSION"),
+            unknown.join(", "),
+        )));
+    }
+    Ok(names(conn.run_pending_migrations(ours).map_err(fail)?))
+}
+
+/// Waits for an exclusive lock on a file, which lasts as long as the returned handle.
+fn lock_file(path: &std::path::Path) -> Result<std::fs::File> {
+    let locked = std::fs::File::options().create(true).truncate(false).write(true).open(path).and_then(|file| {
+        file.lock()?;
+        Ok(file)
+    });
+    locked.map_err(|fault| Error::Internal(anyhow::Error::new(fault).context(format!("locking {}", path.display()))))
+}

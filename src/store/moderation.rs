@@ -1,0 +1,324 @@
+//! Decisions about people: sanctions, bars, reports, appeals, and the keyed hashes of banned addresses.
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+
+use super::{
+    db::{Conn, Tx},
+    dialect,
+    schema::{appeals, banned_addresses, bars, reports, run_facilitators, sanctions},
+};
+use crate::{
+    clock::Instant,
+    domain::moderation::{
+        AboutKind, AppealKind, Category, Outcome, ReportStatus, SanctionKind, SanctionScope,
+    },
+    error::Result,
+    id::Id,
+};
+
+/// A moderator's decision about an account.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = sanctions, treat_none_as_null = true)]
+pub struct Sanction {
+    pub id: Id,
+    pub account_id: Id,
+    pub kind: SanctionKind,
+    pub scope: SanctionScope,
+    pub rule: String,
+    pub statement: String,
+    pub decided_by: Option<Id>,
+    pub created_at: Instant,
+    pub expires_at: Option<Instant>,
+    pub lifted_at: Option<Instant>,
+    pub lifted_by: Option<Id>,
+    pub lift_reason: Option<String>,
+}
+
+impl Sanction {
+    /// Whether it still stands.
+    pub fn stands(&self, now: Instant) -> bool {
+        self.lifted_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
+/// Keeps a decision.
+pub fn insert_sanction(tx: &mut Tx<'_>, sanction: &Sanction) -> Result<()> {
+    diesel::insert_into(sanctions::table).values(sanction).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// The decision, if there is one.
+pub fn find_sanction(conn: &mut Conn, id: Id) -> Result<Option<Sanction>> {
+    Ok(sanctions::table.find(id).select(Sanction::as_select()).first(conn).optional()?)
+}
+
+/// Writes every field of a decision.
+pub fn update_sanction(tx: &mut Tx<'_>, sanction: &Sanction) -> Result<()> {
+    diesel::update(sanctions::table.find(sanction.id)).set(sanction).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// All decisions about an account, newest first.
+pub fn sanctions_of(conn: &mut Conn, account: Id) -> Result<Vec<Sanction>> {
+    Ok(sanctions::table
+        .filter(sanctions::account_id.eq(account))
+        .order(sanctions::id.desc())
+        .select(Sanction::as_select())
+        .load(conn)?)
+}
+
+/// The decisions that keep an account out of everything now, newest first.
+pub fn keeping_out(conn: &mut Conn, account: Id, now: Instant) -> Result<Vec<Sanction>> {
+    Ok(sanctions_of(conn, account)?
+        .into_iter()
+        .filter(|s| s.kind.keeps_out() && s.scope == SanctionScope::Site && s.stands(now))
+        .collect())
+}
+
+/// Which of these accounts a decision keeps from `what` now: from leading by either scope, from everything by `site`.
+pub fn kept_out(conn: &mut Conn, ids: &[Id], what: SanctionScope, now: Instant) -> Result<BTreeSet<Id>> {
+    let scopes: &[SanctionScope] = match what {
+        SanctionScope::Site => &[SanctionScope::Site],
+        SanctionScope::Facilitating => &[SanctionScope::Site, SanctionScope::Facilitating],
+    };
+    let rows: Vec<Id> = sanctions::table
+        .filter(sanctions::account_id.eq_any(ids))
+        .filter(sanctions::kind.ne(SanctionKind::Warning))
+        .filter(sanctions::scope.eq_any(scopes))
+        .filter(sanctions::lifted_at.is_null())
+        .filter(sanctions::expires_at.is_null().or(sanctions::expires_at.gt(now)))
+        .select(sanctions::account_id)
+        .distinct()
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Keeps the keyed hash of a banned address.
+pub fn ban_address(tx: &mut Tx<'_>, hash: &str, sanction: Id) -> Result<()> {
+    dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(banned_addresses::table)
+        .values((banned_addresses::hash.eq(hash), banned_addresses::sanction_id.eq(sanction)))
+        .on_conflict_do_nothing()
+        .execute(conn))?;
+    Ok(())
+}
+
+/// Forgets a banned address.
+pub fn unban_address(tx: &mut Tx<'_>, sanction: Id) -> Result<()> {
+    diesel::delete(banned_addresses::table.filter(banned_addresses::sanction_id.eq(sanction))).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Whether an address is banned, by its keyed hash.
+pub fn address_is_banned(conn: &mut Conn, hash: &str) -> Result<bool> {
+    Ok(banned_addresses::table.find(hash).count().get_result::<i64>(conn)? > 0)
+}
+
+/// A facilitator keeps one account out of all their own runs, until a date.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = bars, treat_none_as_null = true)]
+pub struct Bar {
+    pub id: Id,
+    pub facilitator_id: Id,
+    pub account_id: Id,
+    pub until: Instant,
+    pub reason_code: String,
+    /// For moderators only.
+    pub private_note: String,
+    pub statement: Option<String>,
+    pub created_at: Instant,
+    pub lifted_at: Option<Instant>,
+}
+
+/// Keeps a bar.
+pub fn insert_bar(tx: &mut Tx<'_>, bar: &Bar) -> Result<()> {
+    diesel::insert_into(bars::table).values(bar).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// The bar, if there is one.
+pub fn find_bar(conn: &mut Conn, id: Id) -> Result<Option<Bar>> {
+    Ok(bars::table.find(id).select(Bar::as_select()).first(conn).optional()?)
+}
+
+/// Lifts a bar; says whether it stood.
+pub fn lift_bar(tx: &mut Tx<'_>, id: Id, now: Instant) -> Result<bool> {
+    let lifted = diesel::update(bars::table.find(id))
+        .filter(bars::lifted_at.is_null())
+        .set(bars::lifted_at.eq(now))
+        .execute(&mut **tx)?;
+    Ok(lifted > 0)
+}
+
+/// The bars that a facilitator set, newest first, after `cursor`.
+pub fn bars_of(conn: &mut Conn, facilitator: Id, cursor: Option<Id>, limit: i64) -> Result<Vec<Bar>> {
+    let mut query =
+        bars::table.filter(bars::facilitator_id.eq(facilitator)).select(Bar::as_select()).into_boxed();
+    if let Some(cursor) = cursor {
+        query = query.filter(bars::id.lt(cursor));
+    }
+    Ok(query.order(bars::id.desc()).limit(limit).load(conn)?)
+}
+
+/// The bars that stand against an account now, newest first.
+pub fn bars_against(conn: &mut Conn, account: Id, now: Instant) -> Result<Vec<Bar>> {
+    Ok(bars::table
+        .filter(bars::account_id.eq(account))
+        .filter(bars::lifted_at.is_null())
+        .filter(bars::until.gt(now))
+        .order(bars::id.desc())
+        .select(Bar::as_select())
+        .load(conn)?)
+}
+
+/// Whether one of the facilitators listed on a run bars this account now.
+pub fn is_barred_from(conn: &mut Conn, account: Id, run: Id, now: Instant) -> Result<bool> {
+    let listed = run_facilitators::table
+        .filter(run_facilitators::run_id.eq(run))
+        .select(run_facilitators::account_id);
+    let found: i64 = bars::table
+        .filter(bars::account_id.eq(account))
+        .filter(bars::lifted_at.is_null())
+        .filter(bars::until.gt(now))
+        .filter(bars::facilitator_id.eq_any(listed))
+        .count()
+        .get_result(conn)?;
+    Ok(found > 0)
+}
+
+/// Accounts that one facilitator bars now, of those given.
+pub fn barred_by(conn: &mut Conn, facilitator: Id, of: &[Id], now: Instant) -> Result<BTreeSet<Id>> {
+    let rows: Vec<Id> = bars::table
+        .filter(bars::facilitator_id.eq(facilitator))
+        .filter(bars::account_id.eq_any(of))
+        .filter(bars::lifted_at.is_null())
+        .filter(bars::until.gt(now))
+        .select(bars::account_id)
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Something that somebody wants the team to look at.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = reports, treat_none_as_null = true)]
+pub struct Report {
+    pub id: Id,
+    pub reporter_id: Option<Id>,
+    pub about_kind: AboutKind,
+    pub about_id: Option<Id>,
+    pub run_id: Option<Id>,
+    /// "The man in the red jacket", where the reporter knows no name.
+    pub description: Option<String>,
+    pub category: Category,
+    /// Smaller is looked at first.
+    pub urgency: i32,
+    pub statement: String,
+    pub status: ReportStatus,
+    pub assigned_to: Option<Id>,
+    pub resolution: Option<String>,
+    pub created_at: Instant,
+    pub resolved_at: Option<Instant>,
+}
+
+/// Keeps a report.
+pub fn insert_report(tx: &mut Tx<'_>, report: &Report) -> Result<()> {
+    diesel::insert_into(reports::table).values(report).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// The report, if there is one.
+pub fn find_report(conn: &mut Conn, id: Id) -> Result<Option<Report>> {
+    Ok(reports::table.find(id).select(Report::as_select()).first(conn).optional()?)
+}
+
+/// Writes every field of a report.
+pub fn update_report(tx: &mut Tx<'_>, report: &Report) -> Result<()> {
+    diesel::update(reports::table.find(report.id)).set(report).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// The moderators' queue: safeguarding first, then the oldest; after the cursor's urgency and id.
+pub fn queue(
+    conn: &mut Conn,
+    status: Option<ReportStatus>,
+    cursor: Option<(i32, Id)>,
+    limit: i64,
+) -> Result<Vec<Report>> {
+    let mut query = reports::table.select(Report::as_select()).into_boxed();
+    query = match status {
+        Some(status) => query.filter(reports::status.eq(status)),
+        None => query.filter(reports::status.ne(ReportStatus::Resolved)),
+    };
+    if let Some((urgency, id)) = cursor {
+        query = query.filter(reports::urgency.gt(urgency).or(reports::urgency.eq(urgency).and(reports::id.gt(id))));
+    }
+    Ok(query.order((reports::urgency, reports::id)).limit(limit).load(conn)?)
+}
+
+/// Somebody's objection to a decision about them.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = appeals, treat_none_as_null = true)]
+pub struct Appeal {
+    pub id: Id,
+    pub account_id: Id,
+    pub about_kind: AppealKind,
+    pub about_id: Id,
+    /// Who decided first, and so must not decide again.
+    pub first_decided_by: Option<Id>,
+    pub statement: String,
+    pub outcome: Option<Outcome>,
+    pub decided_by: Option<Id>,
+    pub decision: Option<String>,
+    pub created_at: Instant,
+    pub decided_at: Option<Instant>,
+}
+
+/// Keeps an appeal.
+pub fn insert_appeal(tx: &mut Tx<'_>, appeal: &Appeal) -> Result<()> {
+    diesel::insert_into(appeals::table).values(appeal).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// The appeal, if there is one.
+pub fn find_appeal(conn: &mut Conn, id: Id) -> Result<Option<Appeal>> {
+    Ok(appeals::table.find(id).select(Appeal::as_select()).first(conn).optional()?)
+}
+
+/// Whether an appeal about this waits to be decided.
+pub fn has_open_appeal(conn: &mut Conn, kind: AppealKind, about: Id) -> Result<bool> {
+    let open: i64 = appeals::table
+        .filter(appeals::about_kind.eq(kind))
+        .filter(appeals::about_id.eq(about))
+        .filter(appeals::outcome.is_null())
+        .count()
+        .get_result(conn)?;
+    Ok(open > 0)
+}
+
+/// Writes every field of an appeal.
+pub fn update_appeal(tx: &mut Tx<'_>, appeal: &Appeal) -> Result<()> {
+    diesel::update(appeals::table.find(appeal.id)).set(appeal).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Appeals newest first, after `cursor`; only those that wait when `open`.
+pub fn list_appeals(
+    conn: &mut Conn,
+    of: Option<Id>,
+    open: bool,
+    cursor: Option<Id>,
+    limit: i64,
+) -> Result<Vec<Appeal>> {
+    let mut query = appeals::table.select(Appeal::as_select()).into_boxed();
+    if let Some(account) = of {
+        query = query.filter(appeals::account_id.eq(account));
+    }
+    if open {
+        query = query.filter(appeals::outcome.is_null());
+    }
+    if let Some(cursor) = cursor {
+        query = query.filter(appeals::id.lt(cursor));
+    }
+    Ok(query.order(appeals::id.desc()).limit(limit).load(conn)?)
+}

@@ -1,0 +1,197 @@
+//! The outbox: every promised mail is a row in the transaction of the act that promised it.
+//!
+//! A worker claims a row with a lease by the database's clock. The lease's `fence` rises with each claim, and whoever
+//! reports back with an older one is too late: nothing is marked sent twice or by a worker that was given up.
+
+use diesel::prelude::*;
+
+use super::{
+    db::{Conn, Tx},
+    dialect,
+    schema::outbox,
+    sql_types::Json,
+};
+use crate::{
+    clock::Instant,
+    domain::outbox::{MAX_ATTEMPTS, OutboxStatus, backoff_s},
+    error::Result,
+    id::Id,
+    mail::Notice,
+};
+
+/// A mail that was promised.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = outbox)]
+pub struct Parcel {
+    pub id: Id,
+    pub account_id: Id,
+    pub kind: String,
+    /// Ids only: the facts are read when its turn comes.
+    pub notice: Json<Notice>,
+    pub run_id: Option<Id>,
+    pub signup_id: Option<Id>,
+    /// What it may be promised for only once.
+    pub once_key: Option<String>,
+    pub status: OutboxStatus,
+    pub not_before: Instant,
+    pub attempts: i32,
+    pub lease_until: Option<Instant>,
+    pub fence: i64,
+    pub last_error: Option<String>,
+    pub created_at: Instant,
+    pub finished_at: Option<Instant>,
+}
+
+/// A mail to promise.
+#[derive(Debug, Clone)]
+pub struct Promise {
+    pub to: Id,
+    pub notice: Notice,
+    pub run: Option<Id>,
+    pub signup: Option<Id>,
+    pub once: Option<String>,
+}
+
+/// Promises a mail; with a `once` key that was used before it does nothing.
+pub fn promise(tx: &mut Tx<'_>, promise: Promise, now: Instant) -> Result<()> {
+    let parcel = Parcel {
+        id: Id::at(now),
+        account_id: promise.to,
+        kind: promise.notice.name().to_owned(),
+        notice: Json(promise.notice),
+        run_id: promise.run,
+        signup_id: promise.signup,
+        once_key: promise.once,
+        status: OutboxStatus::Queued,
+        not_before: now,
+        attempts: 0,
+        lease_until: None,
+        fence: 0,
+        last_error: None,
+        created_at: now,
+        finished_at: None,
+    };
+    dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(outbox::table)
+        .values(&parcel)
+        .on_conflict_do_nothing()
+        .execute(conn))?;
+    Ok(())
+}
+
+/// Claims up to `limit` parcels that are due at `now` and not under somebody's lease, oldest first.
+pub fn claim(tx: &mut Tx<'_>, now: Instant, limit: i64, lease_s: i64) -> Result<Vec<Parcel>> {
+    let clock = dialect::database_now(tx)?;
+    let due = outbox::table
+        .filter(outbox::status.eq(OutboxStatus::Queued))
+        .filter(outbox::not_before.le(now))
+        .filter(outbox::lease_until.is_null().or(outbox::lease_until.lt(clock)))
+        .order((outbox::not_before, outbox::id))
+        .limit(limit);
+    let mut claimed: Vec<Parcel> = match &mut **tx {
+        Conn::Sqlite(conn) => due.select(Parcel::as_select()).load(conn)?,
+        Conn::Postgres(conn) => due.select(Parcel::as_select()).for_update().skip_locked().load(conn)?,
+    };
+    let until = clock.plus_seconds(lease_s);
+    let ids: Vec<Id> = claimed.iter().map(|parcel| parcel.id).collect();
+    diesel::update(outbox::table.filter(outbox::id.eq_any(&ids)))
+        .set((outbox::lease_until.eq(until), outbox::fence.eq(outbox::fence + 1)))
+        .execute(&mut **tx)?;
+    for parcel in &mut claimed {
+        parcel.fence += 1;
+        parcel.lease_until = Some(until);
+    }
+    Ok(claimed)
+}
+
+/// What became of a claimed parcel.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    Sent,
+    /// It was no longer true.
+    Dropped,
+    /// Refused for good.
+    Dead(String),
+    /// To be tried again.
+    Later(String),
+}
+
+/// Notes what became of a parcel, unless somebody else has claimed it since; says whether it was noted.
+pub fn settle(tx: &mut Tx<'_>, parcel: &Parcel, fate: &Fate, now: Instant) -> Result<bool> {
+    let attempts = parcel.attempts + 1;
+    let (status, error, not_before) = match fate {
+        Fate::Sent => (OutboxStatus::Sent, None, now),
+        Fate::Dropped => (OutboxStatus::Dropped, None, now),
+        Fate::Dead(why) => (OutboxStatus::Dead, Some(why), now),
+        Fate::Later(why) if attempts >= MAX_ATTEMPTS => (OutboxStatus::Dead, Some(why), now),
+        Fate::Later(why) => (OutboxStatus::Queued, Some(why), now.plus_seconds(backoff_s(attempts))),
+    };
+    let finished = (status != OutboxStatus::Queued).then_some(now);
+    let settled = diesel::update(outbox::table.find(parcel.id))
+        .filter(outbox::fence.eq(parcel.fence))
+        .filter(outbox::status.eq(OutboxStatus::Queued))
+        .set((
+            outbox::status.eq(status),
+            outbox::attempts.eq(attempts),
+            outbox::not_before.eq(not_before),
+            outbox::last_error.eq(error.map(|why| why.chars().take(500).collect::<String>())),
+            outbox::lease_until.eq(None::<Instant>),
+            outbox::finished_at.eq(finished),
+        ))
+        .execute(&mut **tx)?;
+    Ok(settled > 0)
+}
+
+/// Takes back everything that waits for an account: nothing but a decision goes to somebody who was put out.
+pub fn drop_queued(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<()> {
+    diesel::update(outbox::table)
+        .filter(outbox::account_id.eq(account))
+        .filter(outbox::status.eq(OutboxStatus::Queued))
+        .set((outbox::status.eq(OutboxStatus::Dropped), outbox::finished_at.eq(now)))
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Parcels in one of these states, newest first.
+pub fn list(conn: &mut Conn, statuses: &[OutboxStatus], limit: i64) -> Result<Vec<Parcel>> {
+    Ok(outbox::table
+        .filter(outbox::status.eq_any(statuses))
+        .order(outbox::id.desc())
+        .limit(limit)
+        .select(Parcel::as_select())
+        .load(conn)?)
+}
+
+/// How many parcels are due at `now`, leased or not.
+pub fn count_due(conn: &mut Conn, now: Instant) -> Result<i64> {
+    Ok(outbox::table
+        .filter(outbox::status.eq(OutboxStatus::Queued))
+        .filter(outbox::not_before.le(now))
+        .count()
+        .get_result(conn)?)
+}
+
+/// Puts dead parcels back in the queue (all of them, or one); returns how many.
+pub fn retry(tx: &mut Tx<'_>, one: Option<Id>, now: Instant) -> Result<usize> {
+    let mut dead = diesel::update(outbox::table)
+        .filter(outbox::status.eq(OutboxStatus::Dead))
+        .set((
+            outbox::status.eq(OutboxStatus::Queued),
+            outbox::attempts.eq(0),
+            outbox::not_before.eq(now),
+            outbox::finished_at.eq(None::<Instant>),
+        ))
+        .into_boxed();
+    if let Some(id) = one {
+        dead = dead.filter(outbox::id.eq(id));
+    }
+    Ok(dead.execute(&mut **tx)?)
+}
+
+/// Forgets what was sent or dropped before `before`.
+pub fn purge(tx: &mut Tx<'_>, before: Instant) -> Result<usize> {
+    let over = [OutboxStatus::Sent, OutboxStatus::Dropped];
+    Ok(diesel::delete(
+        outbox::table.filter(outbox::status.eq_any(over.as_slice())).filter(outbox::finished_at.lt(before)),
+    )
+    .execute(&mut **tx)?)
+}

@@ -1,0 +1,314 @@
+//! Runs: one occasion each.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+
+use super::{
+    db::{Conn, Tx},
+    dialect,
+    schema::{run_facilitators, run_reminders, runs, signups},
+    sql_types::Json,
+};
+use crate::{
+    clock::Instant,
+    domain::{
+        pace::{Activity, PaceBand},
+        place::{BoundingBox, LatLng},
+        run::{CancelReason, JoinPolicy, LanguageTag, ListingStatus, MeetingPoint, Question, RunDraft, RunStatus, YesNo},
+        signup::SignupStatus,
+    },
+    error::{Error, Result},
+    id::Id,
+};
+
+/// A run as it is kept.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Identifiable)]
+#[diesel(table_name = runs, treat_none_as_null = true)]
+pub struct Run {
+    pub id: Id,
+    pub external_id: Option<String>,
+    pub created_by: Option<Id>,
+    pub status: RunStatus,
+    pub title: String,
+    pub description: String,
+    pub activity: Activity,
+    pub fastest_s_per_km: i32,
+    pub slowest_s_per_km: i32,
+    pub no_drop: bool,
+    pub distance_km: Option<f64>,
+    pub duration_min: i32,
+    pub starts_at: Instant,
+    pub ends_at: Instant,
+    pub time_zone: String,
+    pub lat: f64,
+    pub lng: f64,
+    pub place_name: String,
+    pub getting_there: Option<String>,
+    pub point_is_public: bool,
+    /// The H3 cell that stands for the meeting point where that is hidden.
+    pub area_cell: String,
+    /// What searches and distances are measured to: the point where it is public, else the area's centre.
+    pub shown_lat: f64,
+    pub shown_lng: f64,
+    pub after_dark: bool,
+    pub capacity: i32,
+    pub newcomer_places: Option<i32>,
+    pub join_policy: JoinPolicy,
+    pub languages: Json<Vec<LanguageTag>>,
+    pub access: Json<BTreeMap<String, YesNo>>,
+    pub questions: Json<Vec<Question>>,
+    pub day_contact: Option<String>,
+    pub cancel_reason: Option<CancelReason>,
+    pub cancel_message: Option<String>,
+    pub paused_at: Option<Instant>,
+    /// Rises with every edit by a facilitator; sign-ups never change it.
+    pub version: i32,
+    pub last_queue_no: i32,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
+impl Run {
+    /// The pace at which the group chats.
+    pub fn pace(&self) -> PaceBand {
+        PaceBand { fastest_s_per_km: self.fastest_s_per_km, slowest_s_per_km: self.slowest_s_per_km }
+    }
+
+    /// What searches and distances are measured to.
+    pub fn shown(&self) -> LatLng {
+        LatLng { lat: self.shown_lat, lng: self.shown_lng }
+    }
+
+    /// The exact meeting point; not for everybody's eyes.
+    pub fn meeting_point(&self) -> MeetingPoint {
+        MeetingPoint { lat: self.lat, lng: self.lng, name: self.place_name.clone() }
+    }
+
+    /// What a facilitator can edit, as it is now.
+    pub fn draft(&self) -> RunDraft {
+        let by_default = self.join_policy == JoinPolicy::Open;
+        RunDraft {
+            title: self.title.clone(),
+            description: self.description.clone(),
+            activity: self.activity,
+            pace: self.pace(),
+            no_drop: self.no_drop,
+            distance_km: self.distance_km,
+            duration_min: self.duration_min,
+            starts_at: self.starts_at,
+            time_zone: Some(self.time_zone.clone()),
+            meeting_point: self.meeting_point(),
+            getting_there: self.getting_there.clone(),
+            meeting_point_public: (self.point_is_public != by_default).then_some(self.point_is_public),
+            capacity: self.capacity,
+            newcomer_places: self.newcomer_places,
+            join_policy: self.join_policy,
+            languages: self.languages.0.clone(),
+            access: self.access.0.clone(),
+            questions: self.questions.0.clone(),
+            day_contact: self.day_contact.clone(),
+            draft: self.status == RunStatus::Draft,
+        }
+    }
+}
+
+/// A run whose row this transaction holds: whatever seats, offers or puts out needs it.
+#[derive(Debug)]
+pub struct RunLocked {
+    /// The run as it is under the lock.
+    pub run: Run,
+    _made_here: (),
+}
+
+/// Locks a run; persons are locked before runs, and runs by ascending id.
+pub fn lock(tx: &mut Tx<'_>, id: Id) -> Result<RunLocked> {
+    dialect::lock_run(tx, id)?.map(|run| RunLocked { run, _made_here: () }).ok_or(Error::NotFound)
+}
+
+/// The run, if there is one.
+pub fn find(conn: &mut Conn, id: Id) -> Result<Option<Run>> {
+    Ok(runs::table.find(id).select(Run::as_select()).first(conn).optional()?)
+}
+
+/// The run.
+pub fn get(conn: &mut Conn, id: Id) -> Result<Run> {
+    find(conn, id)?.ok_or(Error::NotFound)
+}
+
+/// The run that an import brought under this key, if there is one.
+pub fn find_by_external_id(conn: &mut Conn, key: &str) -> Result<Option<Run>> {
+    Ok(runs::table.filter(runs::external_id.eq(key)).select(Run::as_select()).first(conn).optional()?)
+}
+
+/// Keeps a new run.
+pub fn insert(tx: &mut Tx<'_>, run: &Run) -> Result<()> {
+    diesel::insert_into(runs::table).values(run).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Writes every field of a locked run.
+pub fn update(tx: &mut Tx<'_>, locked: &RunLocked) -> Result<()> {
+    diesel::update(runs::table.find(locked.run.id)).set(&locked.run).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Gives out the next number in the run's line.
+pub fn next_queue_no(tx: &mut Tx<'_>, locked: &mut RunLocked) -> Result<i32> {
+    locked.run.last_queue_no += 1;
+    diesel::update(runs::table.find(locked.run.id))
+        .set(runs::last_queue_no.eq(locked.run.last_queue_no))
+        .execute(&mut **tx)?;
+    Ok(locked.run.last_queue_no)
+}
+
+/// What a search may ask of upcoming, published runs.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    pub from: Option<Instant>,
+    pub to: Option<Instant>,
+    pub around: Option<BoundingBox>,
+    pub activities: Vec<Activity>,
+    /// Runs whose band, widened to both sides by the tolerance of the caller, holds this pace.
+    pub pace_between: Option<(i32, i32)>,
+    /// Keyset: after this start and id.
+    pub after: Option<(Instant, Id)>,
+    pub limit: Option<i64>,
+}
+
+/// Published runs that have not started, by start and id.
+pub fn search(conn: &mut Conn, search: &Search) -> Result<Vec<Run>> {
+    let mut query = runs::table.filter(runs::status.eq(RunStatus::Published)).select(Run::as_select()).into_boxed();
+    if let Some(from) = search.from {
+        query = query.filter(runs::starts_at.ge(from));
+    }
+    if let Some(to) = search.to {
+        query = query.filter(runs::starts_at.lt(to));
+    }
+    if let Some(area) = &search.around {
+        query = query.filter(runs::shown_lat.between(area.south, area.north));
+        query = match area.lng_ranges.as_slice() {
+            [(west, east)] => query.filter(runs::shown_lng.between(*west, *east)),
+            [(west, east), (west2, east2), ..] => query
+                .filter(runs::shown_lng.between(*west, *east).or(runs::shown_lng.between(*west2, *east2))),
+            [] => query,
+        };
+    }
+    if !search.activities.is_empty() {
+        query = query.filter(runs::activity.eq_any(search.activities.clone()));
+    }
+    if let Some((fast, slow)) = search.pace_between {
+        query = query.filter(runs::fastest_s_per_km.le(slow)).filter(runs::slowest_s_per_km.ge(fast));
+    }
+    if let Some((start, id)) = search.after {
+        query = query.filter(runs::starts_at.gt(start).or(runs::starts_at.eq(start).and(runs::id.gt(id))));
+    }
+    query = query.order((runs::starts_at, runs::id));
+    if let Some(limit) = search.limit {
+        query = query.limit(limit);
+    }
+    Ok(query.load(conn)?)
+}
+
+/// Runs in one of these states that start (or started) before `before`.
+pub fn starting_before(conn: &mut Conn, statuses: &[RunStatus], before: Instant) -> Result<Vec<Run>> {
+    Ok(runs::table
+        .filter(runs::status.eq_any(statuses))
+        .filter(runs::starts_at.le(before))
+        .order((runs::starts_at, runs::id))
+        .select(Run::as_select())
+        .load(conn)?)
+}
+
+/// Ids of published or paused runs that started and still have people without a place.
+pub fn started_with_open_ends(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
+    let open = [SignupStatus::Requested, SignupStatus::Waitlisted, SignupStatus::Offered];
+    Ok(runs::table
+        .inner_join(signups::table.on(signups::run_id.eq(runs::id)))
+        .filter(runs::starts_at.le(now))
+        .filter(signups::status.eq_any(open.as_slice()))
+        .select(runs::id)
+        .distinct()
+        .order(runs::id)
+        .load(conn)?)
+}
+
+/// Ids of published runs whose planned end was before `before`.
+pub fn published_ended_before(conn: &mut Conn, before: Instant) -> Result<Vec<Id>> {
+    Ok(runs::table
+        .filter(runs::status.eq(RunStatus::Published))
+        .filter(runs::ends_at.le(before))
+        .select(runs::id)
+        .order(runs::id)
+        .load(conn)?)
+}
+
+/// Ids of runs to come on which this person is listed, ascending.
+pub fn upcoming_led_by(conn: &mut Conn, account: Id, now: Instant) -> Result<Vec<Id>> {
+    Ok(runs::table
+        .inner_join(run_facilitators::table.on(run_facilitators::run_id.eq(runs::id)))
+        .filter(run_facilitators::account_id.eq(account))
+        .filter(runs::starts_at.gt(now))
+        .filter(runs::status.eq_any([RunStatus::Draft, RunStatus::Published, RunStatus::Paused].as_slice()))
+        .select(runs::id)
+        .order(runs::id)
+        .load(conn)?)
+}
+
+/// Ids of published runs to come that have somebody waiting.
+pub fn with_people_waiting(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
+    Ok(runs::table
+        .inner_join(signups::table.on(signups::run_id.eq(runs::id)))
+        .filter(runs::status.eq(RunStatus::Published))
+        .filter(runs::starts_at.gt(now))
+        .filter(signups::status.eq(SignupStatus::Waitlisted))
+        .select(runs::id)
+        .distinct()
+        .order(runs::id)
+        .load(conn)?)
+}
+
+/// Everybody who accepted to lead one of the published or paused runs to come.
+pub fn leaders_of_upcoming(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
+    Ok(run_facilitators::table
+        .inner_join(runs::table.on(runs::id.eq(run_facilitators::run_id)))
+        .filter(run_facilitators::status.eq(ListingStatus::Accepted))
+        .filter(runs::starts_at.gt(now))
+        .filter(runs::status.eq(RunStatus::Published))
+        .select(run_facilitators::account_id)
+        .distinct()
+        .load(conn)?)
+}
+
+/// Runs led by one facilitator, by start.
+pub fn led_by(conn: &mut Conn, account: Id, statuses: &[RunStatus]) -> Result<Vec<Run>> {
+    Ok(runs::table
+        .inner_join(run_facilitators::table.on(run_facilitators::run_id.eq(runs::id)))
+        .filter(run_facilitators::account_id.eq(account))
+        .filter(run_facilitators::status.eq(ListingStatus::Accepted))
+        .filter(runs::status.eq_any(statuses))
+        .order((runs::starts_at, runs::id))
+        .select(Run::as_select())
+        .load(conn)?)
+}
+
+/// Which reminders of a run have been handed to the outbox for its present start.
+pub fn reminded(conn: &mut Conn, run: Id, starts_at: Instant) -> Result<Vec<String>> {
+    Ok(run_reminders::table
+        .filter(run_reminders::run_id.eq(run))
+        .filter(run_reminders::starts_at.eq(starts_at))
+        .select(run_reminders::moment)
+        .load(conn)?)
+}
+
+/// Notes that a reminder has been handed to the outbox.
+pub fn mark_reminded(tx: &mut Tx<'_>, run: Id, moment: &str, starts_at: Instant) -> Result<()> {
+    diesel::insert_into(run_reminders::table)
+        .values((
+            run_reminders::run_id.eq(run),
+            run_reminders::moment.eq(moment),
+            run_reminders::starts_at.eq(starts_at),
+        ))
+        .execute(&mut **tx)?;
+    Ok(())
+}
