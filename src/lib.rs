@@ -1,12 +1,19 @@
 //! Side by Side: facilitator-led group runs, matched by the pace at which people can chat, and by place.
 //!
 //! The map of the house, and the rule of dependency (held by `tests/architecture.rs`):
-//! `main → app → {http, worker} → service → {domain, store, mail::Notice}`; `store → domain`; `mail → domain`;
+//! `main → cli → app → {http, worker} → service → {domain, store, mail::Notice}`; `store → domain`; `mail → domain`;
 //! `domain → nothing of ours` but the plain values `clock::Instant` and `id::Id`.
 
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod error;
-pub mod clock;
+pub mod http;
 pub mod id;
 pub mod mail;
+pub mod service;
 pub mod store;
+pub mod worker;

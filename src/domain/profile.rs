@@ -46,6 +46,9 @@ pub struct RunningProfile {
     pub not_after_dark: bool,
     #[serde(default)]
     pub new_here: bool,
+    /// Rather something slow first: together with `new_here`, walks, run-walks and no-drop runs come first.
+    #[serde(default)]
+    pub gentle_start: bool,
 }
 
 /// The name of something a run's `access` speaks about.

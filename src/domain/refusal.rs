@@ -84,6 +84,8 @@ codes! {
     AppealDecided Conflict "The appeal has been decided already" "Its outcome stands.";
     NotAppealable Conflict "This cannot be appealed" "Only decisions about you that still stand can be.";
     LastAdmin Conflict "There must be an admin" "Grant the role to somebody else first.";
+    AccountNotActive Conflict "The account is not active yet" "Its owner has to open the link in the mail first.";
+    AddressTaken Conflict "There is an account with this address" "Its owner has it already; an admin can grant it roles.";
 
     InProgress Conflict "The same request is being worked on" "Its twin with the same Idempotency-Key has not finished. Try again shortly.";
     VersionStale Stale "Somebody changed this in the meantime" "Read it again and send the new ETag in If-Match.";

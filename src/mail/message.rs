@@ -51,6 +51,7 @@ impl Outgoing {
         if let Some(reply_to) = &self.reply_to {
             builder = builder.reply_to(mailbox(reply_to, "the reply address is not a mailbox")?);
         }
+        builder = builder.raw_header(header("X-Mail-Kind", self.kind.to_owned()));
         if self.auto_submitted {
             builder = builder.raw_header(header("Auto-Submitted", "auto-generated".to_owned()));
         }

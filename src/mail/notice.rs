@@ -56,9 +56,9 @@ pub enum Notice {
     /// To the facilitators: a report or a hold touches their run.
     RunTouched { run_id: Id, by: Touch },
     /// A facilitator closed their runs to this person until a date.
-    Barred { bar_id: Id },
+    Barred { bar_id: Id, runs: Vec<Id> },
     /// A decision about the account, a revoked facilitator included.
-    Decision { sanction_id: Id },
+    Decision { sanction_id: Id, places_lost: u32, runs_paused: u32 },
     /// A decision no longer holds.
     DecisionLifted { sanction_id: Id },
     /// To the moderators: an appeal came in.

@@ -170,6 +170,8 @@ pub struct Profile {
     pub access_needs: Json<Vec<String>>,
     pub not_after_dark: bool,
     pub new_here: bool,
+    /// Asked for a gentle start.
+    pub gentle_start: bool,
     pub updated_at: Instant,
 }
 

@@ -64,6 +64,7 @@ diesel::table! {
         access_needs -> Text,
         not_after_dark -> Bool,
         new_here -> Bool,
+        gentle_start -> Bool,
         updated_at -> SqlInstant,
     }
 }

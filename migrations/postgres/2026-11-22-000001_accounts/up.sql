@@ -42,6 +42,7 @@ CREATE TABLE running_profiles (
     access_needs text NOT NULL,
     not_after_dark boolean NOT NULL,
     new_here boolean NOT NULL,
+    gentle_start boolean NOT NULL,
     updated_at timestamptz NOT NULL
 );
 

@@ -42,6 +42,7 @@ CREATE TABLE running_profiles (
     access_needs TEXT NOT NULL,
     not_after_dark INTEGER NOT NULL,
     new_here INTEGER NOT NULL,
+    gentle_start INTEGER NOT NULL,
     updated_at TEXT NOT NULL
 );
 

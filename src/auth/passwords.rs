@@ -1,0 +1,229 @@
+//! Passwords: argon2id with 19 MiB, two passes, one lane (OWASP's first choice), in a bounded pool of their own.
+//!
+//! A flood of log-ins waits here, and beyond a bound is turned away, while everything else goes on. An unknown address
+//! takes the same time as a known one. Passwords are hashed as the bytes that were sent: keyboards send composed
+//! characters (NFC), so the normalisation that NIST 800-63B-4 suggests would need a table for little.
+
+use std::sync::Arc;
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{Error as HashError, PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::{Error, Result};
+
+/// Memory of one hash in KiB: 19 MiB.
+const MEMORY_KIB: u32 = 19 * 1024;
+/// Passes over the memory.
+const PASSES: u32 = 2;
+/// Lanes.
+const LANES: u32 = 1;
+/// Most hashes at a time where nothing else is asked for: more would take the memory of a small server.
+const MOST_PERMITS: usize = 4;
+/// How many may wait for their turn; with 50 ms a hash and two at a time the last waits under two seconds.
+const WAITING: usize = 64;
+/// A hash with the same cost as all others that no password is known for: what an unknown address is checked against.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGtub3dzIGl0IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// The bounded pool. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    /// Those who hash and those who wait.
+    inside: Arc<Semaphore>,
+    /// Those who hash.
+    hashing: Arc<Semaphore>,
+}
+
+impl Default for Passwords {
+    /// As many at a time as there are cores, at most four.
+    fn default() -> Self {
+        Self::new(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_PERMITS)))
+    }
+}
+
+impl Passwords {
+    /// A pool that hashes `permits` passwords at a time (at least one).
+    pub fn new(permits: usize) -> Self {
+        let permits = permits.max(1);
+        Self { inside: Arc::new(Semaphore::new(permits + WAITING)), hashing: Arc::new(Semaphore::new(permits)) }
+    }
+
+    /// Hashes a password with a new salt, into a PHC string.
+    ///
+    /// # Errors
+    /// `Unavailable` when too many wait already.
+    pub async fn hash(&self, password: SecretString) -> Result<String> {
+        self.run(move || hash_here(&password)).await
+    }
+
+    /// Whether the password belongs to the hash. Without a hash (nobody has that address) it is false, after the same
+    /// time.
+    ///
+    /// # Errors
+    /// `Unavailable` when too many wait already, `Internal` when the hash is not one.
+    pub async fn verify(&self, password: SecretString, phc: Option<String>) -> Result<bool> {
+        self.run(move || {
+            let fits = verify_here(&password, phc.as_deref().unwrap_or(NOBODY))?;
+            Ok(fits && phc.is_some())
+        })
+        .await
+    }
+
+    /// The permits go into the thread: a caller who hangs up frees nothing before the work is done.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let inside = Arc::clone(&self.inside).try_acquire_owned().map_err(|_| too_busy())?;
+        let turn = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| too_busy())?;
+        let permits: [OwnedSemaphorePermit; 2] = [inside, turn];
+        let done = tokio::task::spawn_blocking(move || {
+            let answer = work();
+            drop(permits);
+            answer
+        });
+        done.await.unwrap_or_else(|fault| Err(Error::Internal(anyhow::Error::new(fault).context("password work"))))
+    }
+}
+
+fn too_busy() -> Error {
+    Error::Unavailable("too many log-ins at once")
+}
+
+/// Hashes a password on this thread, for the command line; servers go through [`Passwords`].
+///
+/// # Errors
+/// Only when hashing itself fails.
+pub fn hash_here(password: &SecretString) -> Result<String> {
+    let salt = crate::id::random_bytes::<16>();
+    let hash: PasswordHash =
+        argon2()?.hash_password_with_salt(password.expose_secret().as_bytes(), &salt).map_err(internal)?;
+    Ok(hash.to_string())
+}
+
+/// Whether a hash was made with another cost than today's, so that the next log-in should make a new one.
+pub fn needs_rehash(phc: &str) -> bool {
+    let Ok(hash) = PasswordHash::new(phc) else { return true };
+    let today = hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
+    let same_cost = Params::try_from(&hash)
+        .is_ok_and(|params| (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY_KIB, PASSES, LANES));
+    !(today && same_cost)
+}
+
+/// The cost is the one that the hash names, not today's.
+fn verify_here(password: &SecretString, phc: &str) -> Result<bool> {
+    match argon2()?.verify_password(password.expose_secret().as_bytes(), phc) {
+        Ok(()) => Ok(true),
+        Err(HashError::PasswordInvalid) => Ok(false),
+        Err(fault) => Err(internal(fault)),
+    }
+}
+
+fn argon2() -> Result<Argon2<'static>> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
+        .map_err(|fault| Error::Internal(anyhow::anyhow!("argon2 parameters: {fault}")))?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn internal(fault: HashError) -> Error {
+    Error::Internal(anyhow::anyhow!("password hash: {fault}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text)
+    }
+
+    #[tokio::test]
+    async fn a_password_fits_its_own_hash_only() {
+        let pool = Passwords::new(2);
+        let hash = pool.hash(secret("a long walk in the rain")).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(pool.verify(secret("a long walk in the rain"), Some(hash.clone())).await.unwrap());
+        assert!(!pool.verify(secret("a long walk in the sun"), Some(hash.clone())).await.unwrap());
+        assert_ne!(hash, hash_here(&secret("a long walk in the rain")).unwrap());
+        assert!(!needs_rehash(&hash));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_checked_at_the_same_cost_and_never_fits() {
+        assert!(!needs_rehash(NOBODY));
+        assert!(!verify_here(&secret("whatever it may be"), NOBODY).unwrap());
+        assert!(!Passwords::new(1).verify(secret("whatever it may be"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_broken_hash_is_our_fault_and_not_a_wrong_password() {
+        let answer = Passwords::new(1).verify(secret("whatever it may be"), Some("plain text".to_owned())).await;
+        assert!(matches!(answer, Err(Error::Internal(_))), "{answer:?}");
+    }
+
+    #[test]
+    fn hashes_of_another_cost_or_kind_are_made_anew() {
+        assert!(needs_rehash(
+            "$argon2id$v=19$m=4096,t=2,p=1$bm9ib2R5IGtub3dzIGl0IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        ));
+        assert!(needs_rehash(
+            "$argon2i$v=19$m=19456,t=2,p=1$bm9ib2R5IGtub3dzIGl0IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        ));
+        assert!(needs_rehash("plain text"));
+    }
+
+    #[tokio::test]
+    async fn a_flood_is_turned_away_and_the_pool_recovers() {
+        let pool = Passwords::new(1);
+        let work = |_| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                pool.run(|| {
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                    Ok(())
+                })
+                .await
+            })
+        };
+        let flood: Vec<_> = (0..WAITING + 20).map(work).collect();
+        let (mut served, mut turned_away) = (0, 0);
+        for one in flood {
+            match one.await.unwrap() {
+                Ok(()) => served += 1,
+                Err(Error::Unavailable(_)) => turned_away += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(served > WAITING && turned_away > 0, "{served} served, {turned_away} turned away");
+        assert!(pool.run(|| Ok(())).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_hangs_up_frees_nothing_before_the_work_is_done() {
+        let pool = Passwords::new(1);
+        let (tell, told) = std::sync::mpsc::channel::<()>();
+        let first = {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                pool.run(move || {
+                    let _ = told.recv();
+                    Ok(())
+                })
+                .await
+            })
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(5), async {
+            while pool.hashing.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+        first.abort();
+        assert!(first.await.is_err());
+        assert_eq!(pool.hashing.available_permits(), 0);
+        tell.send(()).unwrap();
+        assert!(pool.run(|| Ok(())).await.is_ok());
+    }
+}

@@ -1,0 +1,301 @@
+//! Access tokens (signed, short-lived, HS256 since we alone verify them) and refresh tokens (random, only their hash is
+//! kept). A token says who asks, never what they may do: account and session are read afresh at every request.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+use super::keys::{Keyring, Purpose, fingerprint};
+use crate::{clock::Instant, error::Result, id::Id};
+
+/// Who makes the tokens.
+const ISSUER: &str = "sidebyside";
+/// Whom they are for.
+const AUDIENCE: &str = "sidebyside-api";
+/// Longest token that is looked at, in characters; ours have about 400.
+const TOKEN_MAX: usize = 2048;
+
+/// What a session is good for.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Scope {
+    /// Everything the account may do.
+    Full,
+    /// Somebody kept out by a decision: may read the decisions about them and object, nothing else.
+    Appeal,
+}
+
+impl Scope {
+    /// The word in tokens and answers.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What an access token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claims {
+    /// `sub`: whose it is.
+    pub account: Id,
+    /// `sid`: the session it belongs to, which may have ended since.
+    pub session: Id,
+    /// What the session is good for.
+    pub scope: Scope,
+    /// `iat`, rounded down to the second.
+    pub issued_at: Instant,
+    /// `exp`, rounded down to the second: from this moment on it counts no more.
+    pub expires_at: Instant,
+}
+
+impl Claims {
+    /// Claims that count from `now` for so many minutes.
+    pub fn new(account: Id, session: Id, scope: Scope, now: Instant, minutes: i64) -> Self {
+        let issued_at = from_seconds(now.timestamp().as_second()).unwrap_or(now);
+        Self { account, session, scope, issued_at, expires_at: issued_at.plus_minutes(minutes) }
+    }
+
+    /// Seconds until it counts no more (`expires_in`).
+    pub fn seconds_left(&self, now: Instant) -> i64 {
+        self.expires_at.seconds_since(now).max(0)
+    }
+}
+
+/// Why an access token is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    /// Not made here.
+    #[error("the access token was not made here")]
+    Invalid,
+    /// Made here, but too long ago.
+    #[error("the access token has expired")]
+    Expired,
+}
+
+/// The claims as they stand in the token.
+#[derive(Serialize, Deserialize)]
+struct Wire<'a> {
+    sub: Id,
+    sid: Id,
+    scope: Scope,
+    iat: i64,
+    exp: i64,
+    iss: &'a str,
+    aud: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    sub: Id,
+    sid: Id,
+    scope: Scope,
+    iat: i64,
+    exp: i64,
+}
+
+/// Chooses the cryptography of all tokens. Call it at start; again does no harm.
+pub fn install_crypto_provider() {
+    // It says no only when there is one already, and there is no other than this one in the binary.
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}
+
+/// Makes an access token, signed with the current key, whose id stands in the header.
+///
+/// # Errors
+/// Only when signing itself fails.
+pub fn issue(keys: &Keyring, claims: &Claims) -> Result<String> {
+    let (id, key) = keys.current_key(Purpose::AccessToken);
+    let header = Header { kid: Some(hex::encode(id)), ..Header::new(Algorithm::HS256) };
+    let wire = Wire {
+        sub: claims.account,
+        sid: claims.session,
+        scope: claims.scope,
+        iat: claims.issued_at.timestamp().as_second(),
+        exp: claims.expires_at.timestamp().as_second(),
+        iss: ISSUER,
+        aud: AUDIENCE,
+    };
+    let signed = jsonwebtoken::encode(&header, &wire, &EncodingKey::from_secret(key));
+    Ok(signed.map_err(|fault| anyhow::Error::new(fault).context("signing an access token"))?)
+}
+
+/// Reads an access token.
+///
+/// # Errors
+/// When it was not made here or counts no more at `now`.
+pub fn verify(keys: &Keyring, token: &str, now: Instant) -> Result<Claims, TokenFault> {
+    let claims = read(keys, token).ok_or(TokenFault::Invalid)?;
+    if claims.expires_at <= now { Err(TokenFault::Expired) } else { Ok(claims) }
+}
+
+/// The claims of a token that we signed, whether or not it has expired. The key is always one of ours and the algorithm
+/// always HS256: the header only chooses among our keys.
+fn read(keys: &Keyring, token: &str) -> Option<Claims> {
+    if token.len() > TOKEN_MAX {
+        return None;
+    }
+    let header = jsonwebtoken::decode_header(token).ok()?;
+    let mut id = [0; 4];
+    hex::decode_to_slice(header.kid?, &mut id).ok()?;
+    let key = DecodingKey::from_secret(keys.find_key(Purpose::AccessToken, id)?);
+    let Read { sub, sid, scope, iat, exp } = jsonwebtoken::decode(token, &key, &RULES).ok()?.claims;
+    Some(Claims { account: sub, session: sid, scope, issued_at: from_seconds(iat)?, expires_at: from_seconds(exp)? })
+}
+
+/// What the library checks. It would take the system's clock for `exp`, so we compare that with `now` ourselves.
+static RULES: LazyLock<Validation> = LazyLock::new(|| {
+    let mut rules = Validation::new(Algorithm::HS256);
+    rules.set_required_spec_claims(&["exp", "sub", "iss", "aud"]);
+    rules.set_issuer(&[ISSUER]);
+    rules.set_audience(&[AUDIENCE]);
+    rules.leeway = 0;
+    rules.validate_exp = false;
+    rules
+});
+
+fn from_seconds(seconds: i64) -> Option<Instant> {
+    Instant::from_micros(seconds.checked_mul(1_000_000)?)
+}
+
+/// A new refresh token (256 random bits as base64url) and the hash under which it is kept.
+pub fn new_refresh_token() -> (String, String) {
+    let token = BASE64.encode(crate::id::random_bytes::<32>());
+    let hash = hash_token(&token);
+    (token, hash)
+}
+
+/// The hash under which a refresh token is kept: SHA-256 as hex; a random token needs no slow hash.
+pub fn hash_token(token: &str) -> String {
+    fingerprint(token.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::SecretKeys;
+
+    const OLD: &str = "an old secret with more than 32 characters";
+    const NEW: &str = "a new secret with more than 32 characters!";
+
+    fn keyring(secrets: &str) -> Keyring {
+        install_crypto_provider();
+        Keyring::new(&SecretKeys::parse(secrets).unwrap())
+    }
+
+    fn now() -> Instant {
+        "2026-11-30T18:00:00.5Z".parse().unwrap()
+    }
+
+    fn claims() -> Claims {
+        Claims::new(Id::random(), Id::random(), Scope::Appeal, now(), 15)
+    }
+
+    fn wire() -> Value {
+        let exp = now().plus_hours(1).timestamp().as_second();
+        json!({"sub": Id::random(), "sid": Id::random(), "scope": "full", "iat": 0, "exp": exp, "iss": ISSUER, "aud": AUDIENCE})
+    }
+
+    /// A token with our own key but any header and claims.
+    fn forged(keys: &Keyring, header: &Value, claims: &Value) -> String {
+        let text = format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
+        let signature = keys.mac(Purpose::AccessToken, text.as_bytes());
+        format!("{text}.{}", BASE64.encode(signature))
+    }
+
+    #[test]
+    fn a_token_is_read_back_until_the_second_it_expires() {
+        let (keys, claims) = (keyring(OLD), claims());
+        let token = issue(&keys, &claims).unwrap();
+        assert_eq!(verify(&keys, &token, now()), Ok(claims));
+        assert_eq!(claims.seconds_left(claims.issued_at), 900);
+        assert_eq!(verify(&keys, &token, claims.expires_at.plus_seconds(-1)), Ok(claims));
+        assert_eq!(verify(&keys, &token, claims.expires_at), Err(TokenFault::Expired));
+    }
+
+    #[test]
+    fn tokens_of_an_older_secret_count_while_it_is_listed() {
+        let claims = claims();
+        let token = issue(&keyring(OLD), &claims).unwrap();
+        assert_eq!(verify(&keyring(&format!("{NEW},{OLD}")), &token, now()), Ok(claims));
+        assert_eq!(verify(&keyring(NEW), &token, now()), Err(TokenFault::Invalid));
+    }
+
+    #[test]
+    fn the_header_cannot_choose_another_algorithm_or_a_foreign_key() {
+        let keys = keyring(OLD);
+        let kid = hex::encode(keys.current_id());
+        let good = forged(&keys, &json!({"alg": "HS256", "kid": kid}), &wire());
+        assert!(verify(&keys, &good, now()).is_ok());
+        for header in [
+            json!({"alg": "none", "kid": kid}),
+            json!({"alg": "HS512", "kid": kid}),
+            json!({"alg": "RS256", "kid": kid}),
+            json!({"alg": "HS256", "kid": "00000000"}),
+            json!({"alg": "HS256", "kid": "zz"}),
+            json!({"alg": "HS256"}),
+        ] {
+            assert_eq!(verify(&keys, &forged(&keys, &header, &wire()), now()), Err(TokenFault::Invalid), "{header}");
+        }
+    }
+
+    #[test]
+    fn every_claim_is_required_and_must_be_ours() {
+        let keys = keyring(OLD);
+        let header = json!({"alg": "HS256", "kid": hex::encode(keys.current_id())});
+        for name in ["sub", "sid", "scope", "iat", "exp", "iss", "aud"] {
+            for wrong in [None, Some(json!("somebody else"))] {
+                let mut claims = wire();
+                match wrong {
+                    None => drop(claims.as_object_mut().unwrap().remove(name)),
+                    Some(value) => claims[name] = value,
+                }
+                assert_eq!(
+                    verify(&keys, &forged(&keys, &header, &claims), now()),
+                    Err(TokenFault::Invalid),
+                    "{claims}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn broken_and_endless_tokens_are_invalid() {
+        let keys = keyring(OLD);
+        let token = issue(&keys, &claims()).unwrap();
+        let unsigned = token.rsplit_once('.').unwrap().0;
+        for wrong in
+            ["", ".", "..", "a.b.c", unsigned, &format!("{unsigned}."), &token[..token.len() - 1], &"a".repeat(100_000)]
+        {
+            assert_eq!(verify(&keys, wrong, now()), Err(TokenFault::Invalid));
+        }
+    }
+
+    #[test]
+    fn refresh_tokens_are_random_and_known_by_their_hash() {
+        let ((one, hash), (other, _)) = (new_refresh_token(), new_refresh_token());
+        assert_ne!(one, other);
+        assert_eq!((one.len(), hash.len()), (43, 64));
+        assert_eq!(hash, hash_token(&one));
+    }
+
+    #[test]
+    fn scopes_are_words_in_snake_case() {
+        assert_eq!((Scope::Full.as_str(), Scope::Appeal.as_str()), ("full", "appeal"));
+        assert_eq!("appeal".parse(), Ok(Scope::Appeal));
+    }
+}

@@ -1,0 +1,115 @@
+//! The command line: what each subcommand does, in plain words for the operator.
+//!
+//! Commands print to standard output; the server logs and never prints.
+
+mod logging;
+mod operate;
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::{
+    app::App,
+    auth::tokens,
+    clock::Clock,
+    config::{self, Config, Flags},
+    id::Id,
+};
+
+/// Facilitator-led group runs, matched by the pace at which people can chat, and by place.
+#[derive(Parser)]
+#[command(name = "sidebyside", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API and work the outbox (the default)
+    Serve {
+        /// Serve only; run `sidebyside worker` elsewhere
+        #[arg(long)]
+        no_worker: bool,
+    },
+    /// Work the outbox and the reminders, without serving
+    Worker,
+    /// Bring the database up to this program's version
+    Migrate,
+    /// Fill a fresh database with a small invented town
+    Demo,
+    /// Bring people or runs in from a CSV file
+    Import {
+        #[command(subcommand)]
+        what: Import,
+    },
+    /// Make the first admin; the password comes from standard input
+    CreateAdmin {
+        #[arg(long)]
+        email: String,
+        #[arg(long, default_value = "Admin")]
+        display_name: String,
+    },
+    /// Look at mails that wait or could not be delivered
+    Outbox {
+        #[command(subcommand)]
+        what: Outbox,
+    },
+    /// Print the description of the API
+    Openapi,
+}
+
+#[derive(Subcommand)]
+enum Import {
+    /// Runs, each led by a facilitator who is in good standing
+    Runs { file: PathBuf },
+    /// People, who are invited by one mail each
+    People { file: PathBuf },
+}
+
+#[derive(Subcommand)]
+enum Outbox {
+    /// What waits and what is dead, newest first
+    List,
+    /// Try dead mails again: all, or one by its id
+    Retry { id: Option<Id> },
+}
+
+/// Runs a command; the exit code says whether all of it worked.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    if matches!(cli.command, Some(Command::Openapi)) {
+        println!("{}", crate::http::api_doc().to_pretty_json()?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = config::load(cli.flags)?;
+    logging::start(config.log_format);
+    for note in &config.notes {
+        tracing::info!("{note}");
+    }
+    tokens::install_crypto_provider();
+    let worked = match cli.command {
+        None => serve::serve(config, true)?,
+        Some(Command::Serve { no_worker }) => serve::serve(config, !no_worker)?,
+        Some(Command::Worker) => serve::work(config)?,
+        Some(Command::Migrate) => operate::migrate(&config)?,
+        Some(Command::Demo) => operate::demo(build(config)?)?,
+        Some(Command::Import { what: Import::Runs { file } }) => operate::import_runs(&build(config)?, &file)?,
+        Some(Command::Import { what: Import::People { file } }) => operate::import_people(&build(config)?, &file)?,
+        Some(Command::CreateAdmin { email, display_name }) => {
+            operate::create_admin(&build(config)?, &email, &display_name)?
+        }
+        Some(Command::Outbox { what: Outbox::List }) => operate::outbox_list(&build(config)?)?,
+        Some(Command::Outbox { what: Outbox::Retry { id } }) => operate::outbox_retry(&build(config)?, id)?,
+        Some(Command::Openapi) => true,
+    };
+    Ok(if worked { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn build(config: Config) -> Result<App> {
+    App::build(config, Clock::system())
+}

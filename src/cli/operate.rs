@@ -1,0 +1,107 @@
+//! The operator's commands.
+
+use std::{io::Read, path::Path};
+
+use anyhow::{Context, Result, bail};
+use secrecy::SecretString;
+
+use crate::{
+    app::App,
+    auth::passwords,
+    config::Config,
+    domain::{account::password_faults, outbox::OutboxStatus, refusal::Fault},
+    error::Error,
+    id::Id,
+    service::accounts::{self, NewAdmin},
+    store::{Db, migrations, outbox},
+};
+
+/// `migrate`
+pub fn migrate(config: &Config) -> Result<bool> {
+    let done = migrations::run(&Db::open(config.database.clone()))?;
+    if done.is_empty() {
+        println!("The database is up to date.");
+    }
+    for name in done {
+        println!("migrated {name}");
+    }
+    Ok(true)
+}
+
+/// `create-admin`
+pub fn create_admin(app: &App, email: &str, display_name: &str) -> Result<bool> {
+    let mut password = String::new();
+    std::io::stdin().read_to_string(&mut password).context("reading the password from standard input")?;
+    let password = password.trim_end_matches(['\r', '\n']).to_owned();
+    let personal = accounts::personal_words(email, display_name);
+    let personal: Vec<&str> = personal.iter().map(String::as_str).collect();
+    let weak = password_faults(&password, &personal, "/password");
+    if !weak.0.is_empty() {
+        return Ok(tell(&weak.0));
+    }
+    let admin = NewAdmin {
+        email: email.to_owned(),
+        display_name: display_name.to_owned(),
+        password_hash: passwords::hash_here(&SecretString::from(password))?,
+        terms_version: app.config.policy.terms_version.clone(),
+    };
+    let now = app.clock.now();
+    match app.db.write_here(|tx| accounts::make_admin(tx, &admin, now)) {
+        Ok((account, true)) => println!("{} can log in and grant roles.", account.email),
+        Ok((account, false)) => println!("{} is an admin already; nothing was changed.", account.email),
+        Err(Error::Invalid(faults)) => return Ok(tell(&faults)),
+        Err(Error::Refused(refusal)) => bail!("{}", refusal.detail.as_deref().unwrap_or(refusal.code.words())),
+        Err(other) => return Err(other.into()),
+    }
+    Ok(true)
+}
+
+/// Prints every fault; the command did not work.
+fn tell(faults: &[Fault]) -> bool {
+    for fault in faults {
+        println!("{}: {}", fault.pointer.trim_start_matches('/'), fault.detail);
+    }
+    false
+}
+
+/// `outbox list`
+pub fn outbox_list(app: &App) -> Result<bool> {
+    let open = [OutboxStatus::Queued, OutboxStatus::Dead];
+    let parcels = app.db.read_here(|conn| outbox::list(conn, &open, 1000))?;
+    println!("{} mail(s) wait or are dead", parcels.len());
+    for parcel in parcels {
+        println!(
+            "{} {} {} tries={} next={} {}",
+            parcel.id,
+            parcel.status,
+            parcel.kind,
+            parcel.attempts,
+            parcel.not_before,
+            parcel.last_error.unwrap_or_default()
+        );
+    }
+    Ok(true)
+}
+
+/// `outbox retry`
+pub fn outbox_retry(app: &App, id: Option<Id>) -> Result<bool> {
+    let now = app.clock.now();
+    let count = app.db.write_here(|tx| outbox::retry(tx, id, now))?;
+    println!("{count} mail(s) will be tried again");
+    Ok(id.is_none() || count > 0)
+}
+
+/// `import runs`
+pub fn import_runs(_app: &App, _file: &Path) -> Result<bool> {
+    bail!("not yet")
+}
+
+/// `import people`
+pub fn import_people(_app: &App, _file: &Path) -> Result<bool> {
+    bail!("not yet")
+}
+
+/// `demo`
+pub fn demo(_app: App) -> Result<bool> {
+    bail!("not yet")
+}

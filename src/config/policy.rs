@@ -1,0 +1,184 @@
+//! The rules of the house: the `[policy]` section of `sidebyside.toml`. A new rule is one entry in the table below.
+
+use super::Reader;
+
+/// A rule that is a number, for those who want to show or check them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// What holds when the file says nothing.
+    pub default: i64,
+    /// The least that is allowed.
+    pub min: i64,
+    /// The most that is allowed.
+    pub max: i64,
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty = $default:literal, $min:literal to $max:literal;)*) => {
+        /// The rules of the house, checked.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Policy {
+            $($(#[$doc])* pub $name: $kind,)*
+            /// Kinds of credentials that every facilitator needs. Default: none, since what the law and insurers ask for
+            /// differs from place to place. Also `REQUIRED_CREDENTIALS`.
+            pub required_credentials: Vec<String>,
+            /// The version of the terms that people accept when they sign up. Default: "1". Change it with the terms.
+            pub terms_version: String,
+        }
+
+        impl Policy {
+            /// The rules that are numbers.
+            pub const RULES: &[Rule] =
+                &[$(Rule { name: stringify!($name), default: $default, min: $min, max: $max }),*];
+        }
+
+        impl Default for Policy {
+            fn default() -> Self {
+                Self { $($name: $default,)* required_credentials: Vec::new(), terms_version: "1".to_owned() }
+            }
+        }
+
+        /// Sets the rule of this name; `value` lies within its bounds.
+        fn set(policy: &mut Policy, name: &str, value: i64) {
+            match name {
+                $(stringify!($name) => policy.$name = <$kind>::try_from(value).unwrap_or(policy.$name),)*
+                _ => {}
+            }
+        }
+    };
+}
+
+rules! {
+    /// Participants for each facilitator active on a run. Default 12: what athletics bodies commonly ask of leaders of
+    /// mixed groups, so that nobody is left behind unseen.
+    facilitator_ratio: i32 = 12, 1 to 1000;
+    /// H3 resolution of home cells. Default 8, about 0.7 km²: near enough to match, too coarse to find a door. It is
+    /// fixed at the first start.
+    cell_resolution: u8 = 8, 6 to 9;
+    /// Hours before the start until which a paused run can be taken over; then it is cancelled. Default 12: people hear
+    /// of it the evening before and need not set out.
+    take_over_deadline_hours: i64 = 12, 1 to 72;
+    /// Youngest age. Default 18: work with minors needs safeguards that are not built in. Also `MIN_AGE`.
+    min_age: u8 = 18, 16 to 21;
+    /// Minutes that an access token counts. Default 15: it is renewed by itself, and a lost one is soon worth nothing.
+    access_token_minutes: i64 = 15, 1 to 60;
+    /// Days that a session lasts without use. Default 60, so that people seldom type a password.
+    session_days: i64 = 60, 1 to 365;
+    /// Days after a run for which its facilitators see who took part. Default 14: time to write a report, no archive.
+    roster_visible_days: i64 = 14, 0 to 90;
+    /// Days ahead that matches look. Default 14: as far as people plan.
+    match_window_days: i64 = 14, 1 to 60;
+    /// Days that mails which were sent are kept in the outbox. Default 30: time to answer "I got no mail".
+    outbox_kept_days: i64 = 30, 1 to 365;
+}
+
+/// Longest version of the terms and kind of credential, in characters.
+const WORD_MAX: usize = 40;
+
+/// Reads the section, then what the environment puts in its place; what is wrong is noted and its default holds.
+pub(super) fn read(reader: &mut Reader<'_>, toml: Option<&str>) -> Policy {
+    let mut policy = Policy::default();
+    for (name, value) in section(reader, toml.unwrap_or("")) {
+        let setting = format!("[policy] {name}");
+        if let Err(problem) = apply(&mut policy, &name, &value) {
+            reader.fault(&setting, problem);
+        }
+    }
+    if let Some(kinds) = reader.read("REQUIRED_CREDENTIALS", |text| {
+        text.split(',').map(str::trim).filter(|kind| !kind.is_empty()).map(kind).collect()
+    }) {
+        policy.required_credentials = kinds;
+    }
+    let rule = Policy::RULES.iter().find(|rule| rule.name == "min_age");
+    if let Some((rule, age)) =
+        rule.and_then(|rule| Some((rule, reader.read("MIN_AGE", |text| within(rule, text.parse().ok()))?)))
+    {
+        set(&mut policy, rule.name, age);
+    }
+    policy
+}
+
+/// The keys of `[policy]`; everything else in the file is a fault.
+fn section(reader: &mut Reader<'_>, text: &str) -> toml::Table {
+    let mut file = match text.parse::<toml::Table>() {
+        Ok(file) => file,
+        Err(fault) => {
+            let line = fault
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .map_or(1, |before| before.matches('\n').count() + 1);
+            reader.fault("CONFIG_FILE", format!("line {line}: {}", fault.message()));
+            return toml::Table::new();
+        }
+    };
+    let policy = file.remove("policy");
+    for other in file.keys() {
+        reader.fault(
+            other,
+            "sidebyside.toml has a [policy] section and nothing else; this is an environment variable or a mistake",
+        );
+    }
+    match policy {
+        None => toml::Table::new(),
+        Some(toml::Value::Table(table)) => table,
+        Some(_) => {
+            reader.fault("[policy]", "it must be a section");
+            toml::Table::new()
+        }
+    }
+}
+
+fn apply(policy: &mut Policy, name: &str, value: &toml::Value) -> Result<(), String> {
+    if let Some(rule) = Policy::RULES.iter().find(|rule| rule.name == name) {
+        set(policy, name, within(rule, value.as_integer())?);
+        return Ok(());
+    }
+    match name {
+        "required_credentials" => policy.required_credentials = kinds(value)?,
+        "terms_version" => policy.terms_version = version(value)?,
+        _ => {
+            let names: Vec<&str> = Policy::RULES.iter().map(|rule| rule.name).collect();
+            return Err(format!(
+                "there is no such rule; there are {}, required_credentials and terms_version",
+                names.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn within(rule: &Rule, value: Option<i64>) -> Result<i64, String> {
+    let Rule { min, max, .. } = *rule;
+    value
+        .filter(|value| (min..=max).contains(value))
+        .ok_or_else(|| format!("it must be a whole number from {min} to {max}"))
+}
+
+fn kinds(value: &toml::Value) -> Result<Vec<String>, String> {
+    let words = value.as_array().and_then(|list| list.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>());
+    words.ok_or_else(|| "it must be a list of words in quotes".to_owned())?.into_iter().map(kind).collect()
+}
+
+fn kind(word: &str) -> Result<String, String> {
+    let fine = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '_';
+    if word.starts_with(|sign: char| sign.is_ascii_lowercase()) && word.chars().all(fine) && word.len() <= WORD_MAX {
+        Ok(word.to_owned())
+    } else {
+        Err(format!(
+            "\"{word}\" is no kind of credential: a lower-case word such as first_aid, at most {WORD_MAX} characters"
+        ))
+    }
+}
+
+fn version(value: &toml::Value) -> Result<String, String> {
+    let fine = |text: &&str| {
+        !text.trim().is_empty() && text.chars().count() <= WORD_MAX && !text.chars().any(char::is_control)
+    };
+    let text = value
+        .as_str()
+        .filter(fine)
+        .ok_or_else(|| format!("it must be a text of 1 to {WORD_MAX} characters in quotes"))?;
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,321 @@
+//! What handlers take: who is calling, what they sent, which version they saw.
+
+use std::{future::Future, marker::PhantomData, net::IpAddr, pin::Pin, sync::Arc};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::{StatusCode, header},
+    web::Bytes,
+};
+use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
+
+use super::{AppData, Problem};
+use crate::{
+    auth::{keys, tokens},
+    domain::refusal::{Code, Fault},
+    error::{Error, Result},
+    id::Id,
+    service::callers,
+};
+
+type Extracted<T> = Pin<Box<dyn Future<Output = std::result::Result<T, Problem>>>>;
+
+/// The largest JSON body, in bytes.
+pub const BODY_LIMIT: usize = 256 * 1024;
+
+fn app(request: &HttpRequest) -> std::result::Result<AppData, Problem> {
+    request
+        .app_data::<AppData>()
+        .cloned()
+        .ok_or_else(|| Error::Internal(anyhow::anyhow!("the app is not in the request")).into())
+}
+
+/// Who may call a handler; a marker in its signature.
+pub trait Access: 'static {
+    /// Refuses whoever may not.
+    fn admit(caller: &callers::Caller) -> Result<()>;
+}
+
+/// Anybody with a living session, even whom a decision keeps out: they may read it and object.
+pub struct Anybody;
+/// A verified adult in good standing.
+pub struct Participant;
+/// Keeps the platform safe.
+pub struct Moderator;
+/// Runs the installation.
+pub struct Admin;
+
+impl Access for Anybody {
+    fn admit(_: &callers::Caller) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Access for Participant {
+    fn admit(caller: &callers::Caller) -> Result<()> {
+        callers::not_kept_out(caller.kept_out.as_ref())
+    }
+}
+
+impl Access for Moderator {
+    fn admit(caller: &callers::Caller) -> Result<()> {
+        Participant::admit(caller)?;
+        if caller.moderates() { Ok(()) } else { Err(Code::ModeratorsOnly.into()) }
+    }
+}
+
+impl Access for Admin {
+    fn admit(caller: &callers::Caller) -> Result<()> {
+        Participant::admit(caller)?;
+        if caller.administers() { Ok(()) } else { Err(Code::AdminsOnly.into()) }
+    }
+}
+
+/// Somebody with a living session who may call this handler; read afresh from the database at every request.
+pub struct Caller<R = Participant> {
+    inner: callers::Caller,
+    _access: PhantomData<R>,
+}
+
+impl<R> std::ops::Deref for Caller<R> {
+    type Target = callers::Caller;
+
+    fn deref(&self) -> &callers::Caller {
+        &self.inner
+    }
+}
+
+impl<R: Access> FromRequest for Caller<R> {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let inner = identify(&request).await?.ok_or(Code::NotLoggedIn)?;
+            R::admit(&inner)?;
+            Ok(Self { inner, _access: PhantomData })
+        })
+    }
+}
+
+/// Somebody with a session, or nobody: for pages that everybody sees and some see more of.
+pub struct MaybeCaller(pub Option<callers::Caller>);
+
+impl MaybeCaller {
+    /// The account, if somebody is logged in whom no decision keeps out.
+    pub fn id(&self) -> Option<Id> {
+        self.0.as_ref().filter(|caller| caller.kept_out.is_none()).map(callers::Caller::id)
+    }
+}
+
+impl FromRequest for MaybeCaller {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Ok(Self(identify(&request).await?)) })
+    }
+}
+
+async fn identify(request: &HttpRequest) -> std::result::Result<Option<callers::Caller>, Problem> {
+    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return Ok(None) };
+    let app = app(request)?;
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim().to_owned())
+        .ok_or(Code::TokenInvalid)?;
+    let now = app.clock.now();
+    let claims = tokens::verify(&app.keyring, &token, now).map_err(|_| Code::TokenInvalid)?;
+    let caller = app.db.read(move |conn| callers::identify(conn, claims.account, claims.session, now)).await?;
+    Ok(Some(caller))
+}
+
+/// An id in the path; one that is none names nothing, so it is a 404.
+#[derive(Debug, Clone, Copy)]
+pub struct PathId(pub Id);
+
+impl FromRequest for PathId {
+    type Error = Problem;
+    type Future = std::future::Ready<std::result::Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request.match_info().get("id").and_then(|text| text.parse().ok());
+        std::future::ready(id.map(Self).ok_or_else(|| Error::NotFound.into()))
+    }
+}
+
+/// A request with a body: checked against the schema that the API's description shows, all faults at once, but only
+/// when it is looked at, so that a missing thing is reported before a wrong value.
+pub struct Request<T> {
+    body: Arc<std::result::Result<T, Vec<Fault>>>,
+    key: Option<header::HeaderValue>,
+    fingerprint: String,
+}
+
+impl<T> Clone for Request<T> {
+    fn clone(&self) -> Self {
+        Self { body: self.body.clone(), key: self.key.clone(), fingerprint: self.fingerprint.clone() }
+    }
+}
+
+impl<T> Request<T> {
+    /// What was sent.
+    ///
+    /// # Errors
+    /// Every fault in it.
+    pub fn body(&self) -> Result<&T> {
+        self.body.as_ref().as_ref().map_err(|faults| Error::Invalid(faults.clone()))
+    }
+
+    /// The Idempotency-Key, if one came.
+    pub fn idempotency_key(&self) -> std::result::Result<Option<String>, Problem> {
+        let Some(value) = &self.key else { return Ok(None) };
+        let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+        let words = "send 1 to 255 visible ASCII characters";
+        let bad = || Error::from(Fault::at("header Idempotency-Key", "bad_key", words));
+        Ok(Some(key.ok_or_else(bad)?.to_owned()))
+    }
+
+    /// Tells two requests under one key apart: a hash of method, path and body.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+}
+
+impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Request<T> {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let bytes = Bytes::from_request(&request, payload);
+        Box::pin(async move {
+            let app = app(&request)?;
+            let bytes = bytes.await.map_err(|error| {
+                let status = error.as_response_error().status_code();
+                if status == StatusCode::PAYLOAD_TOO_LARGE {
+                    let words = format!("A body may have {BODY_LIMIT} bytes.");
+                    return Problem::general(status, "payload_too_large", words);
+                }
+                Problem::bad_request("The body could not be read.")
+            })?;
+            let head = format!("{} {}\n", request.method(), request.path());
+            let fingerprint = keys::fingerprint(&[head.as_bytes(), &bytes].concat());
+            let value = if bytes.is_empty() {
+                serde_json::Value::Object(serde_json::Map::new())
+            } else {
+                is_json(&request)?;
+                serde_json::from_slice(&bytes)
+                    .map_err(|fault| Problem::bad_request(format!("The body is not JSON: {fault}.")))?
+            };
+            let body = app.schemas.read::<T>(value, "")?;
+            let key = request.headers().get("Idempotency-Key").cloned();
+            Ok(Self { body: Arc::new(body), key, fingerprint })
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> std::result::Result<(), Problem> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let fine = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    if fine {
+        return Ok(());
+    }
+    let words = "Send Content-Type: application/json.";
+    Err(Problem::general(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", words))
+}
+
+/// A body without members.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// The query, checked against its schema like a body; faults point at `?name`.
+pub struct Query<T>(std::result::Result<T, Vec<Fault>>);
+
+impl<T> Query<T> {
+    /// What was asked.
+    ///
+    /// # Errors
+    /// Every fault in it.
+    pub fn get(self) -> Result<T> {
+        self.0.map_err(Error::Invalid)
+    }
+}
+
+impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = std::future::Ready<std::result::Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(app(request).and_then(|app| {
+            let pairs: Vec<(String, String)> = serde_urlencoded::from_str(request.query_string())
+                .map_err(|_| Problem::bad_request("The query cannot be read."))?;
+            Ok(Self(app.schemas.read_query::<T>(&pairs)?))
+        }))
+    }
+}
+
+/// The versions in `If-Match`.
+pub struct IfMatch(Option<String>);
+
+impl IfMatch {
+    /// Compares with the version that stands.
+    ///
+    /// # Errors
+    /// [`Code::VersionMissing`] without the header, [`Code::VersionStale`] when somebody was faster.
+    pub fn check(&self, version: i32) -> Result<()> {
+        let Some(header) = &self.0 else { return Err(Code::VersionMissing.into()) };
+        let current = format!("\"{version}\"");
+        let matches = header.split(',').map(str::trim).any(|tag| tag == "*" || tag == current);
+        if matches { Ok(()) } else { Err(Code::VersionStale.into()) }
+    }
+}
+
+impl FromRequest for IfMatch {
+    type Error = Problem;
+    type Future = std::future::Ready<std::result::Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let value = request.headers().get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+        std::future::ready(Ok(Self(value.map(str::to_owned))))
+    }
+}
+
+/// The address a request comes from: the peer's, or what a trusted proxy says it is.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientIp(pub IpAddr);
+
+impl ClientIp {
+    /// Reads it from a request's parts.
+    pub fn of(peer: Option<IpAddr>, forwarded: Option<&str>, is_trusted: impl Fn(IpAddr) -> bool) -> Self {
+        let peer = peer.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+        if !is_trusted(peer) {
+            return Self(peer);
+        }
+        // The right-most address that no trusted proxy of ours wrote is the client's.
+        let hops = forwarded.into_iter().flat_map(|list| list.rsplit(',')).map(|hop| hop.trim().parse::<IpAddr>());
+        Self(hops.map_while(std::result::Result::ok).find(|hop| !is_trusted(*hop)).unwrap_or(peer))
+    }
+}
+
+impl FromRequest for ClientIp {
+    type Error = Problem;
+    type Future = std::future::Ready<std::result::Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(app(request).map(|app| {
+            let forwarded = request.headers().get("X-Forwarded-For").and_then(|value| value.to_str().ok());
+            let peer = request.peer_addr().map(|address| address.ip());
+            Self::of(peer, forwarded, |ip| app.config.trusts(ip))
+        }))
+    }
+}

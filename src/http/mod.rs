@@ -1,0 +1,29 @@
+//! Translation between HTTP and the services: the route table, extractors, problems. No decision is taken here.
+
+pub mod accounts;
+pub mod extract;
+pub mod facilitators;
+pub mod help;
+pub mod links;
+pub mod matches;
+pub mod me;
+pub mod middleware;
+pub mod moderation;
+pub mod paging;
+pub mod pages;
+pub mod problem;
+pub mod reply;
+mod routes;
+pub mod runs;
+pub mod schemas;
+pub mod server;
+pub mod sessions;
+pub mod signups;
+pub mod status;
+
+pub use problem::Problem;
+pub use reply::Reply;
+pub use routes::{api_doc, routes};
+
+/// The state of the process in a handler's signature.
+pub type AppData = actix_web::web::Data<crate::app::App>;

@@ -1,0 +1,69 @@
+//! Pages of lists: `limit`, `{items, next_cursor}`, and cursors that are signed and know their filters.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use utoipa::ToSchema;
+
+use crate::{
+    auth::keys::{CursorFault, Keyring},
+    domain::refusal::Fault,
+    error::Result,
+};
+
+/// A page of a list.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// For the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// Items on a page when nothing is said.
+pub const DEFAULT_LIMIT: i64 = 20;
+
+/// The cursor's place and filters of one list request.
+pub struct Paging<'k> {
+    keyring: &'k Keyring,
+    filters: String,
+    limit: i64,
+    cursor: Option<String>,
+}
+
+impl<'k> Paging<'k> {
+    /// `filters` is whatever selects the list: its name, its owner, its query without `limit` and `cursor`.
+    pub fn new(keyring: &'k Keyring, filters: &[&str], limit: Option<i64>, cursor: Option<String>) -> Self {
+        // A separator that no filter contains keeps ["a b"] and ["a", "b"] apart.
+        let filters = filters.join("\u{1f}");
+        Self { keyring, filters, limit: limit.unwrap_or(DEFAULT_LIMIT).clamp(1, 100), cursor }
+    }
+
+    /// One more than the page holds, to know whether there is a next one.
+    pub fn fetch(&self) -> i64 {
+        self.limit + 1
+    }
+
+    /// Where to go on from.
+    ///
+    /// # Errors
+    /// A fault at `?cursor` when it was not made here or for other filters.
+    pub fn after<P: DeserializeOwned>(&self) -> Result<Option<P>> {
+        let Some(text) = &self.cursor else { return Ok(None) };
+        let fault = |code, words| Fault::at("?cursor", code, words);
+        let payload = self.keyring.read_cursor(text, &self.filters).map_err(|why| match why {
+            CursorFault::Invalid => fault("invalid", "this cursor was not made here"),
+            CursorFault::OtherFilters => fault("other_filters", "this cursor belongs to other filters; start again"),
+        })?;
+        Ok(serde_json::from_value(payload).map_err(|_| fault("invalid", "this cursor was not made here"))?)
+    }
+
+    /// Makes a page of what was fetched; `place` says where the next one goes on.
+    pub fn page<T, P: Serialize>(&self, mut fetched: Vec<T>, place: impl Fn(&T) -> P) -> Result<(Vec<T>, Option<String>)> {
+        let size = usize::try_from(self.limit).unwrap_or(1);
+        let more = fetched.len() > size;
+        fetched.truncate(size);
+        let next = match fetched.last().filter(|_| more) {
+            Some(last) => Some(self.keyring.sign_cursor(&serde_json::to_value(place(last))?, &self.filters)),
+            None => None,
+        };
+        Ok((fetched, next))
+    }
+}

@@ -1,0 +1,166 @@
+//! RFC 9457 problem documents, and the only table from kinds of outcome to HTTP statuses.
+
+use std::fmt;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    domain::refusal::{Fault, Kind},
+    error::Error,
+};
+
+/// An error on its way out.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    members: Map<String, Value>,
+    headers: Vec<(&'static str, String)>,
+}
+
+/// The problems that are no refusal, for `/problems/{code}`: code, title, words.
+pub const GENERAL: &[(&str, &str, &str)] = &[
+    ("bad_request", "The request cannot be read", "The body is not JSON, or a header or path is malformed."),
+    ("not_found", "Not found", "There is nothing here, or nothing that is yours to see."),
+    ("payload_too_large", "The body is too large", "Send less than the limit that the answer names."),
+    ("unsupported_media_type", "The body has a wrong type", "Send application/json."),
+    ("invalid", "Some values are wrong", "`errors` names every one of them by JSON pointer."),
+    ("rate_limited", "Too many requests", "Wait as long as Retry-After says."),
+    ("unavailable", "Not available now", "Try again in the seconds that Retry-After says; nothing was done."),
+    ("internal", "Our fault", "It has been logged. Tell the operator the X-Request-Id."),
+];
+
+impl Problem {
+    /// A problem that is no refusal, by its code in [`GENERAL`].
+    pub fn general(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let title = GENERAL.iter().find(|row| row.0 == code).map_or("Problem", |row| row.1);
+        Self { status, code, title, detail: detail.into(), members: Map::new(), headers: Vec::new() }
+    }
+
+    /// 400 with words.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::general(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    fn invalid(faults: &[Fault]) -> Self {
+        let mut problem = Self::general(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            format!("{} value(s) cannot be taken as they are.", faults.len()),
+        );
+        problem.members.insert("errors".to_owned(), json!(faults));
+        problem
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(faults) => Self::invalid(&faults),
+            Error::NotFound => Self::general(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "There is nothing here, or nothing that is yours to see.",
+            ),
+            Error::Refused(refusal) => {
+                let status = match refusal.code.kind() {
+                    Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+                    Kind::Forbidden => StatusCode::FORBIDDEN,
+                    Kind::Conflict => StatusCode::CONFLICT,
+                    Kind::Stale => StatusCode::PRECONDITION_FAILED,
+                    Kind::VersionNeeded => StatusCode::PRECONDITION_REQUIRED,
+                };
+                let mut headers = Vec::new();
+                if status == StatusCode::UNAUTHORIZED {
+                    headers.push(("WWW-Authenticate", "Bearer".to_owned()));
+                }
+                Self {
+                    status,
+                    code: refusal.code.as_str(),
+                    title: refusal.code.title(),
+                    detail: refusal.detail.unwrap_or_else(|| refusal.code.words().to_owned()),
+                    members: refusal.extra,
+                    headers,
+                }
+            }
+            Error::Limited { policy, limit, window_s, retry_after_s } => {
+                let mut problem = Self::general(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "rate_limited",
+                    format!("Please wait {retry_after_s} seconds."),
+                );
+                problem.headers = vec![
+                    ("Retry-After", retry_after_s.to_string()),
+                    ("RateLimit-Policy", format!("\"{policy}\";q={limit};w={window_s}")),
+                    ("RateLimit", format!("\"{policy}\";r=0;t={retry_after_s}")),
+                ];
+                problem
+            }
+            Error::Unavailable(why) => {
+                let mut problem = Self::general(StatusCode::SERVICE_UNAVAILABLE, "unavailable", why);
+                problem.headers.push(("Retry-After", "2".to_owned()));
+                problem
+            }
+            Error::Internal(cause) => {
+                tracing::error!(error = format!("{cause:#}"), "request failed");
+                let words = "Something went wrong on our side; it has been logged.";
+                Self::general(StatusCode::INTERNAL_SERVER_ERROR, "internal", words)
+            }
+        }
+    }
+}
+
+impl From<crate::domain::refusal::Code> for Problem {
+    fn from(code: crate::domain::refusal::Code) -> Self {
+        Error::from(code).into()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut document = self.members.clone();
+        document.insert("type".to_owned(), json!(format!("/problems/{}", self.code)));
+        document.insert("title".to_owned(), json!(self.title));
+        document.insert("status".to_owned(), json!(self.status.as_u16()));
+        document.insert("detail".to_owned(), json!(self.detail));
+        document.insert("code".to_owned(), json!(self.code));
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        for (name, value) in &self.headers {
+            response.insert_header((*name, value.as_str()));
+        }
+        response.body(Value::Object(document).to_string())
+    }
+}
+
+/// The shape of a problem document, for the description of the API.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct ProblemDocument {
+    /// `/problems/<code>`, which resolves to a page.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    pub detail: String,
+    pub code: String,
+    /// For bad input: every fault at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors: Option<Vec<Fault>>,
+}

@@ -1,0 +1,131 @@
+//! What a handler answers, and answers kept by Idempotency-Key.
+
+use actix_web::{
+    HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
+    http::{StatusCode, header},
+};
+use serde::Serialize;
+
+use super::{
+    Problem,
+    extract::{Caller, Request},
+};
+use crate::{
+    app::App,
+    clock::Instant,
+    domain::refusal::{Code, Fault},
+    error::{Error, Result},
+    store::{
+        Tx,
+        idempotency::{self, Answer, Begun},
+    },
+};
+
+/// Status, JSON body and perhaps an ETag; never cached.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    status: u16,
+    body: String,
+    etag: Option<String>,
+    public: bool,
+}
+
+impl Reply {
+    /// `status` with a body.
+    pub fn new(status: u16, body: &impl Serialize) -> Result<Self> {
+        Ok(Self { status, body: serde_json::to_string(body)?, etag: None, public: false })
+    }
+
+    /// 200 with a body.
+    pub fn ok(body: &impl Serialize) -> Result<Self> {
+        Self::new(200, body)
+    }
+
+    /// 201 with a body.
+    pub fn created(body: &impl Serialize) -> Result<Self> {
+        Self::new(201, body)
+    }
+
+    /// 204.
+    pub fn nothing() -> Self {
+        Self { status: 204, body: String::new(), etag: None, public: false }
+    }
+
+    /// 202 without more: it says the same whatever happened.
+    pub fn accepted() -> Self {
+        Self { status: 202, body: String::from("{}"), etag: None, public: false }
+    }
+
+    /// Adds the version that `If-Match` is compared with.
+    pub fn with_version(mut self, version: i32) -> Self {
+        self.etag = Some(format!("\"{version}\""));
+        self
+    }
+
+    /// Marks an answer that says nothing about the person who asks.
+    pub fn public(mut self) -> Self {
+        self.public = true;
+        self
+    }
+}
+
+impl Responder for Reply {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
+        let mut response = HttpResponse::build(status);
+        response.insert_header((header::CACHE_CONTROL, if self.public { "no-cache" } else { "no-store" }));
+        if let Some(etag) = self.etag {
+            response.insert_header((header::ETAG, etag));
+        }
+        if self.status == 204 {
+            return response.finish();
+        }
+        response.insert_header((header::CONTENT_TYPE, "application/json"));
+        response.body(self.body)
+    }
+}
+
+impl App {
+    /// Runs an act of somebody in one transaction. With an Idempotency-Key its row goes in first and the answer is kept
+    /// with it: a twin waits for the first and gets the same answer.
+    pub async fn act<R, T, F>(&self, caller: &Caller<R>, request: &Request<T>, work: F) -> Result<Reply, Problem>
+    where
+        F: Fn(&mut Tx<'_>, Instant) -> Result<Reply> + Send + 'static,
+    {
+        let now = self.clock.now();
+        let account = caller.id();
+        let key = request.idempotency_key()?;
+        let fingerprint = request.fingerprint().to_owned();
+        let reply = self.db.write(move |tx| {
+            let Some(key) = &key else { return work(tx, now) };
+            match begin(tx, account, key, &fingerprint, now)? {
+                Begun::First => {}
+                Begun::Again(Answer { status, body, etag }) => {
+                    return Ok(Reply { status, body, etag, public: false });
+                }
+                Begun::OtherRequest => {
+                    let words = "this key was used for another request within the last day";
+                    return Err(Fault::at("header Idempotency-Key", "key_reused", words).into());
+                }
+            }
+            let reply = work(tx, now)?;
+            let answer = Answer { status: reply.status, body: reply.body.clone(), etag: reply.etag.clone() };
+            idempotency::finish(tx, account, key, &answer)?;
+            Ok(reply)
+        });
+        let reply = reply.await.map_err(Problem::from)?;
+        self.mail_waits.notify_one();
+        Ok(reply)
+    }
+}
+
+/// A twin that is still being worked on after two seconds is told so.
+fn begin(tx: &mut Tx<'_>, account: crate::id::Id, key: &str, fingerprint: &str, now: Instant) -> Result<Begun> {
+    idempotency::begin(tx, account, key, fingerprint, now).map_err(|error| match error {
+        Error::Unavailable(_) => Code::InProgress.into(),
+        other => other,
+    })
+}

@@ -1,0 +1,121 @@
+//! The route table, on one page. The paths themselves stand beside their handlers.
+
+use actix_web::web::ServiceConfig;
+use utoipa::{
+    OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_actix_web::{scope, service_config::ServiceConfig as DocumentedConfig};
+
+use super::{accounts, facilitators, help, matches, me, moderation, problem, runs, sessions, signups};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Side by Side",
+        description = "Facilitator-led group runs, matched by the pace at which people can chat, and by place. \
+                       Not therapy, not an emergency service.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    components(schemas(
+        problem::ProblemDocument,
+        runs::RunQuery,
+        matches::MatchQuery,
+        signups::PageQuery,
+        facilitators::ApplicationQuery,
+        moderation::ReportQuery,
+        moderation::AuditQuery,
+        accounts::AccountQuery,
+        me::MeDraft,
+    ))
+)]
+struct Head;
+
+fn documented(config: &mut DocumentedConfig<'_>) {
+    config.service(
+        scope("/v1")
+            .service(help::help)
+            // Accounts and sessions
+            .service(accounts::register)
+            .service(accounts::verify_email)
+            .service(accounts::resend_verification)
+            .service(accounts::accept_invitation)
+            .service(accounts::request_reset)
+            .service(accounts::confirm_reset)
+            .service(accounts::look_up)
+            .service(accounts::grant_role)
+            .service(accounts::revoke_role)
+            .service(sessions::log_in)
+            .service(sessions::refresh)
+            .service(sessions::list)
+            .service(sessions::end_current)
+            .service(sessions::end)
+            // Me
+            .service(me::get_me)
+            .service(me::edit_me)
+            .service(me::change_password)
+            .service(me::get_profile)
+            .service(me::put_profile)
+            .service(me::get_email_preferences)
+            .service(me::put_email_preferences)
+            .service(moderation::my_decisions)
+            .service(signups::my_signups)
+            .service(facilitators::set_bar)
+            .service(facilitators::list_bars)
+            .service(facilitators::lift_bar)
+            // Facilitators
+            .service(facilitators::apply)
+            .service(facilitators::list_applications)
+            .service(facilitators::approve)
+            .service(facilitators::reject)
+            .service(runs::get_facilitator)
+            // Runs, matches, sign-ups
+            .service(runs::list_runs)
+            .service(runs::post_run)
+            .service(runs::get_run)
+            .service(runs::edit_run)
+            .service(runs::cancel_run)
+            .service(runs::list_facilitator)
+            .service(runs::unlist_facilitator)
+            .service(runs::take_over)
+            .service(matches::matches)
+            .service(signups::sign_up)
+            .service(signups::roster)
+            .service(signups::get_signup)
+            .service(signups::withdraw)
+            .service(signups::approve)
+            .service(signups::decline)
+            .service(signups::remove)
+            // Safety
+            .service(moderation::file_report)
+            .service(moderation::queue)
+            .service(moderation::get_report)
+            .service(moderation::assign)
+            .service(moderation::resolve)
+            .service(moderation::impose)
+            .service(moderation::lift)
+            .service(moderation::file_appeal)
+            .service(moderation::list_appeals)
+            .service(moderation::decide_appeal)
+            .service(moderation::audit_log),
+    );
+}
+
+/// Mounts every documented route.
+pub fn routes(config: &mut ServiceConfig) {
+    documented(&mut DocumentedConfig::new(config));
+}
+
+/// The description of the API, from the handlers themselves.
+pub fn api_doc() -> utoipa::openapi::OpenApi {
+    let (_, mut doc) = {
+        use utoipa_actix_web::AppExt;
+        actix_web::App::new().into_utoipa_app().openapi(Head::openapi()).configure(documented).split_for_parts()
+    };
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("From POST /v1/sessions")).build();
+    doc.components
+        .get_or_insert_with(Default::default)
+        .security_schemes
+        .insert("token".to_owned(), SecurityScheme::Http(bearer).into());
+    doc
+}

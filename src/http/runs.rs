@@ -1,0 +1,360 @@
+//! Runs over HTTP: the public list and detail, and what facilitators do with theirs.
+
+use actix_web::{delete, get, patch, post};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    AppData, Problem, Reply,
+    extract::{Caller, IfMatch, MaybeCaller, Nothing, PathId, Query, Request},
+    paging::{Page, Paging},
+    problem::ProblemDocument,
+};
+use crate::{
+    clock::Instant,
+    domain::{
+        pace::{Activity, PaceBand},
+        place::{BoundingBox, LatLng},
+        refusal::{Fault, Faults},
+        run::{CancelReason, ListingStatus, RunDraft, YesNo},
+    },
+    error::{Error, Result as Outcome},
+    id::Id,
+    service::{
+        callers,
+        run_views::{self, RunCard, RunView},
+        runs as service,
+    },
+    store::{
+        facilitators,
+        runs::{self, Run, Search},
+    },
+};
+
+/// What the public list can be asked.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RunQuery {
+    /// `lat,lng`; needs `radius_km` to be useful, else 10 km are taken.
+    #[schema(pattern = r"^-?\d{1,3}(\.\d{1,15})?,-?\d{1,3}(\.\d{1,15})?$")]
+    near: Option<String>,
+    #[schema(minimum = 0.1, maximum = 50)]
+    radius_km: Option<f64>,
+    /// Now when absent; the past is not shown.
+    from: Option<Instant>,
+    /// Excluded; 60 days ahead when absent.
+    to: Option<Instant>,
+    activity: Option<Activity>,
+    /// Runs whose band holds this pace.
+    #[schema(minimum = 120, maximum = 1800)]
+    pace_s_per_km: Option<i32>,
+    /// Runs that say yes to this, such as `step_free`.
+    #[schema(pattern = "^[a-z_]{1,40}$")]
+    access: Option<String>,
+    #[schema(pattern = "^[a-z]{2,3}$")]
+    language: Option<String>,
+    #[schema(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    #[schema(max_length = 2000)]
+    cursor: Option<String>,
+}
+
+/// `lat,lng` as a point.
+fn point(text: &str) -> Result<LatLng, Fault> {
+    let fault = || Fault::at("?near", "out_of_range", "write lat,lng with lat from -90 to 90 and lng from -180 to 180");
+    let (lat, lng) = text.split_once(',').ok_or_else(fault)?;
+    let point = LatLng { lat: lat.parse().map_err(|_| fault())?, lng: lng.parse().map_err(|_| fault())? };
+    if point.is_valid() { Ok(point) } else { Err(fault()) }
+}
+
+/// Days that the public list looks ahead when nothing is said.
+const LIST_DAYS: i64 = 60;
+/// Rows read at a time while filters that the database does not know thin them out.
+const LIST_CHUNK: i64 = 200;
+
+/// The runs to come, by their start; with `near`, those within `radius_km` of it.
+#[utoipa::path(tag = "Runs", params(RunQuery), responses(
+    (status = 200, body = Page<RunCard>), (status = 422, body = ProblemDocument)))]
+#[get("/runs")]
+pub async fn list_runs(app: AppData, viewer: MaybeCaller, query: Query<RunQuery>) -> Result<Reply, Problem> {
+    let query = query.get()?;
+    let now = app.clock.now();
+    let mut faults = Faults::default();
+    let near = query.near.as_deref().map(point).transpose().map_err(|fault| faults.0.push(fault)).unwrap_or(None);
+    let from = query.from.unwrap_or(now).max(now);
+    let to = query.to.unwrap_or_else(|| from.plus_days(LIST_DAYS));
+    let fine = query.to.is_none_or(|to| query.from.is_none_or(|from| from < to));
+    faults.unless(fine, "?to", "before_from", "`to` must lie after `from`");
+    faults.none().map_err(Error::from)?;
+    let viewer = viewer.id();
+    let filters = format!("{:?}", RunQuery { limit: None, cursor: None, ..query.clone() });
+    let radius = query.radius_km.unwrap_or(10.0);
+    let app2 = app.clone();
+    let reply = app.db.read(move |conn| {
+        let paging = Paging::new(&app2.keyring, &["runs", &filters], query.limit, query.cursor.clone());
+        let mut search = Search {
+            from: Some(from),
+            to: Some(to),
+            around: near.map(|near| BoundingBox::around(near, radius)),
+            activities: query.activity.into_iter().collect(),
+            pace_between: query.pace_s_per_km.map(|pace| (pace, pace)),
+            after: paging.after()?,
+            limit: Some(LIST_CHUNK),
+        };
+        let wanted = |run: &Run| {
+            near.is_none_or(|near| near.distance_km(&run.shown()) <= radius)
+                && query.access.as_ref().is_none_or(|need| run.access.get(need) == Some(&YesNo::Yes))
+                && query.language.as_ref().is_none_or(|tag| run.languages.iter().any(|known| known.0 == *tag))
+        };
+        let mut found = Vec::new();
+        let enough = usize::try_from(paging.fetch()).unwrap_or(usize::MAX);
+        loop {
+            let chunk = runs::search(conn, &search)?;
+            search.after = chunk.last().map(|run| (run.starts_at, run.id));
+            let last_chunk = i64::try_from(chunk.len()).unwrap_or(0) < LIST_CHUNK;
+            found.extend(chunk.into_iter().filter(&wanted));
+            if last_chunk || found.len() >= enough {
+                break;
+            }
+        }
+        let (found, next_cursor) = paging.page(found, |run| (run.starts_at, run.id))?;
+        let facts = run_views::facts(conn, &found, viewer, app2.config.policy.facilitator_ratio, now)?;
+        Reply::ok(&Page { items: found.iter().map(|run| facts.card(run)).collect(), next_cursor })
+    });
+    let reply = reply.await?;
+    Ok(if viewer.is_none() { reply.public() } else { reply })
+}
+
+/// A run; its meeting point only for whom it is visible.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), responses(
+    (status = 200, body = RunView), (status = 404, body = ProblemDocument)))]
+#[get("/runs/{id}")]
+pub async fn get_run(app: AppData, viewer: MaybeCaller, id: PathId) -> Result<Reply, Problem> {
+    let (now, viewer) = (app.clock.now(), viewer.id());
+    let ratio = app.config.policy.facilitator_ratio;
+    let reply = app.db.read(move |conn| {
+        let run = service::visible(conn, id.0, viewer)?;
+        reply_with(&run_views::view(conn, &run, viewer, ratio, now)?, 200)
+    });
+    let reply = reply.await?;
+    Ok(if viewer.is_none() { reply.public() } else { reply })
+}
+
+fn reply_with(view: &RunView, status: u16) -> Outcome<Reply> {
+    Ok(Reply::new(status, view)?.with_version(view.version))
+}
+
+/// Posts a run; its author leads it.
+#[utoipa::path(tag = "Runs", request_body = RunDraft, security(("token" = [])), responses(
+    (status = 201, body = RunView), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
+#[post("/runs")]
+pub async fn post_run(app: AppData, caller: Caller, request: Request<RunDraft>) -> Result<Reply, Problem> {
+    let (me, ratio, draft) = (caller.id(), app.config.policy.facilitator_ratio, request.clone());
+    app.act(&caller, &request, move |tx, now| {
+        callers::in_good_standing(tx, me, now)?;
+        let run = service::post(tx, me, draft.body()?, None, now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), ratio, now)?, 201)
+    })
+    .await
+}
+
+/// Any part of what `POST /runs` takes, as a JSON Merge Patch (RFC 7396); null takes a value back to its default.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Object)]
+pub struct RunPatch(pub serde_json::Map<String, serde_json::Value>);
+
+/// Edits a run by JSON Merge Patch; needs `If-Match`. Everybody on it is told what changed.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path), ("If-Match" = String, Header)), request_body = RunPatch,
+    security(("token" = [])), responses((status = 200, body = RunView), (status = 404, body = ProblemDocument),
+    (status = 412, body = ProblemDocument), (status = 422, body = ProblemDocument), (status = 428, body = ProblemDocument)))]
+#[patch("/runs/{id}")]
+pub async fn edit_run(
+    app: AppData,
+    caller: Caller,
+    id: PathId,
+    version: IfMatch,
+    request: Request<RunPatch>,
+) -> Result<Reply, Problem> {
+    let (me, ratio, patch, state) = (caller.id(), app.config.policy.facilitator_ratio, request.clone(), app.clone());
+    app.act(&caller, &request, move |tx, now| {
+        let proof = callers::leads(tx, me, id.0, now)?;
+        let run = runs::get(tx, id.0)?;
+        version.check(run.version)?;
+        let draft = merged(&state, &run, patch.body()?)?;
+        let run = service::edit(tx, &proof, &draft, run.version, ratio, now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), ratio, now)?, 200)
+    })
+    .await
+}
+
+fn merged(app: &crate::app::App, run: &Run, patch: &RunPatch) -> Outcome<RunDraft> {
+    let mut whole = serde_json::to_value(run.draft())?;
+    if patch.0.contains_key("meeting_point") && !patch.0.contains_key("time_zone") {
+        // Another place has its own clock.
+        whole["time_zone"] = serde_json::Value::Null;
+    }
+    if patch.0.contains_key("join_policy") && !patch.0.contains_key("meeting_point_public") {
+        whole["meeting_point_public"] = serde_json::Value::Null;
+    }
+    json_patch::merge(&mut whole, &serde_json::Value::Object(patch.0.clone()));
+    app.schemas.read::<RunDraft>(whole, "")?.map_err(Error::Invalid)
+}
+
+/// The body of `POST /runs/{id}/cancel`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cancellation {
+    pub reason_code: CancelReason,
+    /// A word to those who wanted to come.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    pub message: Option<String>,
+}
+
+/// Calls a run off; for its facilitators and the team.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = Cancellation, security(("token" = [])),
+    responses((status = 200, body = RunView), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+#[post("/runs/{id}/cancel")]
+pub async fn cancel_run(
+    app: AppData,
+    caller: Caller,
+    id: PathId,
+    request: Request<Cancellation>,
+) -> Result<Reply, Problem> {
+    let (me, ratio, body) = (caller.id(), app.config.policy.facilitator_ratio, request.clone());
+    let moderates = caller.moderates();
+    app.act(&caller, &request, move |tx, now| {
+        service::visible(tx, id.0, Some(me))?;
+        if !moderates {
+            callers::leads(tx, me, id.0, now)?;
+        }
+        let body = body.body()?;
+        let run = service::cancel(tx, me, id.0, body.reason_code, body.message.clone(), now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), ratio, now)?, 200)
+    })
+    .await
+}
+
+/// The body of `POST /runs/{id}/facilitators`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewListing {
+    /// One's own id accepts an invitation.
+    pub account_id: Id,
+}
+
+/// Somebody's listing on a run.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ListingView {
+    pub run_id: Id,
+    pub account_id: Id,
+    pub status: ListingStatus,
+}
+
+/// Asks another approved facilitator to lead together; with one's own id, accepts having been asked.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = NewListing, security(("token" = [])),
+    responses((status = 200, body = ListingView), (status = 201, body = ListingView),
+    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+#[post("/runs/{id}/facilitators")]
+pub async fn list_facilitator(
+    app: AppData,
+    caller: Caller,
+    id: PathId,
+    request: Request<NewListing>,
+) -> Result<Reply, Problem> {
+    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
+    app.act(&caller, &request, move |tx, now| {
+        let listed = facilitators::find_listing(tx, id.0, me)?;
+        if listed.is_none() {
+            return Err(Error::NotFound);
+        }
+        let account_id = body.body()?.account_id;
+        let (listing_status, status) = if account_id == me {
+            service::accept_listing(tx, me, id.0, &policy, now)?;
+            (ListingStatus::Accepted, 200)
+        } else {
+            let proof = callers::leads(tx, me, id.0, now)?;
+            (service::list_facilitator(tx, &proof, account_id, now)?.status, 201)
+        };
+        Reply::new(status, &ListingView { run_id: id.0, account_id, status: listing_status })
+    })
+    .await
+}
+
+/// Steps down from a run, or takes another facilitator off it. The last to go leaves it paused.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path), ("account_id" = Id, Path)), security(("token" = [])),
+    responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+#[delete("/runs/{id}/facilitators/{account_id}")]
+pub async fn unlist_facilitator(
+    app: AppData,
+    caller: Caller,
+    path: actix_web::web::Path<(String, String)>,
+) -> Result<Reply, Problem> {
+    let (run, account) = path.into_inner();
+    let (Ok(run), Ok(account)) = (run.parse::<Id>(), account.parse::<Id>()) else {
+        return Err(Error::NotFound.into());
+    };
+    let (me, policy, now) = (caller.id(), app.config.policy.clone(), app.clock.now());
+    let done = app.db.write(move |tx| {
+        if account == me {
+            return service::step_down(tx, me, run, &policy, now);
+        }
+        let proof = callers::leads(tx, me, run, now)?;
+        service::unlist_facilitator(tx, &proof, account, &policy, now)
+    });
+    done.await?;
+    app.mail_waits.notify_one();
+    Ok(Reply::nothing())
+}
+
+/// Takes over a paused run.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = Nothing, security(("token" = [])),
+    responses((status = 200, body = RunView), (status = 403, body = ProblemDocument), (status = 404, body = ProblemDocument),
+    (status = 409, body = ProblemDocument)))]
+#[post("/runs/{id}/take-over")]
+pub async fn take_over(app: AppData, caller: Caller, id: PathId, request: Request<Nothing>) -> Result<Reply, Problem> {
+    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
+    app.act(&caller, &request, move |tx, now| {
+        service::visible(tx, id.0, Some(me))?;
+        callers::in_good_standing(tx, me, now)?;
+        body.body()?;
+        let run = service::take_over(tx, me, id.0, &policy, now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), policy.facilitator_ratio, now)?, 200)
+    })
+    .await
+}
+
+/// A facilitator, as everybody may see one.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FacilitatorView {
+    pub id: Id,
+    pub display_name: String,
+    /// Runs to come, by their start.
+    pub runs: Vec<RunCard>,
+    /// The middle of the paces at which they lead, for a first impression.
+    pub paces: Vec<PaceBand>,
+}
+
+/// An active facilitator and their runs to come.
+#[utoipa::path(tag = "Facilitators", params(("id" = Id, Path)), responses(
+    (status = 200, body = FacilitatorView), (status = 404, body = ProblemDocument)))]
+#[get("/facilitators/{id}")]
+pub async fn get_facilitator(app: AppData, viewer: MaybeCaller, id: PathId) -> Result<Reply, Problem> {
+    let (now, viewer, ratio) = (app.clock.now(), viewer.id(), app.config.policy.facilitator_ratio);
+    let reply = app.db.read(move |conn| {
+        if !facilitators::in_good_standing(conn, &[id.0], now)?.contains(&id.0) {
+            return Err(Error::NotFound);
+        }
+        let display_name = crate::store::accounts::get(conn, id.0)?.display_name;
+        let mut led = runs::led_by(conn, id.0, &[crate::domain::run::RunStatus::Published])?;
+        led.retain(|run| run.starts_at > now);
+        let facts = run_views::facts(conn, &led, viewer, ratio, now)?;
+        let mut paces: Vec<PaceBand> = led.iter().map(Run::pace).collect();
+        paces.dedup();
+        let runs = led.iter().map(|run| facts.card(run)).collect();
+        Reply::ok(&FacilitatorView { id: id.0, display_name, runs, paces })
+    });
+    Ok(reply.await?)
+}

@@ -1,0 +1,188 @@
+//! The schemas of the API's description, compiled: the text that documents a body is the text that checks it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jsonschema::{Validator, error::ValidationErrorKind};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::{domain::refusal::Fault, error::Result};
+
+/// All component schemas by name.
+pub struct Schemas {
+    by_name: HashMap<String, Validator>,
+    documents: Map<String, Value>,
+}
+
+impl Schemas {
+    /// Compiles every component of the description.
+    ///
+    /// # Errors
+    /// When a schema is none, which the suite would have shown.
+    pub fn of(doc: &utoipa::openapi::OpenApi) -> anyhow::Result<Self> {
+        let doc = serde_json::to_value(doc)?;
+        let documents = doc.pointer("/components/schemas").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut by_name = HashMap::new();
+        for name in documents.keys() {
+            let root = json!({ "$ref": format!("#/components/schemas/{name}"), "components": doc["components"] });
+            let validator = jsonschema::draft202012::options()
+                .should_validate_formats(true)
+                .build(&root)
+                .map_err(|fault| anyhow::anyhow!("schema {name}: {fault}"))?;
+            by_name.insert(name.clone(), validator);
+        }
+        Ok(Self { by_name, documents })
+    }
+
+    /// Checks a value against the schema of `T` and reads it. The inner error holds every fault, its pointers under
+    /// `prefix`.
+    pub fn read<T: ToSchema + DeserializeOwned>(
+        &self,
+        value: Value,
+        prefix: &str,
+    ) -> Result<std::result::Result<T, Vec<Fault>>> {
+        let name = T::name();
+        let validator = self
+            .by_name
+            .get(name.as_ref())
+            .ok_or_else(|| anyhow::anyhow!("no schema {name}: is the handler's body in its #[utoipa::path]?"))?;
+        let mut faults = Vec::new();
+        for error in validator.iter_errors(&value) {
+            collect(&error, prefix, &mut faults);
+        }
+        control_characters(&value, prefix, &mut faults);
+        if !faults.is_empty() {
+            faults.dedup();
+            return Ok(Err(faults));
+        }
+        Ok(serde_json::from_value(value).map_err(|fault| vec![Fault::at(prefix, "invalid", fault.to_string())]))
+    }
+
+    /// Like [`read`](Self::read) for a query: what the schema calls a number, a boolean or a list becomes one.
+    pub fn read_query<T: ToSchema + DeserializeOwned>(
+        &self,
+        pairs: &[(String, String)],
+    ) -> Result<std::result::Result<T, Vec<Fault>>> {
+        let properties = self.documents.get(T::name().as_ref()).and_then(|schema| schema.get("properties"));
+        let mut values = Map::new();
+        let mut twice = Vec::new();
+        let by_count = pairs.iter().fold(BTreeMap::<&str, usize>::new(), |mut counts, (name, _)| {
+            *counts.entry(name).or_default() += 1;
+            counts
+        });
+        for (name, text) in pairs {
+            if by_count.get(name.as_str()).is_some_and(|count| *count > 1) {
+                twice.push(Fault::at(format!("?{name}"), "given_twice", "give it once; lists are separated by commas"));
+                continue;
+            }
+            let schema = properties.and_then(|known| known.get(name));
+            values.insert(name.clone(), typed(text, schema));
+        }
+        twice.dedup();
+        Ok(match self.read::<T>(Value::Object(values), "")? {
+            Ok(_) if !twice.is_empty() => Err(twice),
+            Ok(value) => Ok(value),
+            Err(faults) => {
+                let query = |fault: Fault| Fault { pointer: fault.pointer.replacen('/', "?", 1), ..fault };
+                Err(faults.into_iter().map(query).chain(twice).collect())
+            }
+        })
+    }
+}
+
+fn typed(text: &str, schema: Option<&Value>) -> Value {
+    let says = |kind: &str| match schema.and_then(|schema| schema.get("type")) {
+        Some(Value::String(one)) => one == kind,
+        Some(Value::Array(several)) => several.iter().any(|one| one == kind),
+        _ => false,
+    };
+    if says("array") {
+        return text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    }
+    if says("integer") || says("number") || says("boolean") {
+        if let Ok(value @ (Value::Number(_) | Value::Bool(_))) = serde_json::from_str::<Value>(text) {
+            return value;
+        }
+    }
+    Value::String(text.to_owned())
+}
+
+fn collect(error: &jsonschema::ValidationError<'_>, prefix: &str, faults: &mut Vec<Fault>) {
+    let at = format!("{prefix}{}", error.instance_path());
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            for name in unexpected {
+                faults.push(Fault::at(pointer(&at, name), "unknown_field", "there is no such field"));
+            }
+        }
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            faults.push(Fault::at(pointer(&at, name), "required", "this is needed"));
+        }
+        // "This or null": what is wrong with "this" is what helps.
+        ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
+            let about_null = |branch: &Vec<jsonschema::ValidationError<'static>>| {
+                branch.iter().any(|inner| matches!(inner.kind(), ValidationErrorKind::Type { .. }))
+                    && branch.len() == 1
+                    && branch.iter().all(|inner| inner.instance_path() == error.instance_path())
+            };
+            let before = faults.len();
+            for inner in context.iter().filter(|branch| !about_null(branch)).flatten() {
+                collect(inner, prefix, faults);
+            }
+            if faults.len() == before {
+                faults.push(Fault::at(at, "wrong_type", masked(error)));
+            }
+        }
+        kind => {
+            let code = match kind {
+                ValidationErrorKind::Type { .. } => "wrong_type",
+                ValidationErrorKind::Enum { .. } => "unknown_value",
+                ValidationErrorKind::Minimum { .. } | ValidationErrorKind::ExclusiveMinimum { .. } => "too_small",
+                ValidationErrorKind::Maximum { .. } | ValidationErrorKind::ExclusiveMaximum { .. } => "too_large",
+                ValidationErrorKind::MinLength { .. } => "too_short",
+                ValidationErrorKind::MaxLength { .. } => "too_long",
+                ValidationErrorKind::MinItems { .. } => "too_few",
+                ValidationErrorKind::MaxItems { .. } | ValidationErrorKind::MaxProperties { .. } => "too_many",
+                ValidationErrorKind::Pattern { .. } | ValidationErrorKind::Format { .. } => "bad_format",
+                _ => "invalid",
+            };
+            faults.push(Fault::at(at, code, masked(error)));
+        }
+    }
+}
+
+/// The words of an error without the value: it may be a password, or a megabyte.
+fn masked(error: &jsonschema::ValidationError<'_>) -> String {
+    error.masked_with("this").to_string().chars().take(300).collect()
+}
+
+fn pointer(at: &str, name: &str) -> String {
+    let name: String = name.chars().take(80).collect();
+    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Line breaks and tabs are fine in a text; other control characters are not, and PostgreSQL cannot even keep a NUL.
+fn control_characters(value: &Value, at: &str, faults: &mut Vec<Fault>) {
+    let bad = |text: &str| text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    match value {
+        Value::String(text) if bad(text) => {
+            faults.push(Fault::at(at, "control_character", "control characters cannot be taken"));
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                control_characters(item, &format!("{at}/{index}"), faults);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                if bad(name) {
+                    faults.push(Fault::at(at, "control_character", "control characters cannot be taken"));
+                }
+                control_characters(member, &pointer(at, name), faults);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,51 @@
+//! The server: a listener handed in, every route on it, a graceful stop.
+
+use std::{net::TcpListener, sync::Arc};
+
+use actix_web::{App as ActixApp, HttpServer, dev::Server, middleware as actix, web};
+use tracing_actix_web::TracingLogger;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::{
+    Problem,
+    extract::BODY_LIMIT,
+    links,
+    middleware::{self, FloodGate, QuietSpan},
+    status,
+};
+use crate::{app::App, error::Error};
+
+/// Seconds that requests under way get when the server stops.
+const GRACE_S: u64 = 20;
+
+/// Starts serving on `listener`; the handle in the returned server stops it gracefully. Signals are the caller's
+/// business.
+pub fn start(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
+    let state = web::Data::from(app.clone());
+    let gate = web::Data::new(FloodGate::new(app.config.rate_limits));
+    let doc = super::api_doc();
+    let server = HttpServer::new(move || {
+        ActixApp::new()
+            .app_data(state.clone())
+            .app_data(gate.clone())
+            .app_data(web::PayloadConfig::new(BODY_LIMIT))
+            .wrap(actix::Compress::default())
+            .wrap(actix::from_fn(middleware::flood))
+            .wrap(actix::from_fn(middleware::headers))
+            .wrap(TracingLogger::<QuietSpan>::new())
+            .configure(super::routes)
+            .configure(links::pages)
+            .service(status::healthz)
+            .service(status::readyz)
+            .service(status::problem_page)
+            .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", doc.clone()))
+            .service(web::redirect("/docs", "/docs/"))
+            .default_service(web::to(|| async { Err::<String, Problem>(Error::NotFound.into()) }))
+    })
+    .disable_signals()
+    .shutdown_timeout(GRACE_S)
+    .listen(listener)?
+    .run();
+    app.set_ready(true);
+    Ok(server)
+}

@@ -1,0 +1,176 @@
+//! Objecting to a decision about oneself; it goes to somebody who did not decide before.
+
+use serde_json::json;
+
+use crate::{
+    clock::Instant,
+    domain::{
+        account::Role,
+        moderation::{Act, AppealKind, ApplicationStatus, Outcome, SanctionKind},
+        refusal::{Code, Fault},
+        signup::SignupStatus,
+    },
+    error::{Error, Result},
+    id::Id,
+    mail::Notice,
+    service::{notices, sanctions},
+    store::{
+        Conn, Tx, accounts, audit, facilitators,
+        moderation::{self, Appeal},
+        signups,
+    },
+};
+
+/// What a decision was and who made it.
+struct Decided {
+    by: Option<Id>,
+}
+
+/// Files an appeal.
+///
+/// # Errors
+/// Not found when the decision is not about the caller.
+pub fn file(
+    tx: &mut Tx<'_>,
+    account: Id,
+    kind: AppealKind,
+    about: Id,
+    statement: &str,
+    now: Instant,
+) -> Result<Appeal> {
+    let decided = decision(tx, account, kind, about, now)?;
+    accounts::lock(tx, account)?;
+    if moderation::has_open_appeal(tx, kind, about)? {
+        return Err(Code::AppealOpen.into());
+    }
+    let appeal = Appeal {
+        id: Id::at(now),
+        account_id: account,
+        about_kind: kind,
+        about_id: about,
+        first_decided_by: decided.by,
+        statement: statement.trim().to_owned(),
+        outcome: None,
+        decided_by: None,
+        decision: None,
+        created_at: now,
+        decided_at: None,
+    };
+    moderation::insert_appeal(tx, &appeal)?;
+    notices::to_moderators(tx, &[decided.by, Some(account)], &Notice::AppealReceived { appeal_id: appeal.id }, now)?;
+    record(tx, Act::AppealFiled, account, &appeal, now)?;
+    Ok(appeal)
+}
+
+fn decision(conn: &mut Conn, account: Id, kind: AppealKind, about: Id, now: Instant) -> Result<Decided> {
+    let (whose, by, stands) = match kind {
+        AppealKind::Sanction => {
+            let sanction = moderation::find_sanction(conn, about)?.ok_or(Error::NotFound)?;
+            // A warning stays on the record, so it can be appealed after it has run out.
+            let stands = sanction.stands(now) || sanction.kind == SanctionKind::Warning;
+            (sanction.account_id, sanction.decided_by, stands)
+        }
+        AppealKind::SignupDecision => {
+            let signup = signups::get(conn, about)?;
+            let stands = matches!(signup.status, SignupStatus::Removed | SignupStatus::Declined);
+            (signup.account_id, signup.decided_by, stands)
+        }
+        AppealKind::Bar => {
+            let bar = moderation::find_bar(conn, about)?.ok_or(Error::NotFound)?;
+            (bar.account_id, Some(bar.facilitator_id), bar.lifted_at.is_none() && bar.until > now)
+        }
+        AppealKind::Application => {
+            let application = facilitators::find(conn, about)?.ok_or(Error::NotFound)?;
+            let stands =
+                matches!(application.status, ApplicationStatus::Rejected | ApplicationStatus::Revoked);
+            (application.account_id, application.decided_by, stands)
+        }
+    };
+    if whose != account {
+        return Err(Error::NotFound);
+    }
+    if stands { Ok(Decided { by }) } else { Err(Code::NotAppealable.into()) }
+}
+
+/// Decides an appeal. Overturning takes the decision back; the person is told either way.
+///
+/// # Errors
+/// [`Code::NotForYourself`] for whoever decided first while there is somebody else to decide; in a team of one the
+/// appeal is marked as not looked at by a second person, and the mail says so.
+pub fn decide(
+    tx: &mut Tx<'_>,
+    moderator: Id,
+    appeal: Id,
+    outcome: Outcome,
+    words: &str,
+    now: Instant,
+) -> Result<Appeal> {
+    let mut appeal = moderation::find_appeal(tx, appeal)?.ok_or(Error::NotFound)?;
+    if appeal.account_id == moderator {
+        return Err(Code::NotForYourself.into());
+    }
+    accounts::lock(tx, appeal.account_id)?;
+    appeal = moderation::find_appeal(tx, appeal.id)?.ok_or(Error::NotFound)?;
+    if appeal.outcome.is_some() {
+        return Err(Code::AppealDecided.into());
+    }
+    if appeal.first_decided_by == Some(moderator) && somebody_else_can(tx, &appeal, moderator)? {
+        return Err(Code::NotForYourself.into());
+    }
+    if words.trim().is_empty() {
+        return Err(Fault::at("/statement", "empty", "say why").into());
+    }
+    appeal.outcome = Some(outcome);
+    appeal.decided_by = Some(moderator);
+    appeal.decision = Some(words.trim().to_owned());
+    appeal.decided_at = Some(now);
+    moderation::update_appeal(tx, &appeal)?;
+    if outcome == Outcome::Overturn {
+        overturn(tx, moderator, &appeal, words, now)?;
+    }
+    notices::to_person(tx, appeal.account_id, Notice::AppealDecided { appeal_id: appeal.id }, now)?;
+    record(tx, Act::AppealDecided, moderator, &appeal, now)?;
+    Ok(appeal)
+}
+
+fn somebody_else_can(conn: &mut Conn, appeal: &Appeal, moderator: Id) -> Result<bool> {
+    let team = accounts::with_any_role(conn, &[Role::Moderator, Role::WelfareModerator, Role::Admin])?;
+    Ok(team.iter().any(|member| *member != moderator && *member != appeal.account_id))
+}
+
+fn overturn(tx: &mut Tx<'_>, moderator: Id, appeal: &Appeal, words: &str, now: Instant) -> Result<()> {
+    match appeal.about_kind {
+        AppealKind::Sanction => match sanctions::lift(tx, moderator, appeal.about_id, words, now) {
+            Ok(_) => Ok(()),
+            Err(Error::Refused(refusal)) if refusal.code == Code::SanctionEnded => Ok(()),
+            Err(other) => Err(other),
+        },
+        AppealKind::Bar => moderation::lift_bar(tx, appeal.about_id, now).map(|_| ()),
+        AppealKind::SignupDecision => {
+            // `removed` and `declined` are final for that run; what is overturned is what they say about the person.
+            Ok(())
+        }
+        AppealKind::Application => {
+            let Some(mut application) = facilitators::find(tx, appeal.about_id)? else { return Ok(()) };
+            if facilitators::find_open(tx, application.account_id)?.is_none() {
+                application.status = ApplicationStatus::Pending;
+                application.decided_by = None;
+                application.decided_at = None;
+                facilitators::update(tx, &application)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn record(tx: &mut Tx<'_>, act: Act, actor: Id, appeal: &Appeal, now: Instant) -> Result<()> {
+    let about = json!({
+        "appeal_id": appeal.id,
+        "kind": appeal.about_kind,
+        "about_id": appeal.about_id,
+        "outcome": appeal.outcome,
+        "second_person": appeal.decided_by != appeal.first_decided_by,
+    });
+    let deed = audit::Deed { act, actor: Some(actor), subject: Some(appeal.account_id), run: None, about };
+    audit::record(tx, deed, now)
+}

@@ -1,0 +1,110 @@
+//! Who is asking: account, roles and decisions, read afresh at every request, so that a ban bites at the next one.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::{
+    clock::Instant,
+    domain::{
+        account::{AccountStatus, Role},
+        policy::{self, Leads, NotLeading},
+        refusal::{Code, Refusal},
+    },
+    error::{Error, Result},
+    id::Id,
+    store::{Conn, accounts, facilitators, moderation, sessions},
+};
+
+/// Somebody with a living session.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub account: accounts::Account,
+    pub session: Id,
+    pub roles: BTreeSet<Role>,
+    /// The decision that keeps this person out of everything but reading it and objecting.
+    pub kept_out: Option<moderation::Sanction>,
+}
+
+impl Caller {
+    /// The account's id.
+    pub fn id(&self) -> Id {
+        self.account.id
+    }
+
+    /// Whether one may moderate.
+    pub fn moderates(&self) -> bool {
+        !self.roles.is_empty()
+    }
+
+    /// Whether one runs the installation.
+    pub fn administers(&self) -> bool {
+        self.roles.contains(&Role::Admin)
+    }
+}
+
+/// The caller behind a session.
+///
+/// # Errors
+/// [`Code::SessionEnded`] when the session or the account is gone.
+pub fn identify(conn: &mut Conn, account: Id, session: Id, now: Instant) -> Result<Caller> {
+    let alive = sessions::find(conn, session)?.is_some_and(|s| s.account_id == account && s.is_alive(now));
+    let account = accounts::find(conn, account)?.filter(|a| a.status == AccountStatus::Active);
+    let (true, Some(account)) = (alive, account) else { return Err(Code::SessionEnded.into()) };
+    let roles = accounts::roles(conn, account.id)?;
+    let kept_out = moderation::keeping_out(conn, account.id, now)?.into_iter().next();
+    Ok(Caller { account, session, roles, kept_out })
+}
+
+/// Refuses somebody whom a decision keeps out, and says what, why, until when and how to object.
+pub fn not_kept_out(sanction: Option<&moderation::Sanction>) -> Result<()> {
+    match sanction {
+        None => Ok(()),
+        Some(sanction) => Err(restricted(sanction).into()),
+    }
+}
+
+fn restricted(sanction: &moderation::Sanction) -> Refusal {
+    Refusal::from(Code::AccountRestricted)
+        .because(format!("Decision about your account: {}.", sanction.kind.in_words(sanction.scope)))
+        .with(
+            "decision",
+            json!({
+                "id": sanction.id,
+                "kind": sanction.kind,
+                "scope": sanction.scope,
+                "rule": sanction.rule,
+                "statement": sanction.statement,
+                "until": sanction.expires_at,
+                "appeal": "/v1/appeals",
+            }),
+        )
+}
+
+/// Reads again, inside the transaction, that no decision keeps this person out: the request may have raced with it.
+pub fn still_welcome(conn: &mut Conn, account: Id, now: Instant) -> Result<()> {
+    not_kept_out(moderation::keeping_out(conn, account, now)?.first())
+}
+
+/// Proof that an account leads a run.
+///
+/// # Errors
+/// Not found when it does not: other facilitators' runs have no inside for it.
+pub fn leads(conn: &mut Conn, account: Id, run: Id, now: Instant) -> Result<Leads> {
+    let listing = facilitators::find_listing(conn, run, account)?.map(|listing| listing.status);
+    let good = facilitators::in_good_standing(conn, &[account], now)?.contains(&account);
+    policy::leads(account, run, listing, good).map_err(|why| match why {
+        NotLeading::NotListed => Error::NotFound,
+        NotLeading::NotInGoodStanding => Code::NotInGoodStanding.into(),
+    })
+}
+
+/// Refuses whoever may not lead runs at present.
+pub fn in_good_standing(conn: &mut Conn, account: Id, now: Instant) -> Result<()> {
+    if facilitators::in_good_standing(conn, &[account], now)?.contains(&account) {
+        return Ok(());
+    }
+    let approved = facilitators::find_open(conn, account)?
+        .is_some_and(|a| a.status == crate::domain::moderation::ApplicationStatus::Approved);
+    Err(if approved { Code::NotInGoodStanding } else { Code::FacilitatorsOnly }.into())
+}

@@ -1,0 +1,90 @@
+//! The links in mails: made with the mail, found again by the id in their signed token, used by `http::links`.
+//!
+//! The row says what a link may do and for whom; the token only names the row (`auth::keys`).
+
+use crate::{
+    auth::Keyring,
+    clock::Instant,
+    domain::{link::LinkAction, moderation::AppealKind, refusal::Code},
+    error::Result,
+    id::Id,
+    store::{
+        Conn, Tx, runs,
+        sessions::{self, Link},
+        signups,
+    },
+};
+
+/// What a link is about, and which kind of decision that is.
+pub type About = Option<(Id, Option<AppealKind>)>;
+
+/// Makes a link.
+pub fn make(tx: &mut Tx<'_>, account: Id, action: LinkAction, about: About, now: Instant) -> Result<Link> {
+    let expires_at = expiry(tx, action, about, now)?;
+    let link = Link {
+        id: Id::at(now),
+        action,
+        account_id: account,
+        about_id: about.map(|(id, _)| id),
+        about_kind: about.and_then(|(_, kind)| kind),
+        created_at: now,
+        expires_at,
+        used_at: None,
+    };
+    sessions::insert_link(tx, &link)?;
+    Ok(link)
+}
+
+/// A working link of this person for this act, or a new one: a mail that is composed again carries the same.
+pub fn ensure(tx: &mut Tx<'_>, account: Id, action: LinkAction, about: About, now: Instant) -> Result<Link> {
+    if let Some(link) = sessions::find_link_for(tx, account, action, about.map(|(id, _)| id), now)? {
+        let wanted = if is_about_a_run(action) {
+            // The run may have been moved to a later day.
+            expiry(tx, action, about, now)?
+        } else {
+            now.plus_hours(action.hours() / 2)
+        };
+        if link.expires_at >= wanted {
+            return Ok(link);
+        }
+    }
+    make(tx, account, action, about, now)
+}
+
+fn is_about_a_run(action: LinkAction) -> bool {
+    matches!(action, LinkAction::NotToday | LinkAction::CannotLead | LinkAction::LeadTogether)
+}
+
+/// Links about a run end with it; after that they would only say that it is over.
+fn expiry(conn: &mut Conn, action: LinkAction, about: About, now: Instant) -> Result<Instant> {
+    let usual = now.plus_hours(action.hours());
+    let run = match (action, about) {
+        (LinkAction::NotToday, Some((signup, _))) => signups::find(conn, signup)?.map(|signup| signup.run_id),
+        (LinkAction::CannotLead | LinkAction::LeadTogether, Some((run, _))) => Some(run),
+        _ => None,
+    };
+    let run = run.map(|id| runs::find(conn, id)).transpose()?.flatten();
+    Ok(run.map_or(usual, |run| run.ends_at))
+}
+
+/// The link, while it works.
+///
+/// # Errors
+/// [`Code::LinkInvalid`] when there is none, it is for another act, was used or has expired.
+pub fn find_working(conn: &mut Conn, id: Id, action: LinkAction, now: Instant) -> Result<Link> {
+    let link = sessions::find_link(conn, id)?.filter(|link| link.action == action && link.works(now));
+    Ok(link.ok_or(Code::LinkInvalid)?)
+}
+
+/// Uses a link up.
+///
+/// # Errors
+/// [`Code::LinkInvalid`] when somebody was faster.
+pub fn use_up(tx: &mut Tx<'_>, link: &Link, now: Instant) -> Result<()> {
+    if sessions::use_link(tx, link.id, now)? { Ok(()) } else { Err(Code::LinkInvalid.into()) }
+}
+
+/// The address that stands in the mail.
+pub fn url(base_url: &str, keyring: &Keyring, link: &Link) -> String {
+    format!("{base_url}/e/{}/{}", link.action, keyring.link_token(link.id))
+}

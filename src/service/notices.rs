@@ -1,0 +1,73 @@
+//! Promising mails: each promise is an outbox row in the transaction of the act.
+
+use crate::{
+    clock::Instant,
+    domain::{account::Role, run::ListingStatus, signup::SignupStatus},
+    error::Result,
+    id::Id,
+    mail::Notice,
+    store::{
+        Tx, accounts, facilitators,
+        outbox::{self, Promise},
+        signups::{self, Signup},
+    },
+};
+
+/// Promises a mail to one person that is about no run.
+pub fn to_person(tx: &mut Tx<'_>, to: Id, notice: Notice, now: Instant) -> Result<()> {
+    outbox::promise(tx, Promise { to, notice, run: None, signup: None, once: None }, now)
+}
+
+/// Promises a mail about somebody's sign-up to that person.
+pub fn about_signup(tx: &mut Tx<'_>, signup: &Signup, notice: Notice, now: Instant) -> Result<()> {
+    let promise = Promise {
+        to: signup.account_id,
+        notice,
+        run: Some(signup.run_id),
+        signup: Some(signup.id),
+        once: None,
+    };
+    outbox::promise(tx, promise, now)
+}
+
+/// Promises a mail to everybody with a live sign-up in a run; returns how many.
+pub fn to_everybody_on(
+    tx: &mut Tx<'_>,
+    run: Id,
+    notice: impl Fn(&Signup) -> Notice,
+    now: Instant,
+) -> Result<usize> {
+    let live = signups::of_run(tx, run, &SignupStatus::LIVE)?;
+    for signup in &live {
+        about_signup(tx, signup, notice(signup), now)?;
+    }
+    Ok(live.len())
+}
+
+/// Promises a mail to those who accepted to lead a run, but for one.
+pub fn to_facilitators(tx: &mut Tx<'_>, run: Id, but: Option<Id>, notice: &Notice, now: Instant) -> Result<()> {
+    for listing in facilitators::listings(tx, &[run])? {
+        if listing.status == ListingStatus::Accepted && Some(listing.account_id) != but {
+            let promise = Promise {
+                to: listing.account_id,
+                notice: notice.clone(),
+                run: Some(run),
+                signup: None,
+                once: None,
+            };
+            outbox::promise(tx, promise, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Promises a mail to the team, but for those in `but`.
+pub fn to_moderators(tx: &mut Tx<'_>, but: &[Option<Id>], notice: &Notice, now: Instant) -> Result<()> {
+    let team = accounts::with_any_role(tx, &[Role::Moderator, Role::WelfareModerator, Role::Admin])?;
+    for member in team {
+        if !but.contains(&Some(member)) {
+            to_person(tx, member, notice.clone(), now)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Reports: anybody tells the team about a run, a person or a facilitator; the team assigns and resolves.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::{
+    clock::Instant,
+    domain::{
+        moderation::{AboutKind, Act, Category, ReportStatus},
+        refusal::{Code, Fault},
+    },
+    error::{Error, Result},
+    id::Id,
+    mail::{Notice, Touch},
+    service::notices,
+    store::{
+        Conn, Tx, accounts, audit,
+        moderation::{self, Report},
+        runs,
+    },
+};
+
+/// What a report is about: a thing with an id, or somebody met on a run whom one cannot name.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    #[serde(default)]
+    pub kind: Option<AboutKind>,
+    #[serde(default)]
+    pub id: Option<Id>,
+    /// The run on which it happened.
+    #[serde(default)]
+    pub run_id: Option<Id>,
+    /// "The man in the red jacket".
+    #[serde(default)]
+    #[schema(max_length = 500)]
+    pub description: Option<String>,
+}
+
+/// The body of `POST /reports`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewReport {
+    pub about: About,
+    pub category: Category,
+    /// What happened, in the reporter's words.
+    #[schema(min_length = 1, max_length = 5000)]
+    pub statement: String,
+}
+
+/// Files a report in the moderators' queue, safeguarding first, and tells the team. A run's facilitators hear that
+/// their run was reported, unless it is a matter of safeguarding or about one of them.
+pub fn file(tx: &mut Tx<'_>, reporter: Id, new: &NewReport, now: Instant) -> Result<Report> {
+    let (kind, run) = target(tx, &new.about)?;
+    let report = Report {
+        id: Id::at(now),
+        reporter_id: Some(reporter),
+        about_kind: kind,
+        about_id: new.about.id,
+        run_id: run,
+        description: new.about.description.clone(),
+        category: new.category,
+        urgency: new.category.urgency(),
+        statement: new.statement.clone(),
+        status: ReportStatus::Open,
+        assigned_to: None,
+        resolution: None,
+        created_at: now,
+        resolved_at: None,
+    };
+    moderation::insert_report(tx, &report)?;
+    let notice = Notice::ReportReceived { report_id: report.id };
+    notices::to_moderators(tx, &[Some(reporter), report.about_id], &notice, now)?;
+    if let (AboutKind::Run, Some(run)) = (kind, run)
+        && new.category != Category::Safeguarding
+    {
+        let touched = Notice::RunTouched { run_id: run, by: Touch::Report };
+        notices::to_facilitators(tx, run, Some(reporter), &touched, now)?;
+    }
+    record(tx, Act::ReportFiled, Some(reporter), &report, now)?;
+    Ok(report)
+}
+
+fn target(conn: &mut Conn, about: &About) -> Result<(AboutKind, Option<Id>)> {
+    let nothing = |pointer: &str| -> Error { Fault::at(pointer, "not_found", "there is nothing with this id").into() };
+    if let Some(run) = about.run_id {
+        runs::find(conn, run)?.ok_or_else(|| nothing("/about/run_id"))?;
+    }
+    match (about.kind, about.id) {
+        (Some(AboutKind::Run), Some(id)) => {
+            runs::find(conn, id)?.ok_or_else(|| nothing("/about/id"))?;
+            Ok((AboutKind::Run, Some(id)))
+        }
+        (Some(kind @ (AboutKind::Account | AboutKind::Facilitator)), Some(id)) => {
+            accounts::find(conn, id)?.ok_or_else(|| nothing("/about/id"))?;
+            Ok((kind, about.run_id))
+        }
+        (None, None) if about.run_id.is_some() && about.description.is_some() => {
+            Ok((AboutKind::Account, about.run_id))
+        }
+        (Some(AboutKind::Announcement), Some(_)) => Err(nothing("/about/id")),
+        _ => {
+            let words = "give kind and id, or run_id and description";
+            Err(Fault::at("/about", "incomplete", words).into())
+        }
+    }
+}
+
+/// Takes a report on, or hands it to another moderator.
+pub fn assign(tx: &mut Tx<'_>, moderator: Id, report: Id, to: Id, now: Instant) -> Result<Report> {
+    let mut report = moderation::find_report(tx, report)?.ok_or(Error::NotFound)?;
+    if report.status == ReportStatus::Resolved {
+        return Err(Code::ReportResolved.into());
+    }
+    if accounts::roles(tx, to)?.is_empty() {
+        return Err(Fault::at("/account_id", "no_moderator", "only moderators can take a report").into());
+    }
+    not_about_oneself(&report, to)?;
+    report.status = ReportStatus::Assigned;
+    report.assigned_to = Some(to);
+    moderation::update_report(tx, &report)?;
+    record(tx, Act::ReportAssigned, Some(moderator), &report, now)?;
+    Ok(report)
+}
+
+/// Closes a report with a note for the team; the reporter hears that it was looked at.
+pub fn resolve(tx: &mut Tx<'_>, moderator: Id, report: Id, resolution: &str, now: Instant) -> Result<Report> {
+    let mut report = moderation::find_report(tx, report)?.ok_or(Error::NotFound)?;
+    if report.status == ReportStatus::Resolved {
+        return Err(Code::ReportResolved.into());
+    }
+    not_about_oneself(&report, moderator)?;
+    report.status = ReportStatus::Resolved;
+    report.assigned_to = report.assigned_to.or(Some(moderator));
+    report.resolution = Some(resolution.to_owned());
+    report.resolved_at = Some(now);
+    moderation::update_report(tx, &report)?;
+    if let Some(reporter) = report.reporter_id {
+        notices::to_person(tx, reporter, Notice::ReportResolved { report_id: report.id }, now)?;
+    }
+    record(tx, Act::ReportResolved, Some(moderator), &report, now)?;
+    Ok(report)
+}
+
+fn not_about_oneself(report: &Report, moderator: Id) -> Result<()> {
+    let about_them = report.about_kind != AboutKind::Run && report.about_id == Some(moderator);
+    if about_them { Err(Code::NotForYourself.into()) } else { Ok(()) }
+}
+
+fn record(tx: &mut Tx<'_>, act: Act, actor: Option<Id>, report: &Report, now: Instant) -> Result<()> {
+    let person = report.about_id.filter(|_| report.about_kind != AboutKind::Run);
+    let about = json!({ "report_id": report.id, "category": report.category });
+    audit::record(tx, audit::Deed { act, actor, subject: person, run: report.run_id, about }, now)
+}

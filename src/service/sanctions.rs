@@ -1,0 +1,238 @@
+//! Moderators' decisions about accounts, and all that follows from one in the same transaction: places given up and
+//! passed on, runs paused, sessions ended, queued mail taken back, the decision mailed. Promises 3, 4, 6 and 11.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::{
+    auth::keys::AddressHasher,
+    clock::Instant,
+    config::Policy,
+    domain::{
+        moderation::{Act, ApplicationStatus, HOLD_MAX_DAYS, SanctionKind, SanctionScope},
+        refusal::{Code, Fault, Faults},
+    },
+    error::{Error, Result},
+    id::Id,
+    mail::{Notice, Touch},
+    service::{notices, places, runs as leading, signups as seats},
+    store::{
+        Tx, accounts, audit, facilitators,
+        moderation::{self, Sanction},
+        outbox, runs, sessions, signups,
+    },
+};
+
+/// The body of `POST /moderation/sanctions`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSanction {
+    pub account_id: Id,
+    pub kind: SanctionKind,
+    /// `facilitating` stops somebody from leading runs and nothing else.
+    #[serde(default = "site")]
+    #[schema(default = "site")]
+    pub scope: SanctionScope,
+    /// Which rule was broken, or is being looked into.
+    #[schema(min_length = 1, max_length = 200)]
+    pub rule: String,
+    /// The reasons, which the person reads.
+    #[schema(min_length = 1, max_length = 5000)]
+    pub statement: String,
+    /// Needed for a suspension; at most 14 days ahead (and that when absent) for a hold; never for a ban.
+    #[serde(default)]
+    pub expires_at: Option<Instant>,
+}
+
+fn site() -> SanctionScope {
+    SanctionScope::Site
+}
+
+/// Decides about an account.
+pub fn impose(
+    tx: &mut Tx<'_>,
+    moderator: Id,
+    new: &NewSanction,
+    policy: &Policy,
+    addresses: &AddressHasher,
+    now: Instant,
+) -> Result<Sanction> {
+    let expires_at = end_of(new, now)?;
+    if accounts::find(tx, new.account_id)?.is_none() {
+        return Err(Fault::at("/account_id", "not_found", "there is no such account").into());
+    }
+    if new.account_id == moderator {
+        return Err(Code::NotForYourself.into());
+    }
+    not_the_last_admin(tx, new, now)?;
+    let person = accounts::lock(tx, new.account_id)?;
+    let sanction = Sanction {
+        id: Id::at(now),
+        account_id: new.account_id,
+        kind: new.kind,
+        scope: new.scope,
+        rule: new.rule.trim().to_owned(),
+        statement: new.statement.trim().to_owned(),
+        decided_by: Some(moderator),
+        created_at: now,
+        expires_at,
+        lifted_at: None,
+        lifted_by: None,
+        lift_reason: None,
+    };
+    moderation::insert_sanction(tx, &sanction)?;
+    let (mut gave_up, mut touched) = (Vec::new(), Vec::new());
+    if sanction.kind.keeps_out() {
+        (gave_up, touched) = take_off_runs(tx, &sanction, policy, now)?;
+        if sanction.scope == SanctionScope::Site {
+            sessions::end_all(tx, sanction.account_id, None, now)?;
+            outbox::drop_queued(tx, sanction.account_id, now)?;
+        }
+        if sanction.kind == SanctionKind::Ban && sanction.scope == SanctionScope::Site {
+            moderation::ban_address(tx, &addresses.hash(&person.account().email), sanction.id)?;
+        }
+        if sanction.kind == SanctionKind::Ban {
+            revoke_application(tx, &sanction, now)?;
+        }
+    }
+    let many = |runs: &[Id]| u32::try_from(runs.len()).unwrap_or(u32::MAX);
+    let notice = Notice::Decision {
+        sanction_id: sanction.id,
+        places_lost: many(&gave_up),
+        runs_paused: many(&touched),
+    };
+    notices::to_person(tx, sanction.account_id, notice, now)?;
+    let consequences = json!({ "places_given_up": gave_up, "runs_led": touched });
+    record(tx, sanction.kind.act(), moderator, &sanction, consequences, now)?;
+    Ok(sanction)
+}
+
+fn end_of(new: &NewSanction, now: Instant) -> Result<Option<Instant>> {
+    let mut faults = Faults::default();
+    let given = new.expires_at;
+    faults.unless(given.is_none_or(|end| end > now), "/expires_at", "in_the_past", "the end must lie in the future");
+    match new.kind {
+        SanctionKind::Hold => {
+            let latest = now.plus_days(HOLD_MAX_DAYS);
+            faults.unless(
+                given.is_none_or(|end| end <= latest),
+                "/expires_at",
+                "too_far_ahead",
+                "a hold lasts 14 days at most: it is not a finding",
+            );
+            faults.none()?;
+            Ok(Some(given.unwrap_or(latest)))
+        }
+        SanctionKind::Suspension => {
+            faults.unless(given.is_some(), "/expires_at", "required", "say until when");
+            faults.none()?;
+            Ok(given)
+        }
+        SanctionKind::Ban => {
+            faults.unless(given.is_none(), "/expires_at", "not_for_a_ban", "a ban has no end; suspend instead");
+            faults.none()?;
+            Ok(None)
+        }
+        SanctionKind::Warning => {
+            faults.none()?;
+            Ok(given)
+        }
+    }
+}
+
+fn not_the_last_admin(tx: &mut Tx<'_>, new: &NewSanction, now: Instant) -> Result<()> {
+    use crate::domain::account::Role;
+    if !new.kind.keeps_out() || new.scope != SanctionScope::Site {
+        return Ok(());
+    }
+    let admins = accounts::with_any_role(tx, &[Role::Admin])?;
+    if !admins.contains(&new.account_id) {
+        return Ok(());
+    }
+    let out = moderation::kept_out(tx, &admins, SanctionScope::Site, now)?;
+    let left = admins.iter().filter(|id| **id != new.account_id && !out.contains(id)).count();
+    if left == 0 { Err(Code::LastAdmin.into()) } else { Ok(()) }
+}
+
+/// Takes a person off everything to come, run by run in the order of their ids: runs they lead are paused when nobody
+/// else leads them, places they hold are given up and passed on.
+fn take_off_runs(tx: &mut Tx<'_>, sanction: &Sanction, policy: &Policy, now: Instant) -> Result<(Vec<Id>, Vec<Id>)> {
+    let person = sanction.account_id;
+    let joined = match sanction.scope {
+        SanctionScope::Site => signups::runs_with_live(tx, person, now)?,
+        SanctionScope::Facilitating => Vec::new(),
+    };
+    let led = runs::upcoming_led_by(tx, person, now)?;
+    let mut all: Vec<Id> = joined.iter().chain(&led).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    let (mut gave_up, mut touched) = (Vec::new(), Vec::new());
+    for run in all {
+        let mut locked = runs::lock(tx, run)?;
+        if joined.contains(&run) && seats::give_up(tx, &locked, person, now)? {
+            gave_up.push(run);
+        }
+        if led.contains(&run) {
+            leading::pause_if_unled(tx, &mut locked, policy, now)?;
+            let notice = Notice::RunTouched { run_id: run, by: Touch::Hold };
+            notices::to_facilitators(tx, run, Some(person), &notice, now)?;
+            touched.push(run);
+        }
+        places::promote(tx, &locked, policy.facilitator_ratio, now)?;
+    }
+    Ok((gave_up, touched))
+}
+
+fn revoke_application(tx: &mut Tx<'_>, sanction: &Sanction, now: Instant) -> Result<()> {
+    if let Some(mut application) = facilitators::find_open(tx, sanction.account_id)? {
+        application.status = match application.status {
+            ApplicationStatus::Approved => ApplicationStatus::Revoked,
+            _ => ApplicationStatus::Rejected,
+        };
+        application.decided_by = sanction.decided_by;
+        application.decided_at = Some(now);
+        application.reason = Some(sanction.statement.clone());
+        facilitators::update(tx, &application)?;
+    }
+    Ok(())
+}
+
+/// Takes a decision back. Places and runs that were given up do not come back by themselves.
+pub fn lift(tx: &mut Tx<'_>, moderator: Id, sanction: Id, reason: &str, now: Instant) -> Result<Sanction> {
+    let found = moderation::find_sanction(tx, sanction)?.ok_or(Error::NotFound)?;
+    if found.account_id == moderator {
+        return Err(Code::NotForYourself.into());
+    }
+    accounts::lock(tx, found.account_id)?;
+    let mut sanction = moderation::find_sanction(tx, sanction)?.ok_or(Error::NotFound)?;
+    if !sanction.stands(now) {
+        return Err(Code::SanctionEnded.into());
+    }
+    sanction.lifted_at = Some(now);
+    sanction.lifted_by = Some(moderator);
+    sanction.lift_reason = Some(reason.trim().to_owned());
+    moderation::update_sanction(tx, &sanction)?;
+    moderation::unban_address(tx, sanction.id)?;
+    notices::to_person(tx, sanction.account_id, Notice::DecisionLifted { sanction_id: sanction.id }, now)?;
+    record(tx, Act::SanctionLifted, moderator, &sanction, json!({}), now)?;
+    Ok(sanction)
+}
+
+fn record(
+    tx: &mut Tx<'_>,
+    act: Act,
+    moderator: Id,
+    sanction: &Sanction,
+    consequences: serde_json::Value,
+    now: Instant,
+) -> Result<()> {
+    let about = json!({
+        "sanction_id": sanction.id,
+        "scope": sanction.scope,
+        "until": sanction.expires_at,
+        "consequences": consequences,
+    });
+    let deed = audit::Deed { act, actor: Some(moderator), subject: Some(sanction.account_id), run: None, about };
+    audit::record(tx, deed, now)
+}
