@@ -169,11 +169,7 @@ pub struct PasswordChange {
     (status = 422, description = "The current password is wrong, or the new one will not do", body = ProblemDocument),
     (status = 429, body = ProblemDocument)))]
 #[post("/me/password")]
-pub async fn change_password(
-    app: AppData,
-    caller: Caller,
-    request: Request<PasswordChange>,
-) -> Result<Reply, Problem> {
+pub async fn change_password(app: AppData, caller: Caller, request: Request<PasswordChange>) -> Result<Reply, Problem> {
     let body = request.body()?.clone();
     let account = &caller.account;
     let personal = service::personal_words(&account.email, &account.display_name);

@@ -26,7 +26,6 @@ use super::{accounts, facilitators, help, matches, me, moderation, problem, runs
         moderation::ReportQuery,
         moderation::AuditQuery,
         accounts::AccountQuery,
-        me::MeDraft,
     ))
 )]
 struct Head;

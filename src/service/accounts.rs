@@ -337,14 +337,7 @@ pub fn look_up(tx: &mut Tx<'_>, admin: Id, email: &str, now: Instant) -> Result<
     Ok(account)
 }
 
-fn record(
-    tx: &mut Tx<'_>,
-    act: Act,
-    actor: Option<Id>,
-    subject: Id,
-    role: Option<Role>,
-    now: Instant,
-) -> Result<()> {
+fn record(tx: &mut Tx<'_>, act: Act, actor: Option<Id>, subject: Id, role: Option<Role>, now: Instant) -> Result<()> {
     let about = role.map_or_else(|| json!({}), |role| json!({ "role": role }));
     audit::record(tx, audit::Deed { act, actor, subject: Some(subject), run: None, about }, now)
 }
@@ -427,16 +420,34 @@ pub fn display_name_faults(faults: &mut Faults, name: &str) {
     let at = "/display_name";
     let visible = name.chars().any(|c| !c.is_whitespace() && !is_hidden(c) && !matches!(c, '\u{200c}' | '\u{200d}'));
     faults.unless(visible, at, "empty", "say what others may call you; a first name is enough");
-    faults.unless(tidy_name(name).chars().count() <= DISPLAY_NAME_MAX_CHARS, at, "too_long", "use at most 60 characters");
-    faults.unless(!name.chars().any(is_hidden), at, "bad_character", "control and invisible characters cannot be taken");
-    faults.unless(!looks_like_a_link(name), at, "looks_like_a_link", "a name holds no links or addresses; put a space after a dot");
+    faults.unless(
+        tidy_name(name).chars().count() <= DISPLAY_NAME_MAX_CHARS,
+        at,
+        "too_long",
+        "use at most 60 characters",
+    );
+    faults.unless(
+        !name.chars().any(is_hidden),
+        at,
+        "bad_character",
+        "control and invisible characters cannot be taken",
+    );
+    faults.unless(
+        !looks_like_a_link(name),
+        at,
+        "looks_like_a_link",
+        "a name holds no links or addresses; put a space after a dot",
+    );
 }
 
 /// Control characters, those that change the direction of writing, and those that nobody sees. The joiners U+200C and
 /// U+200D are part of names in several scripts.
 fn is_hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}')
+        || matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        )
         || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}')
         || matches!(c, '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
@@ -470,7 +481,19 @@ mod tests {
 
     #[test]
     fn names_of_people_are_taken() {
-        for name in ["Ana", "  Ana  María ", "J. R.", "J.R.", "Zoë", "O’Brien", "نگار", "می\u{200c}نا", "李", "Ana 🏃", "Dr. Who"] {
+        for name in [
+            "Ana",
+            "  Ana  María ",
+            "J. R.",
+            "J.R.",
+            "Zoë",
+            "O’Brien",
+            "نگار",
+            "می\u{200c}نا",
+            "李",
+            "Ana 🏃",
+            "Dr. Who",
+        ] {
             assert_eq!(codes(|faults| display_name_faults(faults, name)), [""; 0], "{name}");
         }
         assert_eq!(tidy_name("  Ana \t María "), "Ana María");

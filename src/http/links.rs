@@ -1,0 +1,511 @@
+//! The pages behind the links in mails: `/e/{action}/{token}`, without log-in and without JavaScript.
+//!
+//! GET says what will happen and for whom, and changes nothing: mail programs open links by themselves. POST does it.
+//! An unknown, used or expired token looks the same; nobody learns which.
+
+use std::collections::BTreeMap;
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError,
+    http::{StatusCode, header},
+    web::{self, Bytes},
+};
+
+use super::{
+    AppData, Problem,
+    accounts::{self, AcceptInvitation, NewPassword},
+    extract::ClientIp,
+    pages::{Appeal, Confirm, Done, Invite, Reset},
+};
+use crate::{
+    clock::Instant,
+    domain::{
+        link::LinkAction,
+        moderation::{AppealKind, ApplicationStatus},
+        refusal::{Code, Fault, Faults, Refusal},
+        run::{ListingStatus, RunStatus},
+        signup::{RemovalReason, SignupStatus},
+    },
+    error::{Error, Result},
+    id::Id,
+    service::{
+        accounts as account_service, appeals, links,
+        runs::{self as run_service, run_time_in_words},
+        signups as signup_service,
+    },
+    store::{
+        Conn,
+        accounts::{self as account_store, Account},
+        facilitators, moderation,
+        runs::{self, Run},
+        sessions::Link,
+        signups,
+    },
+};
+
+/// The longest objection, as in the form.
+const STATEMENT_MAX_CHARS: usize = 4000;
+
+/// Nothing from elsewhere, in no frame, and the secret address is told to nobody.
+const HEADERS: [(&str, &str); 5] = [
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Robots-Tag", "noindex"),
+];
+
+/// Mounts the pages, outside `/v1`.
+pub fn pages(config: &mut web::ServiceConfig) {
+    config.service(
+        web::resource("/e/{action}/{token}")
+            .route(web::get().to(show))
+            .route(web::head().to(show))
+            .route(web::post().to(act)),
+    );
+}
+
+/// Says what will happen.
+async fn show(app: AppData, request: HttpRequest) -> HttpResponse {
+    let Some(action) = action(&request) else { return gone(&app, StatusCode::NOT_FOUND) };
+    match shown(&app, action, &request, &Form::default(), Vec::new()).await {
+        Ok(html) => page(StatusCode::OK, html),
+        Err(error) => refused(&app, error),
+    }
+}
+
+/// Does it.
+async fn act(
+    app: AppData,
+    ip: ClientIp,
+    request: HttpRequest,
+    body: std::result::Result<Bytes, actix_web::Error>,
+) -> HttpResponse {
+    let Some(action) = action(&request) else { return gone(&app, StatusCode::NOT_FOUND) };
+    let form = match body {
+        Ok(bytes) => Form::read(&bytes),
+        Err(error) => {
+            let words = "What was sent is too long or was cut off.";
+            return told(&app, error.as_response_error().status_code(), "This could not be read", words);
+        }
+    };
+    let done = match link_id(&app, &request) {
+        Ok(link) => perform(&app, ip, action, link, &form).await,
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(done) => match app.pages.done(&done) {
+            Ok(html) => page(StatusCode::OK, html),
+            Err(fault) => refused(&app, template(fault)),
+        },
+        Err(Error::Invalid(faults)) => {
+            let errors = faults.iter().map(in_words).collect();
+            match shown(&app, action, &request, &form, errors).await {
+                Ok(html) => page(StatusCode::UNPROCESSABLE_ENTITY, html),
+                Err(error) => refused(&app, error),
+            }
+        }
+        Err(error) => refused(&app, error),
+    }
+}
+
+fn action(request: &HttpRequest) -> Option<LinkAction> {
+    request.match_info().query("action").parse().ok()
+}
+
+fn link_id(app: &AppData, request: &HttpRequest) -> Result<Id> {
+    Ok(app.keyring.read_link_token(request.match_info().query("token")).ok_or(Code::LinkInvalid)?)
+}
+
+/// The fields of a posted form.
+#[derive(Debug, Default)]
+struct Form(BTreeMap<String, String>);
+
+impl Form {
+    /// What cannot be read is empty: an unsubscribing mail program may send any form.
+    fn read(bytes: &[u8]) -> Self {
+        Self(serde_urlencoded::from_bytes::<Vec<(String, String)>>(bytes).unwrap_or_default().into_iter().collect())
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.0.get(name).map(|text| text.replace("\r\n", "\n")).unwrap_or_default()
+    }
+}
+
+/// A fault as a sentence with the label of its field.
+fn in_words(fault: &Fault) -> String {
+    let label = match fault.pointer.as_str() {
+        "/password" => "Password: ",
+        "/display_name" => "Name: ",
+        "/adult" => "Age: ",
+        "/terms_version" => "Terms: ",
+        "/statement" => "What should be seen differently: ",
+        _ => "",
+    };
+    format!("{label}{}", fault.detail)
+}
+
+/// A page before the act.
+enum Before {
+    Confirm(Confirm),
+    Reset,
+    Invite { display_name: String },
+    Appeal { lines: Vec<String> },
+}
+
+async fn shown(
+    app: &AppData,
+    action: LinkAction,
+    request: &HttpRequest,
+    form: &Form,
+    errors: Vec<String>,
+) -> Result<String> {
+    let (link, now) = (link_id(app, request)?, app.clock.now());
+    let before = app.db.read(move |conn| {
+        let link = links::find_working(conn, link, action, now)?;
+        before(conn, &link, now)
+    });
+    let html = match before.await? {
+        Before::Confirm(page) => app.pages.confirm(&page),
+        Before::Reset => app.pages.reset(&Reset { errors }),
+        Before::Invite { display_name } => app.pages.invite(&Invite {
+            display_name: form.0.get("display_name").cloned().unwrap_or(display_name),
+            terms_version: app.config.policy.terms_version.clone(),
+            terms_url: format!("{}/v1/help", app.config.base_url),
+            errors,
+        }),
+        Before::Appeal { lines } => app.pages.appeal(&Appeal { lines, statement: form.text("statement"), errors }),
+    };
+    html.map_err(template)
+}
+
+fn template(fault: minijinja::Error) -> Error {
+    Error::Internal(anyhow::Error::new(fault).context("page template"))
+}
+
+/// What will happen and for whom.
+fn before(conn: &mut Conn, link: &Link, now: Instant) -> Result<Before> {
+    let account = account_store::get(conn, link.account_id)?;
+    let name = &account.display_name;
+    let confirm = |title: &str, lines: Vec<String>, button: &str| {
+        Before::Confirm(Confirm { title: title.to_owned(), lines, button: button.to_owned() })
+    };
+    Ok(match link.action {
+        LinkAction::VerifyEmail => confirm(
+            "Is this your address?",
+            vec![
+                format!("{name}, this confirms that {} is your address and opens your account.", account.email),
+                "If you did not sign up, just close this page: nothing happens then.".to_owned(),
+            ],
+            "Yes, open my account",
+        ),
+        LinkAction::ResetPassword => Before::Reset,
+        LinkAction::Invitation => Before::Invite { display_name: account.display_name },
+        LinkAction::NotToday => {
+            let signup = signups::find(conn, about(link)?)?.ok_or(Code::LinkInvalid)?;
+            let run = ahead(conn, signup.run_id, now)?;
+            let what = match signup.status {
+                SignupStatus::Confirmed | SignupStatus::Offered => "gives up your place on",
+                SignupStatus::Waitlisted => "takes you off the waiting list for",
+                SignupStatus::Requested => "takes back your request for",
+                _ => return Err(Code::SignupNotLive.into()),
+            };
+            let next = "You can sign up again while there is room; then you stand at the end of the line.";
+            confirm(
+                "Not today?",
+                vec![format!("{name}, this {what} {}.", in_short(&run)), next.to_owned()],
+                "Not today",
+            )
+        }
+        LinkAction::CannotLead => {
+            let run = ahead(conn, about(link)?, now)?;
+            facilitators::find_listing(conn, run.id, account.id)?.ok_or(Code::LinkInvalid)?;
+            let then =
+                "If nobody else leads it, the run is paused and everybody on it is told; somebody else can take over.";
+            let line = format!("{name}, this takes you off as a facilitator of {}.", in_short(&run));
+            confirm("You cannot lead?", vec![line, then.to_owned()], "I cannot lead")
+        }
+        LinkAction::LeadTogether => {
+            let run = ahead(conn, about(link)?, now)?;
+            let line = match others_who_lead(conn, run.id, account.id)? {
+                Some(others) => format!("{name}, you will lead {} together with {others}.", in_short(&run)),
+                None => format!("{name}, you will lead {}.", in_short(&run)),
+            };
+            confirm(
+                "Lead this run?",
+                vec![line, "Everybody can then see that you lead it.".to_owned()],
+                "Yes, I will lead",
+            )
+        }
+        LinkAction::Appeal => {
+            let mut lines = vec![format!("{name}, this is what was decided.")];
+            lines.extend(decision(conn, &account, link.about_kind, about(link)?)?);
+            Before::Appeal { lines }
+        }
+        LinkAction::NoReminders => confirm(
+            "No more reminders?",
+            vec![
+                format!("{name}, we will no longer remind you before your runs."),
+                "Mails about changes, cancellations and decisions still come.".to_owned(),
+            ],
+            "No more reminders",
+        ),
+    })
+}
+
+fn about(link: &Link) -> Result<Id> {
+    Ok(link.about_id.ok_or(Code::LinkInvalid)?)
+}
+
+/// The run, unless nothing can be changed about it any more.
+fn ahead(conn: &mut Conn, run: Id, now: Instant) -> Result<Run> {
+    let run = runs::get(conn, run)?;
+    match run.status {
+        RunStatus::Cancelled => Err(Code::RunCancelled.into()),
+        RunStatus::Completed => Err(Code::RunOver.into()),
+        _ if run.starts_at <= now => Err(Code::RunStarted.into()),
+        _ => Ok(run),
+    }
+}
+
+fn in_short(run: &Run) -> String {
+    format!("“{}”, {}", run.title, run_time_in_words(run.starts_at, &run.time_zone))
+}
+
+fn others_who_lead(conn: &mut Conn, run: Id, but: Id) -> Result<Option<String>> {
+    let listings = facilitators::listings(conn, &[run])?.into_iter();
+    let others: Vec<Id> = listings
+        .filter(|listing| listing.status == ListingStatus::Accepted && listing.account_id != but)
+        .map(|listing| listing.account_id)
+        .collect();
+    let names: Vec<String> = account_store::display_names(conn, &others)?.into_values().collect();
+    Ok(Some(names.join(" and ")).filter(|names| !names.is_empty()))
+}
+
+/// What was decided about somebody, why, and until when.
+fn decision(conn: &mut Conn, account: &Account, kind: Option<AppealKind>, id: Id) -> Result<Vec<String>> {
+    let zone = account.time_zone.as_deref().unwrap_or("UTC");
+    let until = |at: Instant| format!("Until {}.", at.local(zone).strftime("%A %-d %B %Y, %H:%M"));
+    let mut lines = Vec::new();
+    let (whose, statement) = match kind.ok_or(Code::LinkInvalid)? {
+        AppealKind::Sanction => {
+            let sanction = moderation::find_sanction(conn, id)?.ok_or(Code::LinkInvalid)?;
+            lines.push(format!("Decision of the team: {}.", sanction.kind.in_words(sanction.scope)));
+            lines.push(format!("Rule: {}", sanction.rule));
+            lines.extend(sanction.expires_at.map(until));
+            (sanction.account_id, Some(sanction.statement))
+        }
+        AppealKind::SignupDecision => {
+            let signup = signups::find(conn, id)?.ok_or(Code::LinkInvalid)?;
+            let run = runs::get(conn, signup.run_id)?;
+            lines.push(format!("You are not on {} any more.", in_short(&run)));
+            lines.extend(signup.reason_code.map(|reason| reason.sentence().to_owned()));
+            (signup.account_id, signup.statement)
+        }
+        AppealKind::Bar => {
+            let bar = moderation::find_bar(conn, id)?.ok_or(Code::LinkInvalid)?;
+            let facilitator = account_store::display_names(conn, &[bar.facilitator_id])?.into_values().next();
+            let facilitator = facilitator.unwrap_or_else(|| "This facilitator".to_owned());
+            lines.push(format!("The runs of {facilitator} are closed to you. {}", until(bar.until)));
+            lines.extend(bar.reason_code.parse().ok().map(|reason: RemovalReason| reason.sentence().to_owned()));
+            (bar.account_id, bar.statement)
+        }
+        AppealKind::Application => {
+            let application = facilitators::find(conn, id)?.ok_or(Code::LinkInvalid)?;
+            let line = match application.status {
+                ApplicationStatus::Revoked => "You can no longer lead runs.",
+                _ => "Your application to lead runs was not approved.",
+            };
+            lines.push(line.to_owned());
+            (application.account_id, application.reason)
+        }
+    };
+    if whose != account.id {
+        return Err(Code::LinkInvalid.into());
+    }
+    lines.extend(statement.filter(|words| !words.trim().is_empty()).map(|words| format!("Reason: {words}")));
+    Ok(lines)
+}
+
+async fn perform(app: &AppData, ip: ClientIp, action: LinkAction, link: Id, form: &Form) -> Result<Done> {
+    let now = app.clock.now();
+    let done = |title: &str, line: &str| Done { title: title.to_owned(), lines: vec![line.to_owned()] };
+    let done = match action {
+        LinkAction::VerifyEmail => {
+            app.db.write(move |tx| account_service::verify_email(tx, link, now)).await?;
+            done("Your account is open", "Thank you. You can log in now.")
+        }
+        LinkAction::ResetPassword => {
+            let fields = serde_json::json!({ "token": "", "password": form.text("password") });
+            let checked: NewPassword = app.schemas.read(fields, "")?.map_err(Error::Invalid)?;
+            accounts::reset(app, ip, link, checked.password).await?;
+            done("Your new password is set", "You can log in with it now. We have sent you a mail about it.")
+        }
+        LinkAction::Invitation => {
+            accounts::accept(app, ip, link, acceptance(app, form)?).await?;
+            done("Your account is open", "Welcome. You can log in now.")
+        }
+        LinkAction::NotToday | LinkAction::CannotLead | LinkAction::LeadTogether => {
+            about_a_run(app, action, link).await?;
+            match action {
+                LinkAction::NotToday => done("Done", "You are not on this run any more. See you another time."),
+                LinkAction::CannotLead => done("Done", "You do not lead this run any more. Thank you for saying so."),
+                _ => done("You lead this run", "Thank you. We will remind you before the start."),
+            }
+        }
+        LinkAction::Appeal => {
+            let statement = statement(form)?;
+            app.db
+                .write(move |tx| {
+                    let link = links::find_working(tx, link, action, now)?;
+                    let kind = link.about_kind.ok_or(Code::LinkInvalid)?;
+                    appeals::file(tx, link.account_id, kind, about(&link)?, &statement, now)?;
+                    links::use_up(tx, &link, now)
+                })
+                .await?;
+            done("Your objection has been sent", "You will get the answer by mail.")
+        }
+        LinkAction::NoReminders => {
+            app.db.write(move |tx| account_service::unsubscribe(tx, link, now)).await?;
+            done("No more reminders", "You can ask for them again at any time, logged in.")
+        }
+    };
+    app.mail_waits.notify_one();
+    Ok(done)
+}
+
+async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<()> {
+    let (now, policy) = (app.clock.now(), app.config.policy.clone());
+    app.db
+        .write(move |tx| {
+            let link = links::find_working(tx, link, action, now)?;
+            let (person, about) = (link.account_id, about(&link)?);
+            match action {
+                LinkAction::NotToday => {
+                    signup_service::withdraw(tx, person, about, policy.facilitator_ratio, now)?;
+                }
+                LinkAction::CannotLead => run_service::step_down(tx, person, about, &policy, now)?,
+                _ => run_service::accept_listing(tx, person, about, &policy, now)?,
+            }
+            links::use_up(tx, &link, now)
+        })
+        .await
+}
+
+/// What an invited person posted, checked like the body of the endpoint. What is not ticked is told as that.
+fn acceptance(app: &AppData, form: &Form) -> Result<AcceptInvitation> {
+    let fields = serde_json::json!({
+        "token": "",
+        "password": form.text("password"),
+        "display_name": form.text("display_name"),
+        "adult": form.text("adult") == "true",
+        "terms_version": form.text("terms_version"),
+    });
+    app.schemas.read(fields, "")?.map_err(Error::Invalid)
+}
+
+fn statement(form: &Form) -> Result<String> {
+    let statement = form.text("statement");
+    let mut faults = Faults::default();
+    faults.unless(!statement.trim().is_empty(), "/statement", "empty", "say it in your own words");
+    let fits = statement.chars().count() <= STATEMENT_MAX_CHARS;
+    faults.unless(fits, "/statement", "too_long", "use at most 4000 characters");
+    let clean = !statement.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    faults.unless(clean, "/statement", "control_character", "control characters cannot be taken");
+    faults.none()?;
+    Ok(statement)
+}
+
+/// A page for what did not happen.
+fn refused(app: &AppData, error: Error) -> HttpResponse {
+    match error {
+        Error::NotFound => gone(app, StatusCode::GONE),
+        Error::Refused(refusal) if refusal.code == Code::LinkInvalid => gone(app, StatusCode::GONE),
+        Error::Refused(refusal) => told(app, StatusCode::CONFLICT, refusal.code.title(), &words(&refusal)),
+        Error::Limited { retry_after_s, .. } => {
+            let minutes = retry_after_s.div_ceil(60);
+            let words = format!("Please wait {minutes} minute(s) and try again. Nothing was done.");
+            let mut response = told(app, StatusCode::TOO_MANY_REQUESTS, "Too many tries", &words);
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after_s.into());
+            response
+        }
+        Error::Unavailable(_) => {
+            let words = "Please try again in a moment. Nothing was done.";
+            let mut response = told(app, StatusCode::SERVICE_UNAVAILABLE, "Not available now", words);
+            response.headers_mut().insert(header::RETRY_AFTER, 2.into());
+            response
+        }
+        other => {
+            // Logs the cause, as for every other answer.
+            let status = Problem::from(other).status_code();
+            told(app, status, "Something went wrong", "It is not your fault, and it has been noted. Please try later.")
+        }
+    }
+}
+
+/// A refusal's words without what only programs need.
+fn words(refusal: &Refusal) -> String {
+    if let Some(detail) = &refusal.detail {
+        return detail.clone();
+    }
+    let sentences = refusal.code.words().split_inclusive(". ");
+    sentences.filter(|sentence| !sentence.contains("/v1/")).collect::<String>().trim().to_owned()
+}
+
+fn told(app: &AppData, status: StatusCode, title: &str, words: &str) -> HttpResponse {
+    let lines = if words.is_empty() { Vec::new() } else { vec![words.to_owned()] };
+    finish(status, app.pages.done(&Done { title: title.to_owned(), lines }))
+}
+
+/// The link does not work, or never did.
+fn gone(app: &AppData, status: StatusCode) -> HttpResponse {
+    finish(status, app.pages.gone())
+}
+
+fn finish(status: StatusCode, html: std::result::Result<String, minijinja::Error>) -> HttpResponse {
+    match html {
+        Ok(html) => page(status, html),
+        Err(fault) => Problem::from(template(fault)).error_response(),
+    }
+}
+
+fn page(status: StatusCode, html: String) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"));
+    for (name, value) in HEADERS {
+        response.insert_header((name, value));
+    }
+    response.body(html)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_form_can_be_read_and_what_is_no_form_is_empty() {
+        assert_eq!(Form::read(b"List-Unsubscribe=One-Click").text("List-Unsubscribe"), "One-Click");
+        assert_eq!(Form::read(b"statement=a%0D%0Ab+c").text("statement"), "a\nb c");
+        assert_eq!(Form::read(b"--boundary\r\nContent-Disposition: form-data").text("password"), "");
+        assert_eq!(Form::read(&[0xff, 0xfe]).text("password"), "");
+    }
+
+    #[test]
+    fn an_objection_says_something_and_not_too_much() {
+        let form = |text: &str| Form([("statement".to_owned(), text.to_owned())].into());
+        assert_eq!(statement(&form("I was ill.")).unwrap(), "I was ill.");
+        for bad in [" \n", &"x".repeat(4001), "a\u{0}b"] {
+            assert!(matches!(statement(&form(bad)), Err(Error::Invalid(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn people_read_no_paths() {
+        assert_eq!(words(&Code::RunNotOpenToYou.into()), "There are several possible causes, and we do not say which.");
+        assert_eq!(words(&Code::RunStarted.into()), "Places can no longer be taken or given back.");
+        assert_eq!(words(&Refusal::from(Code::RunStarted).because("It is on.")), "It is on.");
+    }
+}
