@@ -254,7 +254,8 @@ impl RunDraft {
             let fine = !name.is_empty() && name.len() <= 40 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
             faults.unless(fine, "/access", "bad_name", "names are lower-case words with _ between them");
         }
-        let zone = self.zone(point, &mut faults);
+        faults.unless(point.is_valid(), "/meeting_point", "out_of_range", "there is no such point");
+        let zone = if point.is_valid() { self.zone(point, &mut faults) } else { None };
         let area = place::Cell::containing(point, AREA_RESOLUTION);
         let (Some(time_zone), Some(area)) = (zone, area) else { return Err(faults) };
         faults.none()?;

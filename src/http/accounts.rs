@@ -155,8 +155,7 @@ pub(super) fn addressee(app: &AppData, typed: &str) -> Addressee {
     (status = 422, body = ProblemDocument), (status = 429, body = ProblemDocument)))]
 #[post("/accounts")]
 pub async fn register(app: AppData, ip: ClientIp, request: Request<NewAccount>) -> Result<Reply, Problem> {
-    let body = request.body()?.clone();
-    newcomer_faults(&app, &body).none().map_err(Error::from)?;
+    let body = request.checked(|body| newcomer_faults(&app, body).none())?.clone();
     spend(&app, vec![by_client(&app, limits::REGISTRATION, ip)]).await?;
     let to = addressee(&app, &body.email);
     let new = Registration {

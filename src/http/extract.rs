@@ -11,10 +11,13 @@ use actix_web::{
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
-use super::{AppData, Problem};
+use super::{
+    AppData, Problem,
+    schemas::{Read, Rejected},
+};
 use crate::{
     auth::{keys, tokens},
-    domain::refusal::{Code, Fault},
+    domain::refusal::{Code, Fault, Faults},
     error::{Error, Result},
     id::Id,
     service::callers,
@@ -154,7 +157,7 @@ impl FromRequest for PathId {
 /// A request with a body: checked against the schema that the API's description shows, all faults at once, but only
 /// when it is looked at, so that a missing thing is reported before a wrong value.
 pub struct Request<T> {
-    body: Arc<std::result::Result<T, Vec<Fault>>>,
+    body: Arc<Read<T>>,
     key: Option<header::HeaderValue>,
     fingerprint: String,
 }
@@ -171,7 +174,15 @@ impl<T> Request<T> {
     /// # Errors
     /// Every fault in it.
     pub fn body(&self) -> Result<&T> {
-        self.body.as_ref().as_ref().map_err(|faults| Error::Invalid(faults.clone()))
+        self.body.as_ref().as_ref().map_err(|rejected| Error::Invalid(rejected.faults.clone()))
+    }
+
+    /// What was sent, when the rules that no schema knows are content as well.
+    ///
+    /// # Errors
+    /// Every fault in it, the schema's and those of `rules` together.
+    pub fn checked(&self, rules: impl FnOnce(&T) -> std::result::Result<(), Faults>) -> Result<&T> {
+        checked(self.body.as_ref().as_ref(), rules)
     }
 
     /// The Idempotency-Key, if one came.
@@ -215,7 +226,7 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Request<T> {
                 serde_json::from_slice(&bytes)
                     .map_err(|fault| Problem::bad_request(format!("The body is not JSON: {fault}.")))?
             };
-            let body = app.schemas.read::<T>(value, "")?;
+            let body = app.schemas.read::<T>(value)?;
             let key = request.headers().get("Idempotency-Key").cloned();
             Ok(Self { body: Arc::new(body), key, fingerprint })
         })
@@ -231,6 +242,24 @@ fn is_json(request: &HttpRequest) -> std::result::Result<(), Problem> {
     }
     let words = "Send Content-Type: application/json.";
     Err(Problem::general(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", words))
+}
+
+/// Joins the faults that a schema and further rules find.
+pub fn checked<'v, T>(
+    read: std::result::Result<&'v T, &Rejected<T>>,
+    rules: impl FnOnce(&T) -> std::result::Result<(), Faults>,
+) -> Result<&'v T> {
+    match read {
+        Ok(value) => {
+            rules(value)?;
+            Ok(value)
+        }
+        Err(Rejected { faults, readable }) => {
+            let more = readable.as_ref().and_then(|value| rules(value).err()).map(|found| found.0).unwrap_or_default();
+            let news = more.into_iter().filter(|new| !faults.iter().any(|known| known.pointer == new.pointer));
+            Err(Error::Invalid(faults.iter().cloned().chain(news).collect()))
+        }
+    }
 }
 
 /// A body without members.

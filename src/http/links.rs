@@ -340,7 +340,7 @@ async fn perform(app: &AppData, ip: ClientIp, action: LinkAction, link: Id, form
         }
         LinkAction::ResetPassword => {
             let fields = serde_json::json!({ "token": "", "password": form.text("password") });
-            let checked: NewPassword = app.schemas.read(fields, "")?.map_err(Error::Invalid)?;
+            let checked: NewPassword = app.schemas.read(fields)?.map_err(|rejected| Error::Invalid(rejected.faults))?;
             accounts::reset(app, ip, link, checked.password).await?;
             done("Your new password is set", "You can log in with it now. We have sent you a mail about it.")
         }
@@ -404,7 +404,7 @@ fn acceptance(app: &AppData, form: &Form) -> Result<AcceptInvitation> {
         "adult": form.text("adult") == "true",
         "terms_version": form.text("terms_version"),
     });
-    app.schemas.read(fields, "")?.map_err(Error::Invalid)
+    app.schemas.read(fields)?.map_err(|rejected| Error::Invalid(rejected.faults))
 }
 
 fn statement(form: &Form) -> Result<String> {

@@ -213,7 +213,7 @@ pub async fn get_profile(app: AppData, caller: Caller) -> Result<Reply, Problem>
 #[put("/me/running-profile")]
 pub async fn put_profile(app: AppData, caller: Caller, request: Request<RunningProfile>) -> Result<Reply, Problem> {
     let (me, now, resolution) = (caller.id(), app.clock.now(), app.cell_resolution);
-    let profile = request.body()?.clone();
+    let profile = request.checked(|profile| profile.faults(true).none())?.clone();
     Ok(app.db.write(move |tx| Reply::ok(&profiles::put(tx, me, &profile, resolution, now)?)).await?)
 }
 

@@ -34,7 +34,6 @@ impl RootSpanBuilder for QuietSpan {
             method = %request.method(),
             route = %route,
             request_id = %id,
-            status = tracing::field::Empty,
         )
     }
 
@@ -43,7 +42,6 @@ impl RootSpanBuilder for QuietSpan {
             Ok(response) => response.status(),
             Err(error) => error.as_response_error().status_code(),
         };
-        span.record("status", status.as_u16());
         span.in_scope(|| tracing::info!(status = status.as_u16(), "request done"));
     }
 }

@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     AppData, Problem, Reply,
-    extract::{Caller, IfMatch, MaybeCaller, Nothing, PathId, Query, Request},
+    extract::{Caller, IfMatch, MaybeCaller, Nothing, PathId, Query, Request, checked},
     paging::{Page, Paging},
     problem::ProblemDocument,
 };
@@ -153,7 +153,8 @@ pub async fn post_run(app: AppData, caller: Caller, request: Request<RunDraft>) 
     let (me, ratio, draft) = (caller.id(), app.config.policy.facilitator_ratio, request.clone());
     app.act(&caller, &request, move |tx, now| {
         callers::in_good_standing(tx, me, now)?;
-        let run = service::post(tx, me, draft.body()?, None, now)?;
+        let draft = draft.checked(|draft| draft.derive(now, None).map(|_| ()))?;
+        let run = service::post(tx, me, draft, None, now)?;
         reply_with(&run_views::view(tx, &run, Some(me), ratio, now)?, 201)
     })
     .await
@@ -182,14 +183,14 @@ pub async fn edit_run(
         let proof = callers::leads(tx, me, id.0, now)?;
         let run = runs::get(tx, id.0)?;
         version.check(run.version)?;
-        let draft = merged(&state, &run, patch.body()?)?;
+        let draft = merged(&state, &run, patch.body()?, now)?;
         let run = service::edit(tx, &proof, &draft, run.version, ratio, now)?;
         reply_with(&run_views::view(tx, &run, Some(me), ratio, now)?, 200)
     })
     .await
 }
 
-fn merged(app: &crate::app::App, run: &Run, patch: &RunPatch) -> Outcome<RunDraft> {
+fn merged(app: &crate::app::App, run: &Run, patch: &RunPatch, now: Instant) -> Outcome<RunDraft> {
     let mut whole = serde_json::to_value(run.draft())?;
     if patch.0.contains_key("meeting_point") && !patch.0.contains_key("time_zone") {
         // Another place has its own clock.
@@ -199,7 +200,8 @@ fn merged(app: &crate::app::App, run: &Run, patch: &RunPatch) -> Outcome<RunDraf
         whole["meeting_point_public"] = serde_json::Value::Null;
     }
     json_patch::merge(&mut whole, &serde_json::Value::Object(patch.0.clone()));
-    app.schemas.read::<RunDraft>(whole, "")?.map_err(Error::Invalid)
+    let read = app.schemas.read::<RunDraft>(whole)?;
+    checked(read.as_ref(), |draft| draft.derive(now, Some(run.starts_at)).map(|_| ())).cloned()
 }
 
 /// The body of `POST /runs/{id}/cancel`.

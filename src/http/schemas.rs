@@ -9,6 +9,18 @@ use utoipa::ToSchema;
 
 use crate::{domain::refusal::Fault, error::Result};
 
+/// What the schema of `T` refuses.
+#[derive(Debug)]
+pub struct Rejected<T> {
+    /// Every fault, by JSON pointer.
+    pub faults: Vec<Fault>,
+    /// What could be read all the same, so that the rules that no schema knows can add their faults.
+    pub readable: Option<T>,
+}
+
+/// A value that was read, or what is wrong with it.
+pub type Read<T> = std::result::Result<T, Rejected<T>>;
+
 /// All component schemas by name.
 pub struct Schemas {
     by_name: HashMap<String, Validator>,
@@ -35,13 +47,8 @@ impl Schemas {
         Ok(Self { by_name, documents })
     }
 
-    /// Checks a value against the schema of `T` and reads it. The inner error holds every fault, its pointers under
-    /// `prefix`.
-    pub fn read<T: ToSchema + DeserializeOwned>(
-        &self,
-        value: Value,
-        prefix: &str,
-    ) -> Result<std::result::Result<T, Vec<Fault>>> {
+    /// Checks a value against the schema of `T` and reads it.
+    pub fn read<T: ToSchema + DeserializeOwned>(&self, value: Value) -> Result<Read<T>> {
         let name = T::name();
         let validator = self
             .by_name
@@ -49,14 +56,19 @@ impl Schemas {
             .ok_or_else(|| anyhow::anyhow!("no schema {name}: is the handler's body in its #[utoipa::path]?"))?;
         let mut faults = Vec::new();
         for error in validator.iter_errors(&value) {
-            collect(&error, prefix, &mut faults);
+            collect(&error, &mut faults);
         }
-        control_characters(&value, prefix, &mut faults);
-        if !faults.is_empty() {
-            faults.dedup();
-            return Ok(Err(faults));
+        control_characters(&value, "", &mut faults);
+        if faults.is_empty() {
+            let misread = |fault: serde_json::Error| Rejected {
+                faults: vec![Fault::at("", "invalid", fault.to_string())],
+                readable: None,
+            };
+            return Ok(serde_json::from_value(value).map_err(misread));
         }
-        Ok(serde_json::from_value(value).map_err(|fault| vec![Fault::at(prefix, "invalid", fault.to_string())]))
+        faults.dedup();
+        let readable = serde_json::from_value(without_unknown(value, &faults)).ok();
+        Ok(Err(Rejected { faults, readable }))
     }
 
     /// Like [`read`](Self::read) for a query: what the schema calls a number, a boolean or a list becomes one.
@@ -80,15 +92,26 @@ impl Schemas {
             values.insert(name.clone(), typed(text, schema));
         }
         twice.dedup();
-        Ok(match self.read::<T>(Value::Object(values), "")? {
+        Ok(match self.read::<T>(Value::Object(values))? {
             Ok(_) if !twice.is_empty() => Err(twice),
             Ok(value) => Ok(value),
-            Err(faults) => {
+            Err(Rejected { faults, .. }) => {
                 let query = |fault: Fault| Fault { pointer: fault.pointer.replacen('/', "?", 1), ..fault };
                 Err(faults.into_iter().map(query).chain(twice).collect())
             }
         })
     }
+}
+
+/// The value without the fields that nobody knows.
+fn without_unknown(mut value: Value, faults: &[Fault]) -> Value {
+    for fault in faults.iter().filter(|fault| fault.code == "unknown_field") {
+        let Some((parent, name)) = fault.pointer.rsplit_once('/') else { continue };
+        if let Some(Value::Object(members)) = value.pointer_mut(parent) {
+            members.remove(&name.replace("~1", "/").replace("~0", "~"));
+        }
+    }
+    value
 }
 
 fn typed(text: &str, schema: Option<&Value>) -> Value {
@@ -108,8 +131,8 @@ fn typed(text: &str, schema: Option<&Value>) -> Value {
     Value::String(text.to_owned())
 }
 
-fn collect(error: &jsonschema::ValidationError<'_>, prefix: &str, faults: &mut Vec<Fault>) {
-    let at = format!("{prefix}{}", error.instance_path());
+fn collect(error: &jsonschema::ValidationError<'_>, faults: &mut Vec<Fault>) {
+    let at = error.instance_path().to_string();
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             for name in unexpected {
@@ -129,7 +152,7 @@ fn collect(error: &jsonschema::ValidationError<'_>, prefix: &str, faults: &mut V
             };
             let before = faults.len();
             for inner in context.iter().filter(|branch| !about_null(branch)).flatten() {
-                collect(inner, prefix, faults);
+                collect(inner, faults);
             }
             if faults.len() == before {
                 faults.push(Fault::at(at, "wrong_type", masked(error)));

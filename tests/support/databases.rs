@@ -1,0 +1,161 @@
+//! A database for each test: a SQLite file in a folder of its own, or a PostgreSQL database made and dropped again.
+//!
+//! Migrated ones are copies of a template that is migrated once in a process. The one invariant: nothing outlives its
+//! test, and nothing but `TEST_DATABASE_URL` decides whether there is a PostgreSQL half.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use diesel::{Connection, PgConnection, RunQueryDsl};
+use sidebyside::store::{Db, db::Target, migrations};
+use tempfile::TempDir;
+
+/// Which database a case runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    /// The first word of a case's name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// The server on which databases may be made, if there is one.
+pub fn postgres_url() -> Option<&'static url::Url> {
+    static URL: OnceLock<Option<url::Url>> = OnceLock::new();
+    #[allow(clippy::disallowed_methods, reason = "the suite's only setting")]
+    let read = || {
+        let text = std::env::var("TEST_DATABASE_URL").ok().filter(|text| !text.trim().is_empty())?;
+        Some(url::Url::parse(&text).expect("TEST_DATABASE_URL is a postgres:// URL"))
+    };
+    URL.get_or_init(read).as_ref()
+}
+
+/// A database of one test.
+pub struct Database {
+    pub kind: Kind,
+    pub target: Target,
+    folder: TempDir,
+    postgres_name: Option<String>,
+    gone: AtomicBool,
+}
+
+static COUNTER: AtomicUsize = AtomicUsize::new(0);
+
+impl Database {
+    /// One without a table.
+    pub fn empty(kind: Kind) -> Self {
+        Self::new(kind, false)
+    }
+
+    /// One with all tables and no rows.
+    pub fn migrated(kind: Kind) -> Self {
+        Self::new(kind, true)
+    }
+
+    fn new(kind: Kind, is_migrated: bool) -> Self {
+        let folder = tempfile::Builder::new().prefix("sidebyside-test-").tempdir().expect("a folder");
+        match kind {
+            Kind::Sqlite => {
+                let path = folder.path().join("sidebyside.db");
+                if is_migrated {
+                    std::fs::copy(sqlite_template(), &path).expect("a copy of the template");
+                }
+                Self { kind, target: Target::Sqlite(path), folder, postgres_name: None, gone: AtomicBool::new(false) }
+            }
+            Kind::Postgres => {
+                let template = if is_migrated { format!(" TEMPLATE {}", postgres_template()) } else { String::new() };
+                let name = fresh_name("t");
+                on_server(&format!("CREATE DATABASE {name}{template}"));
+                let target = Target::Postgres(url_of(&name));
+                Self { kind, target, folder, postgres_name: Some(name), gone: AtomicBool::new(false) }
+            }
+        }
+    }
+
+    /// A folder that goes with the database.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// As `DATABASE_URL` takes it.
+    pub fn url(&self) -> String {
+        match &self.target {
+            Target::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Target::Postgres(url) => url.clone(),
+        }
+    }
+
+    /// Removes it, whoever still holds a connection.
+    pub fn remove(&self) {
+        if let (Some(name), false) = (&self.postgres_name, self.gone.swap(true, Ordering::AcqRel)) {
+            on_server(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+fn fresh_name(word: &str) -> String {
+    format!("sidebyside_{word}_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
+}
+
+fn url_of(name: &str) -> String {
+    let mut url = postgres_url().expect("a PostgreSQL case runs only where there is a server").clone();
+    url.set_path(name);
+    url.to_string()
+}
+
+fn on_server(command: &str) {
+    let url = postgres_url().expect("a PostgreSQL case runs only where there is a server");
+    let mut server = PgConnection::establish(url.as_str()).expect("TEST_DATABASE_URL answers");
+    diesel::sql_query(command).execute(&mut server).unwrap_or_else(|fault| panic!("{command}: {fault}"));
+}
+
+static SQLITE_TEMPLATE: OnceLock<TempDir> = OnceLock::new();
+static POSTGRES_TEMPLATE: OnceLock<String> = OnceLock::new();
+
+fn sqlite_template() -> PathBuf {
+    let folder = SQLITE_TEMPLATE.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Db::open(Target::Sqlite(folder.path().join("template.db")));
+        migrations::run(&db).expect("migrations run");
+        folder
+    });
+    folder.path().join("template.db")
+}
+
+fn postgres_template() -> &'static str {
+    POSTGRES_TEMPLATE.get_or_init(|| {
+        let name = fresh_name("template");
+        on_server(&format!("CREATE DATABASE {name}"));
+        migrations::run(&Db::open(Target::Postgres(url_of(&name)))).expect("migrations run");
+        name
+    })
+}
+
+/// Removes the templates; to be called once, when all is over.
+pub fn clean_up() {
+    if let Some(name) = POSTGRES_TEMPLATE.get() {
+        on_server(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+    }
+    if let Some(folder) = SQLITE_TEMPLATE.get() {
+        let _ = std::fs::remove_dir_all(folder.path());
+    }
+}
