@@ -2,6 +2,8 @@
 //!
 //! Commands print to standard output; the server logs and never prints.
 
+mod demo;
+mod import;
 mod logging;
 mod operate;
 mod serve;
@@ -17,6 +19,7 @@ use crate::{
     clock::Clock,
     config::{self, Config, Flags},
     id::Id,
+    service::imports::What,
 };
 
 /// Facilitator-led group runs, matched by the pace at which people can chat, and by place.
@@ -97,9 +100,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Serve { no_worker }) => serve::serve(config, !no_worker)?,
         Some(Command::Worker) => serve::work(config)?,
         Some(Command::Migrate) => operate::migrate(&config)?,
-        Some(Command::Demo) => operate::demo(build(config)?)?,
-        Some(Command::Import { what: Import::Runs { file } }) => operate::import_runs(&build(config)?, &file)?,
-        Some(Command::Import { what: Import::People { file } }) => operate::import_people(&build(config)?, &file)?,
+        Some(Command::Demo) => demo::demo(&build(config)?)?,
+        Some(Command::Import { what: Import::Runs { file } }) => import::import(&build(config)?, What::Runs, &file)?,
+        Some(Command::Import { what: Import::People { file } }) => import::import(&build(config)?, What::People, &file)?,
         Some(Command::CreateAdmin { email, display_name }) => {
             operate::create_admin(&build(config)?, &email, &display_name)?
         }

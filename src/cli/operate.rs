@@ -1,6 +1,6 @@
 //! The operator's commands.
 
-use std::{io::Read, path::Path};
+use std::io::Read;
 
 use anyhow::{Context, Result, bail};
 use secrecy::SecretString;
@@ -89,19 +89,4 @@ pub fn outbox_retry(app: &App, id: Option<Id>) -> Result<bool> {
     let count = app.db.write_here(|tx| outbox::retry(tx, id, now))?;
     println!("{count} mail(s) will be tried again");
     Ok(id.is_none() || count > 0)
-}
-
-/// `import runs`
-pub fn import_runs(_app: &App, _file: &Path) -> Result<bool> {
-    bail!("not yet")
-}
-
-/// `import people`
-pub fn import_people(_app: &App, _file: &Path) -> Result<bool> {
-    bail!("not yet")
-}
-
-/// `demo`
-pub fn demo(_app: App) -> Result<bool> {
-    bail!("not yet")
 }

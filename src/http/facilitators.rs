@@ -128,7 +128,7 @@ pub async fn list_applications(
 /// The reason of a decision.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Reason {
+pub struct DecisionReason {
     /// What the applicant reads; needed for a no.
     #[serde(default)]
     #[schema(max_length = 2000)]
@@ -136,7 +136,7 @@ pub struct Reason {
 }
 
 /// Says yes to an application.
-#[utoipa::path(tag = "Facilitators", params(("id" = Id, Path)), request_body = Reason, security(("token" = [])),
+#[utoipa::path(tag = "Facilitators", params(("id" = Id, Path)), request_body = DecisionReason, security(("token" = [])),
     responses((status = 200, body = ApplicationView), (status = 403, body = ProblemDocument),
     (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 #[post("/facilitator-applications/{id}/approve")]
@@ -144,13 +144,13 @@ pub async fn approve(
     app: AppData,
     caller: Caller<Moderator>,
     id: PathId,
-    request: Request<Reason>,
+    request: Request<DecisionReason>,
 ) -> Result<Reply, Problem> {
     decide(app, caller, id, request, true).await
 }
 
 /// Says no to an application, with a reason.
-#[utoipa::path(tag = "Facilitators", params(("id" = Id, Path)), request_body = Reason, security(("token" = [])),
+#[utoipa::path(tag = "Facilitators", params(("id" = Id, Path)), request_body = DecisionReason, security(("token" = [])),
     responses((status = 200, body = ApplicationView), (status = 403, body = ProblemDocument),
     (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/facilitator-applications/{id}/reject")]
@@ -158,7 +158,7 @@ pub async fn reject(
     app: AppData,
     caller: Caller<Moderator>,
     id: PathId,
-    request: Request<Reason>,
+    request: Request<DecisionReason>,
 ) -> Result<Reply, Problem> {
     decide(app, caller, id, request, false).await
 }
@@ -167,7 +167,7 @@ async fn decide(
     app: AppData,
     caller: Caller<Moderator>,
     id: PathId,
-    request: Request<Reason>,
+    request: Request<DecisionReason>,
     yes: bool,
 ) -> Result<Reply, Problem> {
     let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());

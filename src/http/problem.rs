@@ -31,6 +31,7 @@ pub const GENERAL: &[(&str, &str, &str)] = &[
     ("payload_too_large", "The body is too large", "Send less than the limit that the answer names."),
     ("unsupported_media_type", "The body has a wrong type", "Send application/json."),
     ("invalid", "Some values are wrong", "`errors` names every one of them by JSON pointer."),
+    ("no_time_zone", "There is no time zone at this point", "Is it at sea, or are lat and lng swapped?"),
     ("rate_limited", "Too many requests", "Wait as long as Retry-After says."),
     ("unavailable", "Not available now", "Try again in the seconds that Retry-After says; nothing was done."),
     ("internal", "Our fault", "It has been logged. Tell the operator the X-Request-Id."),
@@ -49,9 +50,11 @@ impl Problem {
     }
 
     fn invalid(faults: &[Fault]) -> Self {
+        // The one fault with a name of its own, where it stands alone.
+        let code = if matches!(faults, [only] if only.code == "no_time_zone") { "no_time_zone" } else { "invalid" };
         let mut problem = Self::general(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid",
+            code,
             format!("{} value(s) cannot be taken as they are.", faults.len()),
         );
         problem.members.insert("errors".to_owned(), json!(faults));

@@ -16,6 +16,7 @@ use crate::{
     clock::Instant,
     domain::refusal::{Code, Fault},
     error::{Error, Result},
+    id::Id,
     store::{
         Tx,
         idempotency::{self, Answer, Begun},
@@ -95,8 +96,15 @@ impl App {
     where
         F: Fn(&mut Tx<'_>, Instant) -> Result<Reply> + Send + 'static,
     {
+        self.act_of(caller.id(), request, work).await
+    }
+
+    /// [`act`](Self::act) for a handler that finds out by itself who acts.
+    pub async fn act_of<T, F>(&self, account: Id, request: &Request<T>, work: F) -> Result<Reply, Problem>
+    where
+        F: Fn(&mut Tx<'_>, Instant) -> Result<Reply> + Send + 'static,
+    {
         let now = self.clock.now();
-        let account = caller.id();
         let key = request.idempotency_key()?;
         let fingerprint = request.fingerprint().to_owned();
         let reply = self.db.write(move |tx| {
@@ -123,7 +131,7 @@ impl App {
 }
 
 /// A twin that is still being worked on after two seconds is told so.
-fn begin(tx: &mut Tx<'_>, account: crate::id::Id, key: &str, fingerprint: &str, now: Instant) -> Result<Begun> {
+fn begin(tx: &mut Tx<'_>, account: Id, key: &str, fingerprint: &str, now: Instant) -> Result<Begun> {
     idempotency::begin(tx, account, key, fingerprint, now).map_err(|error| match error {
         Error::Unavailable(_) => Code::InProgress.into(),
         other => other,

@@ -26,7 +26,7 @@ use crate::{
         signups::{self as service, NewSignup, Removal},
     },
     store::{
-        Conn, accounts, runs,
+        Conn, Tx, accounts, runs,
         signups::{self, Signup},
     },
 };
@@ -177,30 +177,24 @@ pub async fn withdraw(
     id: PathId,
     request: Request<Withdrawal>,
 ) -> Result<Reply, Problem> {
-    let now = app.clock.now();
     let ratio = app.config.policy.facilitator_ratio;
-    let token = request.body()?.token.clone();
-    let link = match token {
-        Some(token) => Some(app.keyring.read_link_token(&token).ok_or(Code::LinkInvalid)?),
-        None => None,
-    };
-    if let (None, Some(caller)) = (link, &caller.0) {
+    let Some(token) = request.body()?.token.clone() else {
+        let caller = caller.0.ok_or(Code::NotLoggedIn)?;
         callers::not_kept_out(caller.kept_out.as_ref())?;
-    }
-    let me = caller.id();
-    let reply = app.db.write(move |tx| {
-        let person = match (link, me) {
-            (Some(link), _) => {
-                let link = links::find_working(tx, link, LinkAction::NotToday, now)?;
-                if link.about_id != Some(id.0) {
-                    return Err(Code::LinkInvalid.into());
-                }
-                link.account_id
-            }
-            (None, Some(me)) => me,
-            (None, None) => return Err(Code::NotLoggedIn.into()),
+        let me = caller.id();
+        let work = move |tx: &mut Tx<'_>, now| {
+            let signup = service::withdraw(tx, me, id.0, ratio, now)?;
+            Reply::ok(&view(tx, &signup)?)
         };
-        let signup = service::withdraw(tx, person, id.0, ratio, now)?;
+        return app.act_of(me, &request, work).await;
+    };
+    let (now, link) = (app.clock.now(), app.keyring.read_link_token(&token).ok_or(Code::LinkInvalid)?);
+    let reply = app.db.write(move |tx| {
+        let link = links::find_working(tx, link, LinkAction::NotToday, now)?;
+        if link.about_id != Some(id.0) {
+            return Err(Code::LinkInvalid.into());
+        }
+        let signup = service::withdraw(tx, link.account_id, id.0, ratio, now)?;
         Reply::ok(&view(tx, &signup)?)
     });
     let reply = reply.await?;

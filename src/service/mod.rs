@@ -8,6 +8,7 @@ pub mod applications;
 pub mod bars;
 pub mod callers;
 pub mod housekeeping;
+pub mod imports;
 pub mod letters;
 pub mod limits;
 pub mod links;

@@ -72,6 +72,10 @@ where
 
 /// Waits for an exclusive lock on a file, which lasts as long as the returned handle.
 fn lock_file(path: &std::path::Path) -> Result<std::fs::File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|fault| anyhow::Error::new(fault).context(format!("making {}", folder.display())))?;
+    }
     let locked = std::fs::File::options().create(true).truncate(false).write(true).open(path).and_then(|file| {
         file.lock()?;
         Ok(file)

@@ -151,6 +151,14 @@ pub fn drop_queued(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<()> {
     Ok(())
 }
 
+/// Takes back everything that waits, for whomever; returns how many.
+pub fn drop_all_queued(tx: &mut Tx<'_>, now: Instant) -> Result<usize> {
+    Ok(diesel::update(outbox::table)
+        .filter(outbox::status.eq(OutboxStatus::Queued))
+        .set((outbox::status.eq(OutboxStatus::Dropped), outbox::finished_at.eq(now)))
+        .execute(&mut **tx)?)
+}
+
 /// Parcels in one of these states, newest first.
 pub fn list(conn: &mut Conn, statuses: &[OutboxStatus], limit: i64) -> Result<Vec<Parcel>> {
     Ok(outbox::table

@@ -27,18 +27,26 @@ const LEASE_S: i64 = 600;
 /// Delivers what is due, batch after batch; returns how many parcels were settled.
 pub async fn deliver(app: &Arc<App>) -> Result<usize> {
     let mut settled = 0;
-    loop {
-        let now = app.clock.now();
-        let claimed = app.db.write(move |tx| outbox::claim(tx, now, BATCH, LEASE_S)).await?;
-        if claimed.is_empty() {
-            return Ok(settled);
-        }
-        let fates: Vec<Result<bool>> =
-            stream::iter(claimed).map(|parcel| handle(app.clone(), parcel)).buffer_unordered(AT_A_TIME).collect().await;
-        for fate in fates {
-            settled += usize::from(fate?);
-        }
+    while let Some(more) = deliver_batch(app).await? {
+        settled += more;
     }
+    Ok(settled)
+}
+
+/// Delivers one batch; none when nothing is due.
+pub async fn deliver_batch(app: &Arc<App>) -> Result<Option<usize>> {
+    let now = app.clock.now();
+    let claimed = app.db.write(move |tx| outbox::claim(tx, now, BATCH, LEASE_S)).await?;
+    if claimed.is_empty() {
+        return Ok(None);
+    }
+    let fates: Vec<Result<bool>> =
+        stream::iter(claimed).map(|parcel| handle(app.clone(), parcel)).buffer_unordered(AT_A_TIME).collect().await;
+    let mut settled = 0;
+    for fate in fates {
+        settled += usize::from(fate?);
+    }
+    Ok(Some(settled))
 }
 
 async fn handle(app: Arc<App>, parcel: Parcel) -> Result<bool> {

@@ -1,5 +1,6 @@
-//! The worker: takes the steps that time brings, then delivers what the outbox holds. [`tick`] does both once, so that
-//! whoever embeds the library can drive it by a clock of their own.
+//! The worker: takes the steps that time brings, and delivers what the outbox holds. [`tick`] does both once, so that
+//! whoever embeds the library can drive it by a clock of their own; [`run`] does both for good, side by side, so that a
+//! dead mail server holds up nothing but mail.
 
 mod delivery;
 
@@ -13,24 +14,31 @@ pub use delivery::deliver;
 
 /// How long the worker sleeps when nothing rings.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Rounds between two times of forgetting.
+/// Rounds of housekeeping between two times of forgetting.
 const FORGET_EVERY: u64 = 600;
+/// How long mails under way get when the worker is told to stop; what is given up is claimed again later.
+const GRACE: Duration = Duration::from_secs(15);
 
 /// Takes every due step and delivers every due mail once; returns how many of both there were.
 pub async fn tick(app: &Arc<App>) -> Result<usize> {
-    let (db, policy, now) = (app.db.clone(), app.config.policy.clone(), app.clock.now());
-    let steps = blocking(move || housekeeping::tick(&db, &policy, now)).await?;
+    let steps = take_steps(app).await?;
     Ok(steps + deliver(app).await?)
 }
 
 /// Works until it is told to stop, finishing what is under way.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    tokio::join!(keep_house(&app, &stop), keep_delivering(&app, &stop));
+}
+
+async fn keep_house(app: &Arc<App>, stop: &CancellationToken) {
     let mut round: u64 = 0;
     while !stop.is_cancelled() {
-        if let Err(error) = tick(&app).await {
-            tracing::warn!(%error, "the worker has to wait");
+        match take_steps(app).await {
+            Ok(0) => {}
+            Ok(_) => app.mail_waits.notify_one(),
+            Err(error) => tracing::warn!(%error, "the housekeeping has to wait"),
         }
-        if round % FORGET_EVERY == 0 {
+        if round.is_multiple_of(FORGET_EVERY) {
             let (db, policy, now) = (app.db.clone(), app.config.policy.clone(), app.clock.now());
             if let Err(error) = blocking(move || housekeeping::forget(&db, &policy, now)).await {
                 tracing::warn!(%error, "forgetting has to wait");
@@ -40,9 +48,36 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+async fn keep_delivering(app: &Arc<App>, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let patience = async {
+            stop.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        let sent = tokio::select! {
+            sent = delivery::deliver_batch(app) => sent,
+            () = patience => return,
+        };
+        match sent {
+            Ok(Some(_)) => continue,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the mail has to wait"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(PAUSE) => {}
             () = app.mail_waits.notified() => {}
         }
     }
+}
+
+async fn take_steps(app: &App) -> Result<usize> {
+    let (db, policy, now) = (app.db.clone(), app.config.policy.clone(), app.clock.now());
+    blocking(move || housekeeping::tick(&db, &policy, now)).await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

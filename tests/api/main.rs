@@ -1,1 +1,11 @@
-fn main() {}
+//! The API, walked through as people walk through it: a real server, a database per test, a standing clock, an inbox;
+//! every case once on SQLite and once on PostgreSQL.
+
+mod harness;
+mod signups;
+#[path = "../support/mod.rs"]
+mod support;
+
+fn main() -> std::process::ExitCode {
+    support::suite::run(&[signups::CASES])
+}

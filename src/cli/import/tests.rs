@@ -1,0 +1,307 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::{
+    clock::{Clock, Instant},
+    config,
+    domain::{account::AccountStatus, link::LinkAction, outbox::OutboxStatus, pace::Activity},
+    id::Id,
+    service::{
+        accounts::{self as joining, Acceptance},
+        imports::Report,
+        links,
+        signups::{NewSignup, sign_up},
+    },
+    store::{
+        accounts::{self, Account},
+        facilitators, outbox,
+        runs::{self, Run},
+    },
+};
+
+/// An installation of its own on SQLite, with a clock that stands still.
+pub struct Bench {
+    pub app: App,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub fn at(now: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let values = BTreeMap::from([("DATA_DIR", folder.path().join("data").to_string_lossy().into_owned())]);
+        let clock = Clock::standing_at(now.parse().unwrap());
+        let app = App::build(config::from_values(&values, None).unwrap(), clock).unwrap();
+        Self { app, _folder: folder }
+    }
+
+    fn import(&self, what: What, file: impl AsRef<[u8]>) -> (Report, Vec<String>) {
+        let mut lines = Vec::new();
+        let import = Import::read(what, file.as_ref()).unwrap();
+        let now = self.app.clock.now();
+        let report = import.run(&self.app.db, &house(&self.app), now, &mut |line| lines.push(line)).unwrap();
+        (report, lines)
+    }
+
+    fn people(&self, rows: &str) -> (Report, Vec<String>) {
+        self.import(What::People, format!("{PEOPLE}\n{rows}"))
+    }
+
+    fn runs(&self, rows: &str) -> (Report, Vec<String>) {
+        self.import(What::Runs, format!("{RUNS}\n{rows}"))
+    }
+
+    fn person(&self, key: &str) -> Account {
+        self.app.db.read_here(|conn| accounts::find_by_external_id(conn, key)).unwrap().unwrap()
+    }
+
+    fn run(&self, key: &str) -> Run {
+        self.app.db.read_here(|conn| runs::find_by_external_id(conn, key)).unwrap().unwrap()
+    }
+
+    fn accept(&self, key: &str) -> Id {
+        let (id, now) = (self.person(key).id, self.app.clock.now());
+        let said = Acceptance {
+            password_hash: "hash".to_owned(),
+            display_name: None,
+            terms_version: "1".to_owned(),
+        };
+        self.app
+            .db
+            .write_here(|tx| {
+                let link = links::ensure(tx, id, LinkAction::Invitation, None, now)?;
+                joining::accept_invitation(tx, link.id, &said, now)
+            })
+            .unwrap();
+        id
+    }
+
+    fn mails(&self) -> Vec<String> {
+        let all = [OutboxStatus::Queued, OutboxStatus::Sent, OutboxStatus::Dropped, OutboxStatus::Dead];
+        let parcels = self.app.db.read_here(|conn| outbox::list(conn, &all, 10_000)).unwrap();
+        parcels.into_iter().rev().map(|parcel| parcel.kind).collect()
+    }
+
+    /// People and mails, however they stand.
+    pub fn counts(&self) -> (i64, usize) {
+        (self.app.db.read_here(accounts::count).unwrap(), self.mails().len())
+    }
+}
+
+const NOW: &str = "2026-11-20T12:00:00Z";
+const PEOPLE: &str = "external_id,email,display_name,activities,comfortable_fastest_s_per_km,\
+                      comfortable_slowest_s_per_km,home_lat,home_lng,languages,not_after_dark,facilitator";
+const ANA: &str = "a,Ana@Example.org,Ana,run;run_walk,6:10,6:45,51.4510,-2.5820,en,yes,yes\n";
+const BO: &str = "b,bo@example.org,Bo,,,,,,,,\n";
+const RUNS: &str = "external_id,title,activity,fastest_s_per_km,slowest_s_per_km,duration_min,local_start,lat,lng,\
+                    place_name,capacity,join_policy,step_free,facilitator_email";
+const LOOP: &str = "r,Loop,run,370,6:45,45,2026-11-28T09:00,51.4384,-2.5812,Park,10,open,yes,ana@example.org\n";
+
+fn counted(report: Report) -> [usize; 5] {
+    [report.new, report.changed, report.unchanged, report.kept, report.refused]
+}
+
+#[test]
+fn people_come_as_invited_with_a_profile_and_one_mail_each() {
+    let bench = Bench::at(NOW);
+    let (report, lines) = bench.people(&format!("{ANA}{BO}"));
+    assert_eq!((counted(report), lines), ([2, 0, 0, 0, 0], vec![]));
+    assert_eq!(report.to_string(), "people: 2 new, 0 changed, 0 unchanged, 0 refused");
+    let ana = bench.person("a");
+    assert_eq!((ana.status, ana.email.as_str(), ana.password_hash), (AccountStatus::Invited, "ana@example.org", None));
+    let (profile, none, open) = bench
+        .app
+        .db
+        .read_here(|conn| {
+            let bo = accounts::find_by_external_id(conn, "b")?.unwrap();
+            let profile = accounts::find_profile(conn, ana.id)?.unwrap();
+            Ok((profile, accounts::find_profile(conn, bo.id)?, facilitators::find_open(conn, ana.id)?))
+        })
+        .unwrap();
+    assert_eq!(profile.activities.0, [Activity::Run, Activity::RunWalk]);
+    assert_eq!(profile.comfortable_pace.unwrap().0.fastest_s_per_km, 370);
+    assert!(profile.not_after_dark && profile.home_cell.len() == 15);
+    assert!(none.is_none() && open.is_some());
+    assert_eq!(bench.mails(), ["invitation", "invitation"]);
+}
+
+#[test]
+fn a_second_import_changes_nothing() {
+    let bench = Bench::at(NOW);
+    let people = format!("{ANA}{BO}");
+    bench.people(&people);
+    bench.accept("a");
+    bench.runs(LOOP);
+    let (before, mails) = (bench.run("r"), bench.mails());
+    bench.app.clock.set(bench.app.clock.now().plus_hours(1));
+    assert_eq!(counted(bench.people(&people).0), [0, 0, 2, 0, 0]);
+    assert_eq!(counted(bench.runs(LOOP).0), [0, 0, 1, 0, 0]);
+    let after = bench.run("r");
+    assert_eq!((after.version, after.updated_at), (before.version, before.updated_at));
+    assert_eq!(bench.person("b").updated_at, bench.person("b").created_at);
+    assert_eq!(bench.mails(), mails);
+    // Not even when the run is over.
+    bench.app.clock.set(bench.app.clock.now().plus_days(30));
+    assert_eq!(counted(bench.runs(LOOP).0), [0, 0, 1, 0, 0]);
+    let (report, lines) = bench.runs(&LOOP.replace("Loop", "Lap"));
+    assert_eq!((counted(report), lines.len()), ([0, 0, 0, 0, 1], 1), "{lines:?}");
+}
+
+#[test]
+fn a_row_is_corrected_until_the_person_accepts_and_never_after() {
+    let bench = Bench::at(NOW);
+    bench.people(ANA);
+    let moved = ANA.replace("Ana,", "Anna,").replace("51.4510", "51.5049").replace("6:45", "7:00");
+    assert_eq!(counted(bench.people(&moved).0), [0, 1, 0, 0, 0]);
+    assert_eq!(bench.person("a").display_name, "Anna");
+    assert_eq!(bench.mails(), ["invitation"], "nobody is invited twice");
+    let mended = moved.replace("Ana@", "anna@");
+    assert_eq!(counted(bench.people(&mended).0), [0, 1, 0, 0, 0]);
+    assert_eq!(bench.mails().len(), 2, "but a mended address is");
+    bench.accept("a");
+    let (report, lines) = bench.people(ANA);
+    assert_eq!(counted(report), [0, 0, 0, 1, 0]);
+    assert!(lines[0].starts_with("line 2: kept: the person has accepted"), "{lines:?}");
+    assert_eq!(bench.person("a").display_name, "Anna");
+    assert_eq!(counted(bench.people(&mended).0), [0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn every_fault_of_every_row_is_named_and_the_good_rows_are_in() {
+    let bench = Bench::at(NOW);
+    bench.app.db.write_here(|tx| crate::service::accounts::make_admin(tx, &admin(), bench.app.clock.now())).unwrap();
+    let (report, lines) = bench.people(&format!(
+        "{ANA}c,not an address,=1+1,swim,6.10,6:00,91,-2.5,english,maybe,\n\
+         d,ana@example.org ,Di,,,,,,,,\n\
+         a,e@example.org,Ed,,,,51.5,,,,\n\
+         f,admin@example.org,\"A\u{7}b\",,405,370,51.4,-2.5,,,\n\
+         ,,,,,,,,,,yes\n\
+         \"{}\",g@example.org,Gus\n{BO}",
+        "x".repeat(200)
+    ));
+    assert_eq!(counted(report), [2, 0, 0, 0, 6]);
+    let expected = [
+        "line 3: email: this is no e-mail address",
+        "line 3: display_name: a spreadsheet would take this for a formula",
+        "line 3: comfortable_fastest_s_per_km: write seconds per kilometre such as 370, or 6:10; from 2:00 to 30:00",
+        "line 3: not_after_dark: write yes or no",
+        "line 3: activities: ",
+        "line 3: home_lat: ",
+        "line 3: languages: ",
+        "line 4: email: line 2 has the same",
+        "line 4: email: this is the address of external_id a",
+        "line 5: external_id: line 2 has the same",
+        "line 5: home_lng: this is needed",
+        "line 6: display_name: control and invisible characters cannot be taken",
+        "line 6: comfortable_fastest_s_per_km: fastest_s_per_km must not be more than",
+        "line 6: email: this is the address of somebody who is here already",
+        "line 7: external_id: this is needed",
+        "line 7: email: this is needed",
+        "line 7: display_name: this is needed",
+        "line 8: 3 fields where the header has 11",
+    ];
+    for words in expected {
+        assert!(lines.iter().any(|line| line.starts_with(words)), "{words} in {lines:#?}");
+    }
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    assert_eq!(bench.counts(), (3, 2));
+}
+
+fn admin() -> joining::NewAdmin {
+    joining::NewAdmin {
+        email: "admin@example.org".to_owned(),
+        display_name: "Admin".to_owned(),
+        password_hash: "hash".to_owned(),
+        terms_version: "1".to_owned(),
+    }
+}
+
+#[test]
+fn runs_need_a_facilitator_who_accepted_and_every_fault_is_named() {
+    let bench = Bench::at(NOW);
+    bench.people(&format!("{ANA}{BO}"));
+    assert_eq!(
+        bench.runs(LOOP).1,
+        ["line 2: facilitator_email: this person has not accepted the invitation yet"]
+    );
+    bench.accept("a");
+    bench.accept("b");
+    let (report, lines) = bench.runs(&format!(
+        "{LOOP}\
+         s,Loop,run,370,405,45,2026-11-28T09:00,51.4,-2.5,Park,10,open,,bo@example.org\n\
+         t,Loop,run,405,370,45,2026-11-19T09:00,51.4,-2.5,Park,10,open,,nobody@example.org\n\
+         u,,swim,370,405,5,28.11.2026,51.4,-2.5,Park,0,maybe,perhaps,ana@example.org\n\
+         v,Loop,run,370,405,45,2026-11-28T09:00,40,-40,Park,10,open,,ana@example.org\n"
+    ));
+    assert_eq!(counted(report), [1, 0, 0, 0, 4]);
+    for words in [
+        "line 3: facilitator_email: this person is not an approved facilitator",
+        "line 4: facilitator_email: nobody has this address",
+        "line 4: fastest_s_per_km: fastest_s_per_km must not be more",
+        "line 4: local_start: the start must lie in the future",
+        "line 5: title: this is needed",
+        "line 5: activity: ",
+        "line 5: duration_min: ",
+        "line 5: local_start: write the time on the clock there",
+        "line 5: capacity: ",
+        "line 5: join_policy: ",
+        "line 5: step_free: write yes or no",
+        "line 6: lat: there is no time zone at this point",
+    ] {
+        assert_eq!(lines.iter().filter(|line| line.starts_with(words)).count(), 1, "{words} in {lines:#?}");
+    }
+    assert_eq!(lines.len(), 12, "{lines:#?}");
+}
+
+#[test]
+fn a_changed_run_is_edited_and_those_on_it_are_told_but_who_leads_stays() {
+    let bench = Bench::at(NOW);
+    bench.people(&format!("{ANA}{BO}c,cy@example.org,Cy,,,,,,,,yes\n"));
+    for key in ["a", "b", "c"] {
+        bench.accept(key);
+    }
+    bench.runs(LOOP);
+    let (run, person, now) = (bench.run("r"), bench.person("b").id, bench.app.clock.now());
+    assert_eq!(serde_json::to_string(&run.access.0).unwrap(), r#"{"step_free":"yes"}"#);
+    bench.app.db.write_here(|tx| sign_up(tx, person, run.id, &NewSignup::default(), 12, now)).unwrap();
+    assert_eq!(counted(bench.runs(&LOOP.replace("T09:00", "T10:00")).0), [0, 1, 0, 0, 0]);
+    let edited = bench.run("r");
+    assert_eq!((edited.version, edited.starts_at), (run.version + 1, run.starts_at.plus_hours(1)));
+    assert_eq!(bench.mails().last().map(String::as_str), Some("run_changed"));
+    let (report, lines) = bench.runs(&LOOP.replace("ana@", "cy@"));
+    assert_eq!(counted(report), [0, 0, 0, 0, 1]);
+    assert!(lines[0].contains("somebody else leads this run"), "{lines:?}");
+}
+
+#[test]
+fn local_starts_are_by_the_clock_at_the_meeting_point_across_clock_changes() {
+    let bench = Bench::at("2026-03-01T12:00:00Z");
+    bench.people(ANA);
+    bench.accept("a");
+    let row = |key: &str, start: &str, lat: f64, lng: f64| {
+        format!("{key},Loop,run,370,405,45,{start},{lat},{lng},Park,10,open,,ana@example.org\n")
+    };
+    let (bristol, new_york) = ((51.4384, -2.5812), (40.7829, -73.9654));
+    let cases = [
+        ("before", "2026-03-28T09:00", bristol, "2026-03-28T09:00:00Z"),
+        ("after", "2026-03-29T09:00", bristol, "2026-03-29T08:00:00Z"),
+        ("gap", "2026-03-29T01:30", bristol, "2026-03-29T01:30:00Z"),
+        ("fold", "2026-10-25T01:30", bristol, "2026-10-25T00:30:00Z"),
+        ("far", "2026-03-29 09:00", new_york, "2026-03-29T13:00:00Z"),
+    ];
+    let rows: String = cases.iter().map(|(key, start, (lat, lng), _)| row(key, start, *lat, *lng)).collect();
+    assert_eq!(bench.runs(&rows).1, [""; 0]);
+    for (key, _, _, expected) in cases {
+        assert_eq!(bench.run(key).starts_at, expected.parse::<Instant>().unwrap(), "{key}");
+    }
+    assert_eq!(counted(bench.runs(&rows).0), [0, 0, 5, 0, 0]);
+}
+
+#[test]
+fn a_banned_address_does_not_come_in_again() {
+    let bench = Bench::at(NOW);
+    bench.people(BO);
+    let (id, hash) = (bench.accept("b"), bench.app.addresses.hash("ana@example.org"));
+    let now = bench.app.clock.now();
+    bench.app.db.write_here(|tx| crate::store::moderation::ban_address(tx, &hash, id, now)).unwrap();
+    assert_eq!(bench.people(ANA).1, ["line 2: email: the owner of this address was banned"]);
+}

@@ -1,0 +1,415 @@
+//! A town: a real server on a port of its own over a database of its own, a clock that stands, an inbox, and people.
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_types};
+use futures_util::{FutureExt, future::BoxFuture};
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+use sidebyside::{
+    app::App,
+    clock::{Clock, Instant},
+    config,
+    domain::account::{AccountStatus, Role},
+    http::server,
+    id::Id,
+    service::{
+        applications,
+        sessions::{self, Checked},
+    },
+    store::{Conn, accounts, accounts::Account},
+    worker,
+};
+
+use super::{
+    Client, Letter, Person,
+    inbox::{Behaviour, Inbox},
+};
+use crate::support::databases::{Database, Kind};
+
+/// Where the clock of a town stands at first: a Monday, in winter.
+pub const T0: &str = "2026-11-23T10:00:00Z";
+/// The password of everybody that a town makes.
+pub const PASSWORD: &str = "wide meadow lantern";
+/// The address that links in mails begin with; the tests open what comes after it.
+pub const BASE_URL: &str = "http://town.example";
+/// Longer than any case may take.
+const DEADLINE: Duration = Duration::from_secs(240);
+
+/// The handle of a town; clones are the same town.
+#[derive(Clone)]
+pub struct Town(Arc<Inner>);
+
+struct Inner {
+    app: Arc<App>,
+    base: String,
+    http: reqwest::Client,
+    server: actix_web::dev::ServerHandle,
+    clock: Clock,
+    shared: Arc<Shared>,
+}
+
+/// What several servers of one town share.
+struct Shared {
+    database: Database,
+    inbox: Inbox,
+    people: AtomicUsize,
+    mail_is_left: AtomicBool,
+}
+
+/// A run that was posted.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub id: String,
+    pub etag: String,
+    pub json: Value,
+}
+
+impl Run {
+    /// `/runs/{id}` and what follows.
+    pub fn at(&self, rest: &str) -> String {
+        format!("/runs/{}{rest}", self.id)
+    }
+}
+
+/// Runs one case in a town of its own, and looks for mail that nobody delivered.
+pub fn run_case(kind: Kind, case: impl FnOnce(Town) -> BoxFuture<'static, ()>) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        let town = Town::open(kind).await;
+        let done = AssertUnwindSafe(tokio::time::timeout(DEADLINE, case(town.clone()))).catch_unwind().await;
+        let outcome = match done {
+            Err(panic) => Err(words(&*panic)),
+            Ok(Err(_)) => Err(format!("not done after {DEADLINE:?}")),
+            Ok(Ok(())) => town.no_mail_is_left(),
+        };
+        town.0.server.stop(false).await;
+        town.0.shared.database.remove();
+        outcome
+    });
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    outcome.map_err(Failed::from)
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_else(|| "panicked".into())
+}
+
+fn password_hash() -> String {
+    static HASH: OnceLock<String> = OnceLock::new();
+    let hash = || sidebyside::auth::passwords::hash_here(&PASSWORD.to_owned().into()).expect("a hash");
+    HASH.get_or_init(hash).clone()
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = sql_types::BigInt)]
+    n: i64,
+}
+
+#[derive(QueryableByName)]
+struct Word {
+    #[diesel(sql_type = sql_types::Text)]
+    t: String,
+}
+
+impl Town {
+    async fn open(kind: Kind) -> Self {
+        let shared = Shared {
+            database: Database::migrated(kind),
+            inbox: Inbox::open().await,
+            people: AtomicUsize::new(0),
+            mail_is_left: AtomicBool::new(false),
+        };
+        let clock = Clock::standing_at(T0.parse().expect("an instant"));
+        Self::serve(Arc::new(shared), clock, &[])
+    }
+
+    fn serve(shared: Arc<Shared>, clock: Clock, settings: &[(&'static str, &str)]) -> Self {
+        let mut values: BTreeMap<&'static str, String> = [
+            ("DATABASE_URL", shared.database.url()),
+            ("DATA_DIR", shared.database.folder().display().to_string()),
+            ("SMTP_URL", shared.inbox.url()),
+            ("MAIL_FROM", "Side by Side <hello@town.example>".to_owned()),
+            ("BASE_URL", BASE_URL.to_owned()),
+            ("SECRET_KEY", "a master secret of the suite that is long enough".to_owned()),
+            ("RATE_LIMITS", "off".to_owned()),
+            ("ORG_NAME", "The Town".to_owned()),
+            ("CONTACT", "hello@town.example".to_owned()),
+            ("SAFEGUARDING_CONTACT", "safe@town.example".to_owned()),
+        ]
+        .into();
+        let mut toml = None;
+        for (name, value) in settings {
+            if *name == "toml" {
+                toml = Some((*value).to_owned());
+            } else {
+                values.insert(name, (*value).to_owned());
+            }
+        }
+        let config = config::from_values(&values, toml.as_deref()).expect("settings");
+        let app = Arc::new(App::build(config, clock.clone()).expect("an app"));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let server = server::start(app.clone(), listener).expect("a server");
+        let handle = server.handle();
+        tokio::spawn(server);
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(90))
+            .build()
+            .expect("a client");
+        Self(Arc::new(Inner { app, base, http, server: handle, clock, shared }))
+    }
+
+    /// Another server over the same database, inbox and clock, with other settings; `toml` is the policy file.
+    pub fn with(&self, settings: &[(&'static str, &str)]) -> Self {
+        Self::serve(self.0.shared.clone(), self.0.clock.clone(), settings)
+    }
+
+    fn no_mail_is_left(&self) -> Result<(), String> {
+        if self.0.shared.mail_is_left.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let left = self.texts(&format!(
+            "SELECT kind || ' ' || status || ' ' || coalesce(last_error, '') AS t FROM outbox \
+             WHERE status = 'dead' OR (status = 'queued' AND not_before <= '{}')",
+            self.now()
+        ));
+        if left.is_empty() { Ok(()) } else { Err(format!("mail is left in the outbox: {left:?}")) }
+    }
+
+    /// This test is not about the mail that it leaves behind.
+    pub fn leave_mail(&self) {
+        self.0.shared.mail_is_left.store(true, Ordering::Relaxed);
+    }
+
+    pub fn app(&self) -> &Arc<App> {
+        &self.0.app
+    }
+
+    pub fn http(&self) -> &reqwest::Client {
+        &self.0.http
+    }
+
+    pub fn base(&self) -> &str {
+        &self.0.base
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.0.shared.database.kind
+    }
+
+    pub fn database(&self) -> &Database {
+        &self.0.shared.database
+    }
+
+    pub fn inbox(&self) -> &Inbox {
+        &self.0.shared.inbox
+    }
+
+    /// From now on the mail server does this.
+    pub fn mail_server(&self, behaviour: Behaviour) {
+        self.inbox().behave(behaviour);
+    }
+
+    pub fn now(&self) -> Instant {
+        self.0.clock.now()
+    }
+
+    /// Moves the clock to a moment, RFC 3339.
+    pub fn set_clock(&self, to: &str) {
+        self.0.clock.set(to.parse().expect("an instant"));
+    }
+
+    /// Moves the clock on.
+    pub fn minutes_pass(&self, minutes: i64) {
+        self.0.clock.set(self.now().plus_minutes(minutes));
+    }
+
+    /// Moves the clock on.
+    pub fn hours_pass(&self, hours: i64) {
+        self.minutes_pass(hours * 60);
+    }
+
+    /// Lets the worker do all that is due; gives how many steps and mails that were.
+    pub async fn work(&self) -> usize {
+        worker::tick(self.app()).await.expect("the worker works")
+    }
+
+    /// Lets the worker do all that is due and gives the mails that came of it.
+    pub async fn post_office(&self) -> Vec<Letter> {
+        self.work().await;
+        self.inbox().empty()
+    }
+
+    /// Lets the worker do all that is due and gives the mails that came to one person.
+    pub async fn mail_to(&self, email: &str) -> Vec<Letter> {
+        self.post_office().await.into_iter().filter(|letter| letter.to == email).collect()
+    }
+
+    /// Lets the worker do all that is due and gives the one mail that came to a person.
+    pub async fn one_mail_to(&self, email: &str) -> Letter {
+        let mut letters = self.mail_to(email).await;
+        let subjects: Vec<&String> = letters.iter().map(|letter| &letter.subject).collect();
+        assert_eq!(letters.len(), 1, "mails to {email}: {subjects:?}");
+        letters.remove(0)
+    }
+
+    pub fn nobody(&self) -> Client {
+        Client::nobody(self)
+    }
+
+    /// A verified adult with a session.
+    pub async fn person(&self, name: &str) -> Person {
+        self.people(name, 1).await.remove(0)
+    }
+
+    /// Several people of one name at once.
+    pub async fn people(&self, name: &str, many: usize) -> Vec<Person> {
+        let first = self.0.shared.people.fetch_add(many, Ordering::Relaxed);
+        let (now, policy, hash) = (self.now(), self.app().config.policy.clone(), password_hash());
+        let accounts: Vec<Account> = (first..first + many)
+            .map(|number| account(name, &format!("{}{number}@people.example", name.to_lowercase()), &hash, now))
+            .collect();
+        let inserted = accounts.clone();
+        let opened = self.app().db.write(move |tx| {
+            let mut opened = Vec::new();
+            for account in &inserted {
+                assert!(accounts::insert(tx, account)?, "{} is taken", account.email);
+                let checked = Checked { account: account.id, hash: hash.clone(), rehashed: None };
+                opened.push(sessions::log_in(tx, &checked, &policy, now)?.session);
+            }
+            Ok(opened)
+        });
+        let person = |(account, session): (Account, Id)| Person {
+            id: account.id,
+            email: account.email,
+            name: account.display_name,
+            client: Client::with_session(self, account.id, session),
+        };
+        accounts.into_iter().zip(opened.await.expect("people")).map(person).collect()
+    }
+
+    /// Another session of somebody, such as one opened after a decision.
+    pub async fn log_in_again(&self, person: &Person) -> Person {
+        let (now, policy, hash, id) = (self.now(), self.app().config.policy.clone(), password_hash(), person.id);
+        let checked = Checked { account: id, hash, rehashed: None };
+        let opened = self.app().db.write(move |tx| sessions::log_in(tx, &checked, &policy, now)).await.expect("a log-in");
+        Person { client: Client::with_session(self, id, opened.session), ..person.clone() }
+    }
+
+    /// An approved facilitator.
+    pub async fn facilitator(&self, name: &str) -> Person {
+        let person = self.person(name).await;
+        let (id, now) = (person.id, self.now());
+        self.app().db.write(move |tx| applications::approve_imported(tx, id, now)).await.expect("an approval");
+        person
+    }
+
+    async fn with_role(&self, name: &str, role: Role) -> Person {
+        let person = self.person(name).await;
+        let (id, now) = (person.id, self.now());
+        self.app().db.write(move |tx| accounts::grant_role(tx, id, role, None, now)).await.expect("a role");
+        person
+    }
+
+    pub async fn moderator(&self, name: &str) -> Person {
+        self.with_role(name, Role::Moderator).await
+    }
+
+    pub async fn admin(&self) -> Person {
+        self.with_role("Ada", Role::Admin).await
+    }
+
+    /// The body of `POST /runs`: in three days at nine in Bushy Park.
+    pub fn run_body(&self) -> Value {
+        json!({
+            "title": "An easy morning in Bushy Park",
+            "description": "Once around the ponds.",
+            "activity": "run",
+            "pace": { "fastest_s_per_km": 370, "slowest_s_per_km": 405 },
+            "distance_km": 5.0,
+            "duration_min": 60,
+            "starts_at": "2026-11-26T09:00:00Z",
+            "meeting_point": { "lat": 51.410992, "lng": -0.335791, "name": "The Diana fountain" },
+            "getting_there": "By the bench on the north side.",
+            "capacity": 10,
+        })
+    }
+
+    /// A run by this facilitator, as `change` leaves it.
+    pub async fn run(&self, by: &Person, change: impl FnOnce(&mut Value)) -> Run {
+        let mut body = self.run_body();
+        change(&mut body);
+        let answer = by.post("/runs", body).await.expect(201);
+        Run { id: answer.id(), etag: answer.header("etag").to_owned(), json: answer.json }
+    }
+
+    /// One number that a query calls `n`.
+    pub fn number(&self, query: &str) -> i64 {
+        let read = |conn: &mut Conn| {
+            Ok(match conn {
+                Conn::Sqlite(conn) => diesel::sql_query(query).get_result::<Number>(conn)?.n,
+                Conn::Postgres(conn) => diesel::sql_query(query).get_result::<Number>(conn)?.n,
+            })
+        };
+        self.app().db.read_here(read).unwrap_or_else(|fault| panic!("{query}: {fault}"))
+    }
+
+    /// Texts that a query calls `t`.
+    pub fn texts(&self, query: &str) -> Vec<String> {
+        let read = |conn: &mut Conn| {
+            let rows = match conn {
+                Conn::Sqlite(conn) => diesel::sql_query(query).load::<Word>(conn)?,
+                Conn::Postgres(conn) => diesel::sql_query(query).load::<Word>(conn)?,
+            };
+            Ok(rows.into_iter().map(|row| row.t).collect())
+        };
+        self.app().db.read_here(read).unwrap_or_else(|fault| panic!("{query}: {fault}"))
+    }
+
+    /// Statements outside everything; the fault in words when they fail.
+    pub fn execute(&self, statements: &str) -> Result<(), String> {
+        let mut conn = self.app().db.connect_alone().expect("a connection");
+        let done = match &mut conn {
+            Conn::Sqlite(conn) => conn.batch_execute(statements),
+            Conn::Postgres(conn) => conn.batch_execute(statements),
+        };
+        done.map_err(|fault| fault.to_string())
+    }
+
+    /// Rows of a table, perhaps `WHERE` something.
+    pub fn rows(&self, table_and_where: &str) -> i64 {
+        self.number(&format!("SELECT count(*) AS n FROM {table_and_where}"))
+    }
+}
+
+fn account(name: &str, email: &str, hash: &str, now: Instant) -> Account {
+    Account {
+        id: Id::random(),
+        email: email.to_owned(),
+        password_hash: Some(hash.to_owned()),
+        display_name: name.to_owned(),
+        status: AccountStatus::Active,
+        terms_version: Some("1".to_owned()),
+        terms_accepted_at: Some(now),
+        locale: "en".to_owned(),
+        time_zone: None,
+        external_id: None,
+        reminders: true,
+        created_at: now,
+        updated_at: now,
+        verified_at: Some(now),
+    }
+}
