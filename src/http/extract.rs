@@ -16,7 +16,7 @@ use super::{
     schemas::{Read, Rejected},
 };
 use crate::{
-    auth::{keys, tokens},
+    auth::{Purpose, tokens},
     domain::refusal::{Code, Fault, Faults},
     error::{Error, Result},
     id::Id,
@@ -194,7 +194,7 @@ impl<T> Request<T> {
         Ok(Some(key.ok_or_else(bad)?.to_owned()))
     }
 
-    /// Tells two requests under one key apart: a hash of method, path and body.
+    /// Tells two requests under one key apart: a keyed hash of method, path and body.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -218,7 +218,9 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Request<T> {
                 Problem::bad_request("The body could not be read.")
             })?;
             let head = format!("{} {}\n", request.method(), request.path());
-            let fingerprint = keys::fingerprint(&[head.as_bytes(), &bytes].concat());
+            // Keyed: the body may hold a password, and the fingerprint is kept for a day.
+            let mac = app.keyring.mac(Purpose::Idempotency, &[head.as_bytes(), &bytes].concat());
+            let fingerprint = hex::encode(mac);
             let value = if bytes.is_empty() {
                 serde_json::Value::Object(serde_json::Map::new())
             } else {

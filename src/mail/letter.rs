@@ -52,7 +52,7 @@ pub struct RunFacts {
     pub leaders: Vec<String>,
     /// "walk", "run-walk" or "run".
     pub activity_words: String,
-    /// "7:30 to 8:30".
+    /// "7:30–8:30 min/km".
     pub pace_min_per_km: String,
     /// "a pace at which you can chat".
     pub pace_words: String,

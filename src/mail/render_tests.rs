@@ -147,7 +147,7 @@ fn confirmations_promotions_and_reminders_say_all_that_is_needed() {
                 "Europe/London",
                 "Where",
                 "plain words of Somebody",
-                "7:30 to 8:30 min/km, a pace at which you can chat",
+                "7:30–8:30 min/km, a pace at which you can chat",
                 "about 50 minutes",
                 "run-walk",
                 "When you arrive",

@@ -44,7 +44,7 @@ pub fn run(words: &str) -> RunFacts {
         meeting_point_lng: Some(-0.1),
         leaders: vec![words.to_owned(), "Ana".to_owned()],
         activity_words: "run-walk".to_owned(),
-        pace_min_per_km: "7:30 to 8:30".to_owned(),
+        pace_min_per_km: "7:30–8:30 min/km".to_owned(),
         pace_words: "a pace at which you can chat".to_owned(),
         walking_is_fine: true,
         no_drop: true,

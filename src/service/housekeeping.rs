@@ -16,7 +16,7 @@ use crate::{
     mail::Notice,
     service::{places, runs as leading},
     store::{
-        Conn, Db, Tx, facilitators, idempotency, limits,
+        Conn, Db, Tx, accounts, facilitators, idempotency, limits,
         outbox::{self, Promise},
         runs, sessions, signups,
     },
@@ -24,6 +24,9 @@ use crate::{
 
 /// Hours after its planned end at which a run counts as over.
 const COMPLETE_AFTER_HOURS: i64 = 2;
+
+/// Days after which an account that nobody verified is forgotten: its links have long stopped working.
+const UNVERIFIED_KEPT_DAYS: i64 = 7;
 
 /// Takes every step that is due at `now`; returns how many there were. A step that fails is logged and left for the
 /// next time; it does not hold up the others.
@@ -153,6 +156,7 @@ pub fn forget(db: &Db, policy: &Policy, now: Instant) -> Result<()> {
     db.write_here(|tx| {
         idempotency::purge(tx, now.plus_hours(-idempotency::KEPT_HOURS))?;
         limits::purge(tx, now.plus_days(-2))?;
+        accounts::purge_unverified(tx, now.plus_days(-UNVERIFIED_KEPT_DAYS))?;
         sessions::purge_links(tx, now.plus_days(-7))?;
         sessions::purge(tx, now.plus_days(-7))?;
         outbox::purge(tx, now.plus_days(-i64::from(policy.outbox_kept_days)))?;

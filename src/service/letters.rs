@@ -52,11 +52,17 @@ impl Desk {
     /// Writes the letter for a parcel, or says that it is no longer true.
     pub fn compose(&self, tx: &mut Tx<'_>, parcel: &Parcel, now: Instant) -> Result<Option<Addressed>> {
         let Some(account) = accounts::find(tx, parcel.account_id)? else { return Ok(None) };
-        let is_decision = matches!(
+        // Whom a decision keeps out may read it, object, and for that log in.
+        let always = matches!(
             parcel.notice.0,
-            Notice::Decision { .. } | Notice::DecisionLifted { .. } | Notice::AppealDecided { .. }
+            Notice::Decision { .. }
+                | Notice::DecisionLifted { .. }
+                | Notice::AppealDecided { .. }
+                | Notice::VerifyEmail { .. }
+                | Notice::ResetPassword { .. }
+                | Notice::PasswordChanged { .. }
         );
-        if !is_decision && !moderation::keeping_out(tx, account.id, now)?.is_empty() {
+        if !always && !moderation::keeping_out(tx, account.id, now)?.is_empty() {
             return Ok(None);
         }
         let mut writer = Writer { desk: self, tx, account: &account, now };

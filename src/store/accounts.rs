@@ -104,6 +104,14 @@ pub fn update(tx: &mut Tx<'_>, account: &Account) -> Result<()> {
     Ok(())
 }
 
+/// Forgets accounts that nobody verified and that were made before `before`.
+pub fn purge_unverified(tx: &mut Tx<'_>, before: Instant) -> Result<usize> {
+    Ok(diesel::delete(accounts::table)
+        .filter(accounts::status.eq(AccountStatus::Unverified))
+        .filter(accounts::updated_at.lt(before))
+        .execute(&mut **tx)?)
+}
+
 /// The names of these accounts.
 pub fn display_names(conn: &mut Conn, ids: &[Id]) -> Result<BTreeMap<Id, String>> {
     let rows: Vec<(Id, String)> =

@@ -15,7 +15,9 @@ fn the_town_is_there_in_every_season_and_a_second_time_is_refused() {
         let (found, queued) = bench
             .app
             .db
-            .read_here(|conn| Ok((runs::search(conn, &Search::default())?, outbox::list(conn, &[OutboxStatus::Queued], 9)?)))
+            .read_here(|conn| {
+                Ok((runs::search(conn, &Search::default())?, outbox::list(conn, &[OutboxStatus::Queued], 9)?))
+            })
             .unwrap();
         assert_eq!(found.len(), 20);
         assert!(queued.is_empty());

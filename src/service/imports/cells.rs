@@ -49,9 +49,9 @@ impl Kind {
                 let number = text.parse().ok().and_then(Number::from_f64);
                 number.map(Value::Number).ok_or("write a number, with a point and not a comma")
             }
-            Self::Pace => {
-                parse_pace(text).map(Value::from).ok_or("write seconds per kilometre such as 370, or 6:10; from 2:00 to 30:00")
-            }
+            Self::Pace => parse_pace(text)
+                .map(Value::from)
+                .ok_or("write seconds per kilometre such as 370, or 6:10; from 2:00 to 30:00"),
         }
     }
 }

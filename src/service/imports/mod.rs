@@ -103,7 +103,13 @@ impl Import {
     ///
     /// # Errors
     /// When the database fails or is busy for long, with the line; the rows before are in.
-    pub fn run(&self, db: &Db, house: &House<'_>, now: Instant, tell: &mut dyn FnMut(String)) -> anyhow::Result<Report> {
+    pub fn run(
+        &self,
+        db: &Db,
+        house: &House<'_>,
+        now: Instant,
+        tell: &mut dyn FnMut(String),
+    ) -> anyhow::Result<Report> {
         self.each(tell, |row| db.write_here(|tx| self.take(tx, house, row, now)))
     }
 
@@ -140,7 +146,10 @@ impl Import {
                 Ok(Outcome::Unchanged) => report.unchanged += 1,
                 Ok(Outcome::Kept) => {
                     report.kept += 1;
-                    tell(format!("line {}: kept: the person has accepted, so what they say themselves counts", row.line));
+                    tell(format!(
+                        "line {}: kept: the person has accepted, so what they say themselves counts",
+                        row.line
+                    ));
                 }
                 Err(fault) => {
                     report.refused += 1;

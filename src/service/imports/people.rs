@@ -160,7 +160,8 @@ fn profile_value(cells: &mut Cells<'_>, before: Option<&Profile>) -> Result<Valu
     }
     // Whoever says nothing about it may be shown all three.
     profile.entry("activities").or_insert_with(|| json!(["walk", "run_walk", "run"]));
-    let pace = |fastest, slowest| [("fastest_s_per_km", fastest, Kind::Pace), ("slowest_s_per_km", slowest, Kind::Pace)];
+    let pace =
+        |fastest, slowest| [("fastest_s_per_km", fastest, Kind::Pace), ("slowest_s_per_km", slowest, Kind::Pace)];
     let comfortable = pace("comfortable_fastest_s_per_km", "comfortable_slowest_s_per_km");
     cells.set_inside(&mut profile, "comfortable_pace", &comfortable);
     let walking = pace("walking_fastest_s_per_km", "walking_slowest_s_per_km");
@@ -188,9 +189,12 @@ fn input(profile: &Profile) -> RunningProfile {
 }
 
 fn address_is_free(tx: &mut Tx<'_>, cells: &mut Cells<'_>, house: &House<'_>, there: Option<&Account>) -> Result<()> {
-    let Some(email) = cells.text("email").map(normalise_email).filter(|email| !email.contains('\0')) else { return Ok(()) };
+    let Some(email) = cells.text("email").map(normalise_email).filter(|email| !email.contains('\0')) else {
+        return Ok(());
+    };
     if let Some(other) = accounts::find_by_email(tx, &email)?.filter(|other| there.is_none_or(|me| me.id != other.id)) {
-        let whose = other.external_id.map_or("somebody who is here already".to_owned(), |key| format!("external_id {key}"));
+        let whose =
+            other.external_id.map_or("somebody who is here already".to_owned(), |key| format!("external_id {key}"));
         cells.fault("email", format!("this is the address of {whose}"));
     }
     if moderation::address_is_banned(tx, &house.addresses.hash(&email))? {

@@ -181,10 +181,8 @@ fn draft_value(cells: &mut Cells<'_>, there: Option<&Run>) -> Result<Value> {
         cells.set(&mut draft, name, name, kind);
     }
     draft.entry("join_policy").or_insert_with(|| json!("open"));
-    let pace = [
-        ("fastest_s_per_km", "fastest_s_per_km", Kind::Pace),
-        ("slowest_s_per_km", "slowest_s_per_km", Kind::Pace),
-    ];
+    let pace =
+        [("fastest_s_per_km", "fastest_s_per_km", Kind::Pace), ("slowest_s_per_km", "slowest_s_per_km", Kind::Pace)];
     cells.set_inside(&mut draft, "pace", &pace);
     let place = [("lat", "lat", Kind::Number), ("lng", "lng", Kind::Number), ("name", "place_name", Kind::Text)];
     cells.set_inside(&mut draft, "meeting_point", &place);

@@ -100,7 +100,11 @@ fn columns(header: &[String], known: &[&'static str], required: &[&str]) -> Resu
     if names.len() == 1 && header.iter().any(|name| name.contains([';', '\t'])) {
         faults.push("the columns must be separated by commas".to_owned());
     }
-    Err(format!("the columns are wrong, so nothing was imported ({}). Known are: {}.", faults.join("; "), known.join(", ")))
+    Err(format!(
+        "the columns are wrong, so nothing was imported ({}). Known are: {}.",
+        faults.join("; "),
+        known.join(", ")
+    ))
 }
 
 fn row(record: &Record<'_>, fields: &[String], columns: &[&'static str]) -> Result<Row, Broken> {
@@ -156,7 +160,9 @@ impl<'f> Iterator for Records<'f> {
             let (length, fault) = match record_length(rest) {
                 Ok(length) => (length, None),
                 // What follows may be fine: only the line on which the record began is given up.
-                Err(fault) => (rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1), Some(fault)),
+                Err(fault) => {
+                    (rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1), Some(fault))
+                }
             };
             let (line, bytes) = (self.line, &rest[..length]);
             self.at += length;
@@ -223,7 +229,10 @@ mod tests {
             read(format!("{names}2,\"Bo\n3,Cy\n4,\"Di\"\n")),
             ["2 1|Ana", "3 ! a quoted field goes on after its closing quote", "4 3|Cy", "5 4|Di"]
         );
-        assert_eq!(read(format!("{names}2,\"Bo\n3,Cy")), ["2 1|Ana", "3 ! a quote is opened and never closed", "4 3|Cy"]);
+        assert_eq!(
+            read(format!("{names}2,\"Bo\n3,Cy")),
+            ["2 1|Ana", "3 ! a quote is opened and never closed", "4 3|Cy"]
+        );
         assert_eq!(
             read(format!("{names}2,Bo\"\n3,Cy")),
             ["2 1|Ana", "3 ! a quote in the middle of a field that does not begin with one", "4 3|Cy"]
