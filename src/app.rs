@@ -106,10 +106,7 @@ fn fix_installation(db: &Db, config: &Config) -> anyhow::Result<(u8, [u8; 32])> 
     let wanted = config.policy.cell_resolution.to_string();
     let fresh_key = hex::encode(crate::id::random_bytes::<32>());
     let (resolution, key) = db.write_here(|tx| {
-        Ok((
-            installation::fix(tx, "cell_resolution", &wanted)?,
-            installation::fix(tx, "address_key", &fresh_key)?,
-        ))
+        Ok((installation::fix(tx, "cell_resolution", &wanted)?, installation::fix(tx, "address_key", &fresh_key)?))
     })?;
     if resolution != wanted {
         tracing::warn!(fixed = %resolution, %wanted, "the resolution of home cells is fixed at first start; the setting is not used");

@@ -102,7 +102,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Migrate) => operate::migrate(&config)?,
         Some(Command::Demo) => demo::demo(&build(config)?)?,
         Some(Command::Import { what: Import::Runs { file } }) => import::import(&build(config)?, What::Runs, &file)?,
-        Some(Command::Import { what: Import::People { file } }) => import::import(&build(config)?, What::People, &file)?,
+        Some(Command::Import { what: Import::People { file } }) => {
+            import::import(&build(config)?, What::People, &file)?
+        }
         Some(Command::CreateAdmin { email, display_name }) => {
             operate::create_admin(&build(config)?, &email, &display_name)?
         }

@@ -77,7 +77,10 @@ fn only_one_server(database: &Path) -> Result<File> {
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
     file.try_lock().with_context(|| {
-        format!("another `sidebyside serve` is using {}: stop it first, or use PostgreSQL for several", database.display())
+        format!(
+            "another `sidebyside serve` is using {}: stop it first, or use PostgreSQL for several",
+            database.display()
+        )
     })?;
     Ok(file)
 }

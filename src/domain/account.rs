@@ -10,8 +10,21 @@ use super::refusal::Faults;
 
 /// How far an account has come.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema, IntoStaticStr, EnumString,
-    Display, VariantArray,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    IntoStaticStr,
+    EnumString,
+    Display,
+    VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -26,8 +39,21 @@ pub enum AccountStatus {
 
 /// What an account may do beyond joining runs. Facilitating is no role: it follows from an approved application.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema, IntoStaticStr, EnumString,
-    Display, VariantArray,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    IntoStaticStr,
+    EnumString,
+    Display,
+    VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -78,7 +104,12 @@ const COMMON_PASSWORDS: [&str; 16] = [
 pub fn password_faults(password: &str, personal: &[&str], pointer: &str) -> Faults {
     let mut faults = Faults::default();
     let chars = password.chars().count();
-    faults.unless(chars >= PASSWORD_MIN_CHARS, pointer, "too_short", "use at least 15 characters; several words do well");
+    faults.unless(
+        chars >= PASSWORD_MIN_CHARS,
+        pointer,
+        "too_short",
+        "use at least 15 characters; several words do well",
+    );
     faults.unless(chars <= PASSWORD_MAX_CHARS, pointer, "too_long", "use at most 256 characters");
     let lower = password.to_lowercase();
     let distinct = lower.chars().collect::<std::collections::BTreeSet<_>>().len();

@@ -10,8 +10,21 @@ use super::refusal::Code;
 
 /// What a sign-up is at the moment.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema, IntoStaticStr, EnumString,
-    Display, VariantArray,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    IntoStaticStr,
+    EnumString,
+    Display,
+    VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -101,8 +114,21 @@ pub fn next(from: SignupStatus, act: SignupAct, who: Who) -> Option<SignupStatus
 
 /// Why a facilitator removes or declines somebody; each has a kind ready-made sentence.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema, IntoStaticStr, EnumString,
-    Display, VariantArray,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    IntoStaticStr,
+    EnumString,
+    Display,
+    VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -123,7 +149,9 @@ impl RemovalReason {
     /// The sentence that the person reads.
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::NotAFit => "The facilitator thinks that this run would not suit you well today; others may suit you better.",
+            Self::NotAFit => {
+                "The facilitator thinks that this run would not suit you well today; others may suit you better."
+            }
             Self::GroupSize => "The group has become too large for this run.",
             Self::AtTheirRequest => "You asked to be taken off this run.",
             Self::Conduct => "The facilitator decided so because of something that happened.",

@@ -106,11 +106,7 @@ pub struct ApplicationQuery {
 #[utoipa::path(tag = "Facilitators", params(ApplicationQuery), security(("token" = [])), responses(
     (status = 200, body = Page<ApplicationView>), (status = 422, body = ProblemDocument)))]
 #[get("/facilitator-applications")]
-pub async fn list_applications(
-    app: AppData,
-    caller: Caller,
-    query: Query<ApplicationQuery>,
-) -> Result<Reply, Problem> {
+pub async fn list_applications(app: AppData, caller: Caller, query: Query<ApplicationQuery>) -> Result<Reply, Problem> {
     let query = query.get()?;
     let of = (!caller.moderates()).then(|| caller.id());
     let state = app.clone();

@@ -228,11 +228,7 @@ fn sanction_view(sanction: Sanction, now: Instant) -> SanctionView {
 #[utoipa::path(tag = "Moderation", request_body = NewSanction, security(("token" = [])), responses(
     (status = 201, body = SanctionView), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/moderation/sanctions")]
-pub async fn impose(
-    app: AppData,
-    caller: Caller<Moderator>,
-    request: Request<NewSanction>,
-) -> Result<Reply, Problem> {
+pub async fn impose(app: AppData, caller: Caller<Moderator>, request: Request<NewSanction>) -> Result<Reply, Problem> {
     let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let sanction = sanctions::impose(tx, me, body.body()?, &state.config.policy, &state.addresses, now)?;
@@ -503,4 +499,3 @@ pub async fn audit_log(app: AppData, _: Caller<Admin>, query: Query<AuditQuery>)
     });
     Ok(reply.await?)
 }
-

@@ -56,7 +56,11 @@ impl<'k> Paging<'k> {
     }
 
     /// Makes a page of what was fetched; `place` says where the next one goes on.
-    pub fn page<T, P: Serialize>(&self, mut fetched: Vec<T>, place: impl Fn(&T) -> P) -> Result<(Vec<T>, Option<String>)> {
+    pub fn page<T, P: Serialize>(
+        &self,
+        mut fetched: Vec<T>,
+        place: impl Fn(&T) -> P,
+    ) -> Result<(Vec<T>, Option<String>)> {
         let size = usize::try_from(self.limit).unwrap_or(1);
         let more = fetched.len() > size;
         fetched.truncate(size);

@@ -86,12 +86,7 @@ fn view(conn: &mut Conn, signup: &Signup) -> Outcome<SignupView> {
     (status = 200, description = "There is a live sign-up already", body = SignupView), (status = 201, body = SignupView),
     (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/runs/{id}/signups")]
-pub async fn sign_up(
-    app: AppData,
-    caller: Caller,
-    id: PathId,
-    request: Request<NewSignup>,
-) -> Result<Reply, Problem> {
+pub async fn sign_up(app: AppData, caller: Caller, id: PathId, request: Request<NewSignup>) -> Result<Reply, Problem> {
     let (me, ratio, body) = (caller.id(), app.config.policy.facilitator_ratio, request.clone());
     app.act(&caller, &request, move |tx, now| {
         run_service::visible(tx, id.0, Some(me))?;
@@ -128,6 +123,7 @@ pub struct PageQuery {
 /// A sign-up with its run.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MySignup {
+    #[serde(flatten)]
     pub signup: SignupView,
     pub run: RunCard,
 }

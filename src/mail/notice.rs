@@ -2,9 +2,9 @@
 //! read when the mail is claimed, so that it is true when it leaves and the outbox is nothing worth stealing.
 //! To whom it goes stands in the outbox row, not here.
 
+use crate::clock::Instant;
 use crate::domain::reminder::Moment;
 use crate::id::Id;
-use crate::clock::Instant;
 use serde::{Deserialize, Serialize};
 
 /// Every kind of mail that the platform sends.
@@ -137,7 +137,11 @@ mod tests {
         let notices = [
             Notice::VerifyEmail { link: id },
             Notice::RunTouched { run_id: id, by: Touch::Hold },
-            Notice::Reminder { signup_id: id, moment: Moment::TwoHours, starts_at: Instant::new(jiff::Timestamp::UNIX_EPOCH) },
+            Notice::Reminder {
+                signup_id: id,
+                moment: Moment::TwoHours,
+                starts_at: Instant::new(jiff::Timestamp::UNIX_EPOCH),
+            },
             Notice::RunChanged {
                 signup_id: id,
                 changes: vec![Change { what: "Start".into(), before: "9".into(), after: "10".into() }],

@@ -81,8 +81,7 @@ fn decision(conn: &mut Conn, account: Id, kind: AppealKind, about: Id, now: Inst
         }
         AppealKind::Application => {
             let application = facilitators::find(conn, about)?.ok_or(Error::NotFound)?;
-            let stands =
-                matches!(application.status, ApplicationStatus::Rejected | ApplicationStatus::Revoked);
+            let stands = matches!(application.status, ApplicationStatus::Rejected | ApplicationStatus::Revoked);
             (application.account_id, application.decided_by, stands)
         }
     };

@@ -52,13 +52,7 @@ pub struct NewApplication {
 }
 
 /// Applies to lead runs.
-pub fn apply(
-    tx: &mut Tx<'_>,
-    account: Id,
-    new: &NewApplication,
-    policy: &Policy,
-    now: Instant,
-) -> Result<Application> {
+pub fn apply(tx: &mut Tx<'_>, account: Id, new: &NewApplication, policy: &Policy, now: Instant) -> Result<Application> {
     check(new, policy, now)?;
     accounts::lock(tx, account)?;
     callers::still_welcome(tx, account, now)?;

@@ -45,9 +45,7 @@ pub fn tick(db: &Db, policy: &Policy, now: Instant) -> Result<usize> {
         leading::pause_if_unled(tx, &mut locked, policy, now)?;
         Ok(locked.run.status != RunStatus::Published)
     });
-    each(db.read_here(|conn| overdue(conn, policy, now))?, &|tx, run| {
-        leading::cancel_if_overdue(tx, run, policy, now)
-    });
+    each(db.read_here(|conn| overdue(conn, policy, now))?, &|tx, run| leading::cancel_if_overdue(tx, run, policy, now));
     each(db.read_here(|conn| runs::started_with_open_ends(conn, now))?, &|tx, run| expire(tx, run, now));
     let over = now.plus_hours(-COMPLETE_AFTER_HOURS);
     each(db.read_here(|conn| runs::published_ended_before(conn, over))?, &|tx, run| complete(tx, run, over, now));

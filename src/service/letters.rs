@@ -97,11 +97,15 @@ type Written = Result<Option<Body>>;
 impl Writer<'_, '_> {
     fn body(&mut self, notice: &Notice) -> Written {
         match notice {
-            Notice::VerifyEmail { link } => self.with_link(*link, |link, valid_for| Body::VerifyEmail { link, valid_for }),
+            Notice::VerifyEmail { link } => {
+                self.with_link(*link, |link, valid_for| Body::VerifyEmail { link, valid_for })
+            }
             Notice::ResetPassword { link } => {
                 self.with_link(*link, |link, valid_for| Body::ResetPassword { link, valid_for })
             }
-            Notice::Invitation { link } => self.with_link(*link, |link, valid_for| Body::Invitation { link, valid_for }),
+            Notice::Invitation { link } => {
+                self.with_link(*link, |link, valid_for| Body::Invitation { link, valid_for })
+            }
             Notice::AlreadyRegistered { .. } => Ok(Some(Body::AlreadyRegistered {})),
             Notice::PasswordChanged { .. } => {
                 let zone = self.account.time_zone.clone().unwrap_or_else(|| "UTC".to_owned());
@@ -151,7 +155,7 @@ impl Writer<'_, '_> {
             Notice::Barred { bar_id, runs } => self.barred(*bar_id, runs),
             Notice::Decision { sanction_id, places_lost, runs_paused } => {
                 self.decision(*sanction_id, *places_lost, *runs_paused)
-            },
+            }
             Notice::DecisionLifted { sanction_id } => self.lifted(*sanction_id),
             Notice::AppealReceived { appeal_id } => {
                 let appeal = moderation::find_appeal(self.tx, *appeal_id)?.filter(|appeal| appeal.outcome.is_none());
@@ -254,12 +258,7 @@ impl Writer<'_, '_> {
         self.link(LinkAction::NotToday, Some((signup.id, None)))
     }
 
-    fn seat(
-        &mut self,
-        signup: Id,
-        statuses: &[SignupStatus],
-        write: impl FnOnce(RunFacts, String) -> Body,
-    ) -> Written {
+    fn seat(&mut self, signup: Id, statuses: &[SignupStatus], write: impl FnOnce(RunFacts, String) -> Body) -> Written {
         let Some((signup, run)) = self.mine(signup, statuses, RunStatus::Published)? else { return Ok(None) };
         let link = self.not_today(&signup)?;
         Ok(Some(write(self.facts(&run, true)?, link)))

@@ -84,8 +84,7 @@ pub fn matches(
     let found = runs::search(conn, &search)?;
     let facts = run_views::facts(conn, &found, Some(person), policy.facilitator_ratio, now)?;
     let candidates = candidates(conn, person, &me, &found, &facts, now)?;
-    let ranked =
-        matching::rank(&me, &candidates, |run| keyring.tie(person, run), wish.include_full, wish.limit);
+    let ranked = matching::rank(&me, &candidates, |run| keyring.tie(person, run), wish.include_full, wish.limit);
     Ok(ranked
         .into_iter()
         .filter_map(|(at, fit)| found.get(at).map(|run| Match { run: facts.card(run), fit: fit.rounded() }))
@@ -137,10 +136,8 @@ pub fn explain(
 }
 
 fn person_of(profile: &Profile) -> Result<Person> {
-    let cell: Cell = profile
-        .home_cell
-        .parse()
-        .map_err(|_| Error::Internal(anyhow::anyhow!("a stored home cell is no cell")))?;
+    let cell: Cell =
+        profile.home_cell.parse().map_err(|_| Error::Internal(anyhow::anyhow!("a stored home cell is no cell")))?;
     Ok(Person {
         activities: profile.activities.0.clone(),
         comfortable_pace: profile.comfortable_pace.as_ref().map(|pace| pace.0),
@@ -212,11 +209,7 @@ fn candidates(
 }
 
 /// The comfortable paces of those confirmed on runs with enough people.
-fn paces_of_company(
-    conn: &mut Conn,
-    person: Id,
-    confirmed: &BTreeMap<Id, Vec<Id>>,
-) -> Result<BTreeMap<Id, PaceBand>> {
+fn paces_of_company(conn: &mut Conn, person: Id, confirmed: &BTreeMap<Id, Vec<Id>>) -> Result<BTreeMap<Id, PaceBand>> {
     let people: BTreeSet<Id> = confirmed
         .values()
         .filter(|people| people.len() >= COMPANY_FROM)
@@ -226,10 +219,7 @@ fn paces_of_company(
         .collect();
     let people: Vec<Id> = people.into_iter().collect();
     let profiles = accounts::profiles(conn, &people)?;
-    Ok(profiles
-        .into_iter()
-        .filter_map(|profile| Some((profile.account_id, profile.comfortable_pace?.0)))
-        .collect())
+    Ok(profiles.into_iter().filter_map(|profile| Some((profile.account_id, profile.comfortable_pace?.0))).collect())
 }
 
 /// Two people are of like pace when their bands overlap.

@@ -20,23 +20,13 @@ pub fn to_person(tx: &mut Tx<'_>, to: Id, notice: Notice, now: Instant) -> Resul
 
 /// Promises a mail about somebody's sign-up to that person.
 pub fn about_signup(tx: &mut Tx<'_>, signup: &Signup, notice: Notice, now: Instant) -> Result<()> {
-    let promise = Promise {
-        to: signup.account_id,
-        notice,
-        run: Some(signup.run_id),
-        signup: Some(signup.id),
-        once: None,
-    };
+    let promise =
+        Promise { to: signup.account_id, notice, run: Some(signup.run_id), signup: Some(signup.id), once: None };
     outbox::promise(tx, promise, now)
 }
 
 /// Promises a mail to everybody with a live sign-up in a run; returns how many.
-pub fn to_everybody_on(
-    tx: &mut Tx<'_>,
-    run: Id,
-    notice: impl Fn(&Signup) -> Notice,
-    now: Instant,
-) -> Result<usize> {
+pub fn to_everybody_on(tx: &mut Tx<'_>, run: Id, notice: impl Fn(&Signup) -> Notice, now: Instant) -> Result<usize> {
     let live = signups::of_run(tx, run, &SignupStatus::LIVE)?;
     for signup in &live {
         about_signup(tx, signup, notice(signup), now)?;
@@ -48,13 +38,8 @@ pub fn to_everybody_on(
 pub fn to_facilitators(tx: &mut Tx<'_>, run: Id, but: Option<Id>, notice: &Notice, now: Instant) -> Result<()> {
     for listing in facilitators::listings(tx, &[run])? {
         if listing.status == ListingStatus::Accepted && Some(listing.account_id) != but {
-            let promise = Promise {
-                to: listing.account_id,
-                notice: notice.clone(),
-                run: Some(run),
-                signup: None,
-                once: None,
-            };
+            let promise =
+                Promise { to: listing.account_id, notice: notice.clone(), run: Some(run), signup: None, once: None };
             outbox::promise(tx, promise, now)?;
         }
     }

@@ -97,8 +97,7 @@ pub fn promote(tx: &mut Tx<'_>, locked: &RunLocked, ratio: i32, now: Instant) ->
     let mut promoted = 0;
     let waiting = signups::of_run(tx, locked.run.id, &[SignupStatus::Waitlisted])?;
     let people: Vec<Id> = waiting.iter().map(|signup| signup.account_id).collect();
-    let kept_out =
-        moderation::kept_out(tx, &people, crate::domain::moderation::SanctionScope::Site, now)?;
+    let kept_out = moderation::kept_out(tx, &people, crate::domain::moderation::SanctionScope::Site, now)?;
     for mut signup in waiting {
         if free == 0 {
             break;

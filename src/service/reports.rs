@@ -96,9 +96,7 @@ fn target(conn: &mut Conn, about: &About) -> Result<(AboutKind, Option<Id>)> {
             accounts::find(conn, id)?.ok_or_else(|| nothing("/about/id"))?;
             Ok((kind, about.run_id))
         }
-        (None, None) if about.run_id.is_some() && about.description.is_some() => {
-            Ok((AboutKind::Account, about.run_id))
-        }
+        (None, None) if about.run_id.is_some() && about.description.is_some() => Ok((AboutKind::Account, about.run_id)),
         (Some(AboutKind::Announcement), Some(_)) => Err(nothing("/about/id")),
         _ => {
             let words = "give kind and id, or run_id and description";

@@ -16,11 +16,7 @@ use crate::{
     error::Result,
     id::Id,
     service::places,
-    store::{
-        Conn, accounts, facilitators,
-        runs::Run,
-        signups,
-    },
+    store::{Conn, accounts, facilitators, runs::Run, signups},
 };
 
 /// Who leads a run.

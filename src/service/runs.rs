@@ -26,13 +26,7 @@ use crate::{
 };
 
 /// Posts a run, led by its author; published unless it is a draft.
-pub fn post(
-    tx: &mut Tx<'_>,
-    author: Id,
-    draft: &RunDraft,
-    external_id: Option<String>,
-    now: Instant,
-) -> Result<Run> {
+pub fn post(tx: &mut Tx<'_>, author: Id, draft: &RunDraft, external_id: Option<String>, now: Instant) -> Result<Run> {
     accounts::lock(tx, author)?;
     callers::in_good_standing(tx, author, now)?;
     let blank = Run {
@@ -142,14 +136,7 @@ pub fn visible(conn: &mut Conn, run: Id, viewer: Option<Id>) -> Result<Run> {
 ///
 /// # Errors
 /// [`Code::VersionStale`] unless `version` still stands under the lock.
-pub fn edit(
-    tx: &mut Tx<'_>,
-    proof: &Leads,
-    draft: &RunDraft,
-    version: i32,
-    ratio: i32,
-    now: Instant,
-) -> Result<Run> {
+pub fn edit(tx: &mut Tx<'_>, proof: &Leads, draft: &RunDraft, version: i32, ratio: i32, now: Instant) -> Result<Run> {
     accounts::lock(tx, proof.facilitator())?;
     let mut locked = runs::lock(tx, proof.run())?;
     if locked.run.version != version {

@@ -97,11 +97,8 @@ pub fn impose(
         }
     }
     let many = |runs: &[Id]| u32::try_from(runs.len()).unwrap_or(u32::MAX);
-    let notice = Notice::Decision {
-        sanction_id: sanction.id,
-        places_lost: many(&gave_up),
-        runs_paused: many(&touched),
-    };
+    let notice =
+        Notice::Decision { sanction_id: sanction.id, places_lost: many(&gave_up), runs_paused: many(&touched) };
     notices::to_person(tx, sanction.account_id, notice, now)?;
     let consequences = json!({ "places_given_up": gave_up, "runs_led": touched });
     record(tx, sanction.kind.act(), moderator, &sanction, consequences, now)?;

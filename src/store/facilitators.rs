@@ -90,7 +90,8 @@ pub fn find_open(conn: &mut Conn, account: Id) -> Result<Option<Application>> {
     Ok(facilitator_applications::table
         .filter(facilitator_applications::account_id.eq(account))
         .filter(
-            facilitator_applications::status.eq_any([ApplicationStatus::Pending, ApplicationStatus::Approved].as_slice()),
+            facilitator_applications::status
+                .eq_any([ApplicationStatus::Pending, ApplicationStatus::Approved].as_slice()),
         )
         .select(Application::as_select())
         .first(conn)
@@ -137,9 +138,7 @@ pub fn in_good_standing(conn: &mut Conn, ids: &[Id], now: Instant) -> Result<BTr
         .select(facilitator_applications::account_id)
         .load(conn)?;
     let lapsed: BTreeSet<Id> = credentials::table
-        .inner_join(
-            facilitator_applications::table.on(facilitator_applications::id.eq(credentials::application_id)),
-        )
+        .inner_join(facilitator_applications::table.on(facilitator_applications::id.eq(credentials::application_id)))
         .filter(credentials::account_id.eq_any(ids))
         .filter(facilitator_applications::status.eq(ApplicationStatus::Approved))
         .filter(credentials::required.eq(true))

@@ -2,11 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{
-    db::Tx,
-    dialect,
-    schema::idempotency_keys as keys,
-};
+use super::{db::Tx, dialect, schema::idempotency_keys as keys};
 use crate::{clock::Instant, error::Result, id::Id};
 
 /// The answer that was given.
@@ -36,12 +32,8 @@ pub fn begin(tx: &mut Tx<'_>, account: Id, key: &str, fingerprint: &str, now: In
     dialect::wait_at_most_2s_for_locks(tx, true)?;
     let oldest = now.plus_hours(-KEPT_HOURS);
     diesel::delete(keys::table.find((account, key))).filter(keys::created_at.lt(oldest)).execute(&mut **tx)?;
-    let row = (
-        keys::account_id.eq(account),
-        keys::key.eq(key),
-        keys::fingerprint.eq(fingerprint),
-        keys::created_at.eq(now),
-    );
+    let row =
+        (keys::account_id.eq(account), keys::key.eq(key), keys::fingerprint.eq(fingerprint), keys::created_at.eq(now));
     let inserted = dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(keys::table)
         .values(row)
         .on_conflict_do_nothing()

@@ -2,11 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{
-    db::Tx,
-    dialect,
-    schema::rate_counters as counters,
-};
+use super::{db::Tx, dialect, schema::rate_counters as counters};
 use crate::{clock::Instant, error::Result};
 
 /// Counts one more hit on a bucket in the window that began at `window_start`, and returns how many there are now.

@@ -11,9 +11,7 @@ use super::{
 };
 use crate::{
     clock::Instant,
-    domain::moderation::{
-        AboutKind, AppealKind, Category, Outcome, ReportStatus, SanctionKind, SanctionScope,
-    },
+    domain::moderation::{AboutKind, AppealKind, Category, Outcome, ReportStatus, SanctionKind, SanctionScope},
     error::Result,
     id::Id,
 };
@@ -153,8 +151,7 @@ pub fn lift_bar(tx: &mut Tx<'_>, id: Id, now: Instant) -> Result<bool> {
 
 /// The bars that a facilitator set, newest first, after `cursor`.
 pub fn bars_of(conn: &mut Conn, facilitator: Id, cursor: Option<Id>, limit: i64) -> Result<Vec<Bar>> {
-    let mut query =
-        bars::table.filter(bars::facilitator_id.eq(facilitator)).select(Bar::as_select()).into_boxed();
+    let mut query = bars::table.filter(bars::facilitator_id.eq(facilitator)).select(Bar::as_select()).into_boxed();
     if let Some(cursor) = cursor {
         query = query.filter(bars::id.lt(cursor));
     }
@@ -174,9 +171,7 @@ pub fn bars_against(conn: &mut Conn, account: Id, now: Instant) -> Result<Vec<Ba
 
 /// Whether one of the facilitators listed on a run bars this account now.
 pub fn is_barred_from(conn: &mut Conn, account: Id, run: Id, now: Instant) -> Result<bool> {
-    let listed = run_facilitators::table
-        .filter(run_facilitators::run_id.eq(run))
-        .select(run_facilitators::account_id);
+    let listed = run_facilitators::table.filter(run_facilitators::run_id.eq(run)).select(run_facilitators::account_id);
     let found: i64 = bars::table
         .filter(bars::account_id.eq(account))
         .filter(bars::lifted_at.is_null())

@@ -15,7 +15,9 @@ use crate::{
     domain::{
         pace::{Activity, PaceBand},
         place::{BoundingBox, LatLng},
-        run::{CancelReason, JoinPolicy, LanguageTag, ListingStatus, MeetingPoint, Question, RunDraft, RunStatus, YesNo},
+        run::{
+            CancelReason, JoinPolicy, LanguageTag, ListingStatus, MeetingPoint, Question, RunDraft, RunStatus, YesNo,
+        },
         signup::SignupStatus,
     },
     error::{Error, Result},
@@ -189,8 +191,9 @@ pub fn search(conn: &mut Conn, search: &Search) -> Result<Vec<Run>> {
         query = query.filter(runs::shown_lat.between(area.south, area.north));
         query = match area.lng_ranges.as_slice() {
             [(west, east)] => query.filter(runs::shown_lng.between(*west, *east)),
-            [(west, east), (west2, east2), ..] => query
-                .filter(runs::shown_lng.between(*west, *east).or(runs::shown_lng.between(*west2, *east2))),
+            [(west, east), (west2, east2), ..] => {
+                query.filter(runs::shown_lng.between(*west, *east).or(runs::shown_lng.between(*west2, *east2)))
+            }
             [] => query,
         };
     }

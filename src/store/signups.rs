@@ -88,8 +88,7 @@ pub fn of_run(conn: &mut Conn, run: Id, statuses: &[SignupStatus]) -> Result<Vec
 
 /// One person's sign-ups, newest first, after `cursor`.
 pub fn of_person(conn: &mut Conn, account: Id, cursor: Option<Id>, limit: i64) -> Result<Vec<Signup>> {
-    let mut query =
-        signups::table.filter(signups::account_id.eq(account)).select(Signup::as_select()).into_boxed();
+    let mut query = signups::table.filter(signups::account_id.eq(account)).select(Signup::as_select()).into_boxed();
     if let Some(cursor) = cursor {
         query = query.filter(signups::id.lt(cursor));
     }

@@ -1,11 +1,15 @@
 //! The API, walked through as people walk through it: a real server, a database per test, a standing clock, an inbox;
 //! every case once on SQLite and once on PostgreSQL.
 
+mod accounts;
+mod facilitators;
 mod harness;
+mod profile;
+mod runs;
 mod signups;
 #[path = "../support/mod.rs"]
 mod support;
 
 fn main() -> std::process::ExitCode {
-    support::suite::run(&[signups::CASES])
+    support::suite::run(&[accounts::CASES, profile::CASES, facilitators::CASES, runs::CASES, signups::CASES])
 }

@@ -36,7 +36,10 @@ async fn a_full_run_puts_the_next_person_on_the_waiting_list(town: Town) {
     let wait = ben.sign_up(&run.id).await.expect(201);
     assert_eq!((wait.json["status"].as_str(), wait.json["waiting_position"].as_u64()), (Some("waitlisted"), Some(1)));
     let shown = town.nobody().get(&run.at("")).await.expect(200);
-    assert_eq!((&shown.json["places"], &shown.json["places_left"], &shown.json["waiting"]), (&json!(1), &json!(0), &json!(1)));
+    assert_eq!(
+        (&shown.json["places"], &shown.json["places_left"], &shown.json["waiting"]),
+        (&json!(1), &json!(0), &json!(1))
+    );
     let letters = town.post_office().await;
     let subject = |email: &str| letters.iter().find(|l| l.to == email).map(|l| l.subject.clone()).unwrap_or_default();
     assert_eq!(subject(&ana.email), "Your place on Thursday 26 November");
@@ -239,7 +242,8 @@ async fn a_requests_number_is_kept_when_it_is_approved_into_the_line(town: Town)
     for at in [0, 2, 1] {
         fay.post(&format!("/signups/{}/approve", seats[at]), json!({})).await.expect(200);
     }
-    let position = async |at: usize| people[at].get(&format!("/signups/{}", seats[at])).await.json["waiting_position"].clone();
+    let position =
+        async |at: usize| people[at].get(&format!("/signups/{}", seats[at])).await.json["waiting_position"].clone();
     assert_eq!((position(1).await, position(2).await), (json!(1), json!(2)));
     people[0].withdraws(&seats[0]).await;
     assert_eq!(people[1].seat(&seats[1]).await, "confirmed");
@@ -349,7 +353,10 @@ async fn more_capacity_lets_those_who_wait_in_and_less_puts_nobody_out(town: Tow
     assert_eq!(people[2].seat(&seats[2]).await, "waitlisted", "and nobody new gets in");
     let etag = less.header("etag").to_owned();
     fay.patch(&run.at(""), Some(&etag), json!({ "capacity": 3 })).await.expect(200);
-    assert_eq!((people[2].seat(&seats[2]).await, people[3].seat(&seats[3]).await), (json!("confirmed"), json!("confirmed")));
+    assert_eq!(
+        (people[2].seat(&seats[2]).await, people[3].seat(&seats[3]).await),
+        (json!("confirmed"), json!("confirmed"))
+    );
     assert_eq!(people[4].seat(&seats[4]).await, "waitlisted");
     town.work().await;
 }
@@ -360,14 +367,18 @@ async fn a_removal_for_safety_says_only_the_neutral_sentence_and_opens_a_report(
     let ana = town.person("Ana").await;
     let seat = ana.joins(&run.id, "confirmed").await;
     town.post_office().await;
-    let body = json!({ "reason_code": "safety", "private_note": "Followed somebody home.", "statement": "You followed her." });
+    let body =
+        json!({ "reason_code": "safety", "private_note": "Followed somebody home.", "statement": "You followed her." });
     fay.post(&format!("/signups/{seat}/remove"), body).await.expect(200);
     let seen = ana.get(&format!("/signups/{seat}")).await;
     assert!(!seen.text.contains("followed") && !seen.text.contains("Followed"), "{}", seen.text);
     let decisions = ana.get("/me/decisions").await.expect(200);
     assert!(!decisions.text.contains("ollowed"), "{}", decisions.text);
     let queue = mo.get("/moderation/reports").await.expect(200).items();
-    assert_eq!((queue.len(), &queue[0]["category"], &queue[0]["about_id"]), (1, &json!("safeguarding"), &json!(ana.id)));
+    assert_eq!(
+        (queue.len(), &queue[0]["category"], &queue[0]["about_id"]),
+        (1, &json!("safeguarding"), &json!(ana.id))
+    );
     assert!(queue[0]["statement"].as_str().unwrap().contains("Followed somebody home."));
     for letter in town.post_office().await.iter().filter(|letter| letter.to == ana.email) {
         assert!(!letter.raw.contains("ollowed"), "{}", letter.raw);

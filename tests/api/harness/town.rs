@@ -305,7 +305,8 @@ impl Town {
     pub async fn log_in_again(&self, person: &Person) -> Person {
         let (now, policy, hash, id) = (self.now(), self.app().config.policy.clone(), password_hash(), person.id);
         let checked = Checked { account: id, hash, rehashed: None };
-        let opened = self.app().db.write(move |tx| sessions::log_in(tx, &checked, &policy, now)).await.expect("a log-in");
+        let opened =
+            self.app().db.write(move |tx| sessions::log_in(tx, &checked, &policy, now)).await.expect("a log-in");
         Person { client: Client::with_session(self, id, opened.session), ..person.clone() }
     }
 

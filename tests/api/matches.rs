@@ -1,0 +1,160 @@
+//! Matches: ranked for the caller, explained in words, closed where somebody may not come.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Person, Town, cases};
+
+cases![
+    the_run_at_ones_pace_comes_before_the_faster_one,
+    what_cannot_fit_is_not_shown_and_explained_instead,
+    a_run_that_bars_me_is_only_said_to_be_not_open_to_me,
+    full_runs_are_shown_only_when_asked_for,
+    whoever_is_not_sure_of_a_pace_sees_walks_and_runs_that_leave_nobody_behind,
+    ones_own_runs_are_no_matches,
+    matches_know_the_time_asked_about,
+    the_score_has_its_parts_and_reasons_in_words,
+];
+
+async fn with_profile(town: &Town, name: &str, change: impl FnOnce(&mut Value)) -> Person {
+    let person = town.person(name).await;
+    let mut body = json!({
+        "activities": ["run", "run_walk", "walk"],
+        "comfortable_pace": { "fastest_s_per_km": 370, "slowest_s_per_km": 405 },
+        "walking_pace": { "fastest_s_per_km": 600, "slowest_s_per_km": 800 },
+        "home": { "lat": 51.415, "lng": -0.33 },
+        "travel_radius_km": 10.0,
+    });
+    change(&mut body);
+    person.put("/me/running-profile", body).await.expect(200);
+    person
+}
+
+async fn matched(person: &Person, query: &str) -> Vec<String> {
+    let items = person.get(&format!("/matches{query}")).await.expect(200).items();
+    items.iter().map(|item| item["run"]["id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn the_run_at_ones_pace_comes_before_the_faster_one(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let fits = town.run(&fay, |_| {}).await;
+    let faster = town.run(&fay, |run| run["pace"] = json!({ "fastest_s_per_km": 330, "slowest_s_per_km": 362 })).await;
+    let slower = town.run(&fay, |run| run["pace"] = json!({ "fastest_s_per_km": 414, "slowest_s_per_km": 455 })).await;
+    let ana = with_profile(&town, "Ana", |_| {}).await;
+    let ranked = matched(&ana, "").await;
+    assert_eq!(ranked[0], fits.id);
+    let at = |id: &str| ranked.iter().position(|one| one == id).unwrap_or(usize::MAX);
+    assert!(at(&slower.id) < at(&faster.id) || at(&faster.id) == usize::MAX, "{ranked:?}");
+    assert_eq!(matched(&ana, "?limit=1").await, [fits.id]);
+}
+
+async fn what_cannot_fit_is_not_shown_and_explained_instead(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let far = town.run(&fay, |run| run["meeting_point"] = json!({ "lat": 51.75, "lng": -1.25, "name": "Oxford" })).await;
+    let dark = town.run(&fay, |run| run["starts_at"] = json!("2026-11-26T19:00:00Z")).await;
+    let fine = town.run(&fay, |run| run["access"] = json!({ "step_free": "yes" })).await;
+    let ana = with_profile(&town, "Ana", |profile| {
+        profile["not_after_dark"] = json!(true);
+        profile["access_needs"] = json!(["step_free"]);
+    })
+    .await;
+    assert_eq!(matched(&ana, "").await, [fine.id.clone()]);
+    let explain = async |id: &str| {
+        let answer = ana.get(&format!("/matches?explain={id}")).await.expect(200);
+        assert!(answer.items().is_empty());
+        answer.json["explanation"].clone()
+    };
+    let good = explain(&fine.id).await;
+    assert!(good["fit"]["score"].as_f64().unwrap() > 0.0 && good["obstacles"].as_array().unwrap().is_empty());
+    for run in [&far, &dark] {
+        let why = explain(&run.id).await;
+        assert!(why["fit"].is_null() && !why["obstacles"].as_array().unwrap().is_empty(), "{why}");
+        assert!(why["obstacles"][0]["text"].as_str().unwrap().len() > 10);
+    }
+    ana.get("/matches?explain=00000000-0000-4000-8000-000000000000").await.refused(404, "not_found");
+    ana.get("/matches?explain=x&limit=0&from=soon").await.faulty(&["?explain bad_format", "?limit too_small", "?from bad_format"]);
+}
+
+async fn a_run_that_bars_me_is_only_said_to_be_not_open_to_me(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = town.run(&fay, |_| {}).await;
+    let ana = with_profile(&town, "Ana", |_| {}).await;
+    assert_eq!(matched(&ana, "").await.len(), 1);
+    let bar = json!({
+        "account_id": ana.id, "until": "2026-12-30T00:00:00Z", "reason_code": "safety", "private_note": "Secret words.",
+    });
+    fay.post("/me/bars", bar).await.expect(201);
+    assert!(matched(&ana, "").await.is_empty());
+    let why = ana.get(&format!("/matches?explain={}", run.id)).await.expect(200);
+    assert_eq!(why.json["explanation"]["obstacles"][0]["code"], "run_not_open_to_you");
+    assert!(!why.text.contains("Secret words"));
+    town.work().await;
+}
+
+async fn full_runs_are_shown_only_when_asked_for(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
+    town.person("Ben").await.joins(&run.id, "confirmed").await;
+    let ana = with_profile(&town, "Ana", |_| {}).await;
+    assert!(matched(&ana, "").await.is_empty());
+    assert_eq!(matched(&ana, "?include_full=true").await, [run.id]);
+    ana.get("/matches?include_full=perhaps").await.faulty(&["?include_full wrong_type"]);
+    town.work().await;
+}
+
+async fn whoever_is_not_sure_of_a_pace_sees_walks_and_runs_that_leave_nobody_behind(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    town.run(&fay, |_| {}).await;
+    let patient = town.run(&fay, |run| run["no_drop"] = json!(true)).await.id;
+    let walk = town
+        .run(&fay, |run| {
+            run["activity"] = json!("walk");
+            run["pace"] = json!({ "fastest_s_per_km": 700, "slowest_s_per_km": 900 });
+        })
+        .await
+        .id;
+    let ana = with_profile(&town, "Ana", |profile| {
+        profile["comfortable_pace"] = Value::Null;
+        profile["walking_pace"] = Value::Null;
+    })
+    .await;
+    let mut found = matched(&ana, "").await;
+    found.sort();
+    let mut wanted = vec![patient, walk];
+    wanted.sort();
+    assert_eq!(found, wanted);
+}
+
+async fn ones_own_runs_are_no_matches(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    town.run(&fay, |_| {}).await;
+    let body = json!({ "activities": ["run"], "home": { "lat": 51.41, "lng": -0.33 },
+        "comfortable_pace": { "fastest_s_per_km": 370, "slowest_s_per_km": 405 } });
+    fay.put("/me/running-profile", body).await.expect(200);
+    assert!(matched(&fay, "").await.is_empty());
+}
+
+async fn matches_know_the_time_asked_about(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let soon = town.run(&fay, |_| {}).await.id;
+    let later = town.run(&fay, |run| run["starts_at"] = json!("2026-12-20T09:00:00Z")).await.id;
+    let ana = with_profile(&town, "Ana", |_| {}).await;
+    assert_eq!(matched(&ana, "").await, [soon.clone()], "two weeks ahead");
+    assert_eq!(matched(&ana, "?to=2026-12-31T00:00:00Z").await.len(), 2);
+    assert_eq!(matched(&ana, "?from=2026-12-10T00:00:00Z&to=2026-12-31T00:00:00Z").await, [later]);
+    ana.get("/matches?from=2026-12-10T00:00:00Z&to=2026-12-01T00:00:00Z").await.faulty(&["?to before_from"]);
+    ana.get("/matches?to=2026-11-01T00:00:00Z").await.expect(422);
+}
+
+async fn the_score_has_its_parts_and_reasons_in_words(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    town.run(&fay, |_| {}).await;
+    let ana = with_profile(&town, "Ana", |_| {}).await;
+    let first = ana.get("/matches").await.expect(200).items().remove(0);
+    for part in ["score", "pace", "distance", "time", "company", "known_faces"] {
+        let value = first["fit"][part].as_f64().unwrap_or_else(|| panic!("{part} in {first}"));
+        assert!((0.0..=1.0).contains(&value), "{part} is {value}");
+    }
+    let reasons = first["fit"]["reasons"].as_array().unwrap();
+    assert!(!reasons.is_empty());
+    assert_eq!(first["fit"]["pace"], 1.0);
+}
