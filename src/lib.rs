@@ -4,6 +4,8 @@
 //! `main → cli → app → {http, worker} → service → {domain, store, mail::Notice}`; `store → domain`; `mail → domain`;
 //! `domain → nothing of ours` but the plain values `clock::Instant` and `id::Id`.
 
+#![deny(clippy::unwrap_used, clippy::expect_used)]
+
 pub mod app;
 pub mod auth;
 pub mod cli;

@@ -347,7 +347,7 @@ impl RunDraft {
             faults.unless(false, "/time_zone", "unknown_time_zone", "use an IANA name such as Europe/London");
             return None;
         }
-        let same = self.starts_at.zoned(wanted).offset() == self.starts_at.zoned(&there).offset();
+        let same = self.starts_at.zoned(wanted).offset() == self.starts_at.zoned(there).offset();
         let words = format!("at the meeting point the clock is that of {there}");
         faults.unless(same, "/time_zone", "not_the_time_there", &words);
         Some(wanted.clone())

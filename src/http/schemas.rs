@@ -123,10 +123,10 @@ fn typed(text: &str, schema: Option<&Value>) -> Value {
     if says("array") {
         return text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     }
-    if says("integer") || says("number") || says("boolean") {
-        if let Ok(value @ (Value::Number(_) | Value::Bool(_))) = serde_json::from_str::<Value>(text) {
-            return value;
-        }
+    if (says("integer") || says("number") || says("boolean"))
+        && let Ok(value @ (Value::Number(_) | Value::Bool(_))) = serde_json::from_str::<Value>(text)
+    {
+        return value;
     }
     Value::String(text.to_owned())
 }

@@ -71,7 +71,7 @@ fn unled(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
 }
 
 fn overdue(conn: &mut Conn, policy: &Policy, now: Instant) -> Result<Vec<Id>> {
-    let before = now.plus_hours(i64::from(policy.take_over_deadline_hours));
+    let before = now.plus_hours(policy.take_over_deadline_hours);
     Ok(runs::starting_before(conn, &[RunStatus::Paused], before)?.into_iter().map(|run| run.id).collect())
 }
 
@@ -157,7 +157,7 @@ pub fn forget(db: &Db, policy: &Policy, now: Instant) -> Result<()> {
         accounts::purge_unverified(tx, now.plus_days(-UNVERIFIED_KEPT_DAYS))?;
         sessions::purge_links(tx, now.plus_days(-7))?;
         sessions::purge(tx, now.plus_days(-7))?;
-        outbox::purge(tx, now.plus_days(-i64::from(policy.outbox_kept_days)))?;
+        outbox::purge(tx, now.plus_days(-policy.outbox_kept_days))?;
         Ok(())
     })
 }

@@ -310,7 +310,7 @@ pub fn take_over(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: In
 
 /// Until when a paused run can be taken over.
 pub fn take_over_deadline(run: &Run, policy: &Policy) -> Instant {
-    run.starts_at.plus_hours(-i64::from(policy.take_over_deadline_hours))
+    run.starts_at.plus_hours(-policy.take_over_deadline_hours)
 }
 
 /// Makes somebody a facilitator of a locked run: their place as a participant ends, whomever they bar gives the place

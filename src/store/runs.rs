@@ -117,6 +117,7 @@ impl Run {
 
 /// A run whose row this transaction holds: whatever seats, offers or puts out needs it.
 #[derive(Debug)]
+#[allow(clippy::manual_non_exhaustive, reason = "the private field is what makes it a proof within this crate")]
 pub struct RunLocked {
     /// The run as it is under the lock.
     pub run: Run,

@@ -230,9 +230,10 @@ fn runs_need_a_facilitator_who_accepted_and_every_fault_is_named() {
          s,Loop,run,370,405,45,2026-11-28T09:00,51.4,-2.5,Park,10,open,,bo@example.org\n\
          t,Loop,run,405,370,45,2026-11-19T09:00,51.4,-2.5,Park,10,open,,nobody@example.org\n\
          u,,swim,370,405,5,28.11.2026,51.4,-2.5,Park,0,maybe,perhaps,ana@example.org\n\
-         v,Loop,run,370,405,45,2026-11-28T09:00,40,-40,Park,10,open,,ana@example.org\n"
+         v,Loop,run,370,405,45,2026-11-28T09:00,40,-40,Park,10,open,,ana@example.org\n\
+         w,Lo\0op,run,370,405,45,2026-11-28T09:00,51.4,-2.5,Park,10,open,,a\0@example.org\n"
     ));
-    assert_eq!(counted(report), [1, 0, 0, 0, 4]);
+    assert_eq!(counted(report), [1, 0, 0, 0, 5]);
     for words in [
         "line 3: facilitator_email: this person is not an approved facilitator",
         "line 4: facilitator_email: nobody has this address",
@@ -246,10 +247,23 @@ fn runs_need_a_facilitator_who_accepted_and_every_fault_is_named() {
         "line 5: join_policy: ",
         "line 5: step_free: write yes or no",
         "line 6: lat: there is no time zone at this point",
+        "line 7: title: control characters cannot be taken",
+        "line 7: facilitator_email: nobody has this address",
     ] {
         assert_eq!(lines.iter().filter(|line| line.starts_with(words)).count(), 1, "{words} in {lines:#?}");
     }
-    assert_eq!(lines.len(), 12, "{lines:#?}");
+    assert_eq!(lines.len(), 14, "{lines:#?}");
+}
+
+#[test]
+fn a_bad_row_among_many_holds_up_none_of_the_others() {
+    let bench = Bench::at(NOW);
+    let rows: String = (0..120).map(|n| format!("k{n},p{n}@example.org,Pat {n},,,,,,,,\n")).collect();
+    let (report, lines) = bench.people(&rows.replace("Pat 60", "a@b"));
+    assert_eq!(counted(report), [119, 0, 0, 0, 1]);
+    assert!(lines[0].starts_with("line 62: display_name: "), "{lines:?}");
+    assert_eq!(bench.counts(), (119, 119));
+    assert_eq!(counted(bench.people(&rows).0), [1, 0, 119, 0, 0]);
 }
 
 #[test]

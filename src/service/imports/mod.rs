@@ -209,7 +209,8 @@ fn in_columns(faults: &[Fault], columns: &[(&str, &'static str)]) -> Vec<String>
     for (column, fault) in &named {
         let said = named.iter().any(|(other, one)| other == column && one.code != "required");
         let words = format!("{column}: {}", fault.detail);
-        if !(fault.code == "required" && said) && !reasons.contains(&words) {
+        let known = reasons.contains(&words) || (fault.code == "required" && said);
+        if !known {
             reasons.push(words);
         }
     }
