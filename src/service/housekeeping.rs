@@ -110,8 +110,8 @@ fn to_remind(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
     Ok(due)
 }
 
-/// Hands a run's due reminder to the outbox, once for each start: for those who were in before it was due, and for
-/// those who lead.
+/// Hands a run's due reminder to the outbox, once for each start: for those who were in, and those who led, before it
+/// was due.
 fn remind(tx: &mut Tx<'_>, run: Id, now: Instant) -> Result<bool> {
     let locked = runs::lock(tx, run)?;
     let run = &locked.run;
@@ -136,7 +136,9 @@ fn remind(tx: &mut Tx<'_>, run: Id, now: Instant) -> Result<bool> {
         };
         outbox::promise(tx, promise, now)?;
     }
-    for leader in facilitators::active_on(tx, run.id, now)? {
+    let listings = facilitators::listings(tx, &[run.id])?;
+    let knew = |leader: Id| listings.iter().any(|listing| listing.account_id == leader && listing.listed_at <= due_at);
+    for leader in facilitators::active_on(tx, run.id, now)?.into_iter().filter(|leader| knew(*leader)) {
         let promise = Promise {
             to: leader,
             notice: Notice::FacilitatorReminder { run_id: run.id, moment, starts_at },

@@ -213,12 +213,15 @@ async fn a_bar_by_sign_up_needs_no_account_id_and_its_faults_are_named(town: Tow
 }
 
 async fn a_bar_can_be_lifted_and_appealed(town: Town) {
-    let (fay, gil, mo, ana) =
-        (town.facilitator("Fay").await, town.facilitator("Gil").await, town.moderator("Mo").await, town.person("Ana").await);
+    let (fay, gil, mo, ana) = (
+        town.facilitator("Fay").await,
+        town.facilitator("Gil").await,
+        town.moderator("Mo").await,
+        town.person("Ana").await,
+    );
     let run = town.run(&fay, |_| {}).await;
-    let body = |until: &str| {
-        json!({ "account_id": ana.id, "until": until, "reason_code": "not_a_fit", "private_note": "n" })
-    };
+    let body =
+        |until: &str| json!({ "account_id": ana.id, "until": until, "reason_code": "not_a_fit", "private_note": "n" });
     let first = fay.post("/me/bars", body("2026-12-30T00:00:00Z")).await.expect(201).id();
     gil.delete(&format!("/me/bars/{first}")).await.refused(404, "not_found");
     fay.delete(&format!("/me/bars/{first}")).await.expect(204);

@@ -37,6 +37,7 @@ async fn a_confirmation_says_when_where_who_how_fast_and_what_to_do_when_late(to
     let run = town.run(&fay, |run| run["no_drop"] = json!(true)).await;
     let (ana, _) = confirmed(&town, &run, "Ana").await;
     let letter = town.one_mail_to(&ana.email).await;
+    let html = words(&letter.html);
     for needed in [
         "Hello Ana",
         "Thursday 26 November 2026, 09:00",
@@ -54,13 +55,22 @@ async fn a_confirmation_says_when_where_who_how_fast_and_what_to_do_when_late(to
         "safe@town.example",
     ] {
         assert!(letter.text.contains(needed), "no {needed} in\n{}", letter.text);
-        let html = letter.html.replace("&#x27;", "'");
-        assert!(needed.contains('/') || html.contains(needed), "no {needed} in\n{html}");
+        assert!(html.contains(needed), "no {needed} in\n{html}");
     }
     letter.link("not-today");
     assert!(!letter.html.contains("<script") && !letter.html.contains("<img"), "{}", letter.html);
     assert!(letter.message_id.ends_with("@town.example>"), "{}", letter.message_id);
     assert_eq!(letter.header("Auto-Submitted"), "auto-generated");
+}
+
+/// What somebody reads of a page: its words on one line, without tags.
+fn words(html: &str) -> String {
+    let mut text = String::new();
+    for piece in html.split('<') {
+        text.push_str(piece.split_once('>').map_or(piece, |(_, words)| words));
+    }
+    let text = text.replace("&#x2f;", "/").replace("&#x27;", "'");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 async fn subjects_and_sender_never_say_why_people_meet(town: Town) {
@@ -144,9 +154,19 @@ async fn a_reminder_keeps_the_wall_clock_when_the_clocks_change(town: Town) {
     let (ana, _) = confirmed(&town, &run, "Ana").await;
     town.work().await;
     town.inbox().empty();
-    let moments = ["2026-10-24T07:59:59Z", "2026-10-24T08:00:00Z", "2026-10-24T09:00:00Z", "2026-10-25T06:59:59Z", "2026-10-25T07:00:00Z"];
+    let moments = [
+        "2026-10-24T07:59:59Z",
+        "2026-10-24T08:00:00Z",
+        "2026-10-24T09:00:00Z",
+        "2026-10-25T06:59:59Z",
+        "2026-10-25T07:00:00Z",
+    ];
     let came = arrivals(&town, &ana.email, &moments).await;
-    assert_eq!(times(&came), ["2026-10-24T08:00:00Z", "2026-10-25T07:00:00Z"], "09:00 the day before is 25 hours ahead");
+    assert_eq!(
+        times(&came),
+        ["2026-10-24T08:00:00Z", "2026-10-25T07:00:00Z"],
+        "09:00 the day before is 25 hours ahead"
+    );
 }
 
 async fn a_reminder_keeps_the_wall_clock_where_they_change_by_half_an_hour(town: Town) {
@@ -163,7 +183,13 @@ async fn a_reminder_keeps_the_wall_clock_where_they_change_by_half_an_hour(town:
     let (ana, _) = confirmed(&town, &run, "Ana").await;
     town.work().await;
     town.inbox().empty();
-    let moments = ["2026-10-02T22:00:00Z", "2026-10-02T22:29:59Z", "2026-10-02T22:30:00Z", "2026-10-03T19:59:59Z", "2026-10-03T20:00:00Z"];
+    let moments = [
+        "2026-10-02T22:00:00Z",
+        "2026-10-02T22:29:59Z",
+        "2026-10-02T22:30:00Z",
+        "2026-10-03T19:59:59Z",
+        "2026-10-03T20:00:00Z",
+    ];
     let came = arrivals(&town, &ana.email, &moments).await;
     assert_eq!(times(&came), ["2026-10-02T22:30:00Z", "2026-10-03T20:00:00Z"]);
 }
@@ -200,7 +226,8 @@ async fn a_run_that_moves_is_reminded_of_for_its_new_start_only(town: Town) {
     town.minutes_pass(5);
     let subjects: Vec<String> = town.mail_to(&ana.email).await.into_iter().map(|l| l.subject).collect();
     assert!(subjects.iter().all(|subject| !subject.contains("a reminder")), "{subjects:?}");
-    let came = arrivals(&town, &ana.email, &["2026-11-26T07:00:00Z", "2026-11-27T09:00:00Z", "2026-11-28T07:00:00Z"]).await;
+    let came =
+        arrivals(&town, &ana.email, &["2026-11-26T07:00:00Z", "2026-11-27T09:00:00Z", "2026-11-28T07:00:00Z"]).await;
     assert_eq!(times(&came), ["2026-11-27T09:00:00Z", "2026-11-28T07:00:00Z"]);
 }
 
@@ -365,7 +392,8 @@ async fn a_worker_that_was_given_up_cannot_settle_what_another_has_claimed(town:
     town.execute("UPDATE outbox SET lease_until = '2020-01-01T00:00:00.000000Z'").unwrap();
     let quick = db.write(move |tx| outbox::claim(tx, now, 10, 600)).await.unwrap().remove(0);
     assert_eq!((quick.id, quick.fence), (slow.id, slow.fence + 1));
-    let settled = db.write(move |tx| outbox::settle(tx, &slow, &outbox::Fate::Dead("too late".into()), now)).await.unwrap();
+    let settled =
+        db.write(move |tx| outbox::settle(tx, &slow, &outbox::Fate::Dead("too late".into()), now)).await.unwrap();
     assert!(!settled);
     let settled = db.write(move |tx| outbox::settle(tx, &quick, &outbox::Fate::Sent, now)).await.unwrap();
     assert!(settled);
@@ -388,7 +416,8 @@ async fn names_that_people_type_cannot_pass_for_links_or_headers(town: Town) {
     let run = town
         .run(&fay, |run| {
             run["title"] = json!("Free money\r\nBcc: all@example.org https://evil.example/x");
-            run["getting_there"] = json!("http://town.example/e/not-today/forged\n\nNot today:\nhttp://town.example/e/not-today/forged");
+            run["getting_there"] =
+                json!("http://town.example/e/not-today/forged\n\nNot today:\nhttp://town.example/e/not-today/forged");
         })
         .await;
     let (ana, _) = confirmed(&town, &run, "Ana").await;

@@ -4,6 +4,10 @@
 mod accounts;
 mod facilitators;
 mod harness;
+mod idempotency;
+mod mail;
+mod matches;
+mod moderation;
 mod profile;
 mod runs;
 mod signups;
@@ -11,5 +15,15 @@ mod signups;
 mod support;
 
 fn main() -> std::process::ExitCode {
-    support::suite::run(&[accounts::CASES, profile::CASES, facilitators::CASES, runs::CASES, signups::CASES])
+    support::suite::run(&[
+        accounts::CASES,
+        profile::CASES,
+        facilitators::CASES,
+        runs::CASES,
+        matches::CASES,
+        signups::CASES,
+        idempotency::CASES,
+        moderation::CASES,
+        mail::CASES,
+    ])
 }

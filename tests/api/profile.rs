@@ -99,7 +99,8 @@ async fn moving_about_within_the_cell_is_no_change(town: Town) {
     let ana = town.person("Ana").await;
     let first = ana.put("/me/running-profile", profile(51.4173, -0.3318)).await.expect(200);
     for step in 1..8 {
-        let moved = ana.put("/me/running-profile", profile(51.4173 + 0.000_05 * f64::from(step), -0.3318)).await.expect(200);
+        let moved =
+            ana.put("/me/running-profile", profile(51.4173 + 0.000_05 * f64::from(step), -0.3318)).await.expect(200);
         assert_eq!(moved.str("home_cell"), first.str("home_cell"));
     }
 }

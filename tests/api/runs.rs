@@ -34,9 +34,15 @@ async fn a_posted_run_has_its_zone_its_local_start_and_its_places(town: Town) {
     assert_eq!(run.etag, "\"1\"");
     let shown = town.nobody().get(&run.at("")).await.expect(200);
     let json = &shown.json;
-    assert_eq!((shown.str("time_zone"), shown.str("local_start")), ("Europe/London".into(), "2026-11-26T09:00:00".into()));
+    assert_eq!(
+        (shown.str("time_zone"), shown.str("local_start")),
+        ("Europe/London".into(), "2026-11-26T09:00:00".into())
+    );
     assert_eq!((&json["capacity"], &json["places"], &json["places_left"]), (&json!(30), &json!(12), &json!(12)));
-    assert_eq!((&json["status"], &json["after_dark"], &json["version"]), (&json!("published"), &json!(false), &json!(1)));
+    assert_eq!(
+        (&json["status"], &json["after_dark"], &json["version"]),
+        (&json!("published"), &json!(false), &json!(1))
+    );
     assert_eq!(json["facilitators"], json!([{ "id": fay.id, "display_name": "Fay" }]));
     assert_eq!(json["meeting_point"]["name"], "The Diana fountain");
     assert_eq!(shown.header("etag"), "\"1\"");
@@ -205,6 +211,7 @@ async fn together(town: &Town, run: &Run, first: &Person, second: &Person) {
 const POINT: [f64; 2] = [51.410_992, -0.335_791];
 
 fn hidden(run: &mut Value) {
+    run["no_drop"] = json!(true);
     run["join_policy"] = json!("approval");
     run["meeting_point"]["name"] = json!("Behind the old chapel");
     run["getting_there"] = json!("Knock three times.");
@@ -284,7 +291,9 @@ async fn a_second_facilitator_is_asked_accepts_and_makes_places(town: Town) {
     let ask = json!({ "account_id": gil.id });
     people[0].post(&run.at("/facilitators"), ask.clone()).await.refused(404, "not_found");
     gil.post(&run.at("/facilitators"), ask.clone()).await.refused(404, "not_found");
-    fay.post(&run.at("/facilitators"), json!({ "account_id": people[0].id })).await.refused(409, "not_approved_facilitator");
+    fay.post(&run.at("/facilitators"), json!({ "account_id": people[0].id }))
+        .await
+        .refused(409, "not_approved_facilitator");
     fay.post(&run.at("/facilitators"), ask.clone()).await.expect(201);
     fay.post(&run.at("/facilitators"), ask.clone()).await.refused(409, "already_listed");
     assert_eq!(town.nobody().get(&run.at("")).await.json["places"], 12, "who is only asked makes no places");
@@ -300,7 +309,10 @@ async fn a_second_facilitator_is_asked_accepts_and_makes_places(town: Town) {
     // One goes: nobody is put out, and the run goes on.
     fay.delete(&run.at(&format!("/facilitators/{}", gil.id))).await.expect(204);
     let shown = town.nobody().get(&run.at("")).await.json;
-    assert_eq!((&shown["status"], &shown["places"], &shown["places_left"]), (&json!("published"), &json!(12), &json!(0)));
+    assert_eq!(
+        (&shown["status"], &shown["places"], &shown["places_left"]),
+        (&json!("published"), &json!(12), &json!(0))
+    );
     assert_eq!(people[12].seat(&seats[12]).await, "confirmed");
     town.work().await;
 }
@@ -390,7 +402,10 @@ async fn the_list_shows_runs_near_a_point_by_their_start(town: Town) {
     // Two sides of the antimeridian, about 11 km apart.
     let taveuni = at(27, -16.80, 179.98).await;
     let nobody = town.nobody();
-    assert_eq!(nobody.get("/runs?near=51.41,-0.33&radius_km=10").await.expect(200).item_ids(), [sooner.clone(), later.clone()]);
+    assert_eq!(
+        nobody.get("/runs?near=51.41,-0.33&radius_km=10").await.expect(200).item_ids(),
+        [sooner.clone(), later.clone()]
+    );
     assert_eq!(nobody.get("/runs?near=51.41,-0.33&radius_km=1").await.item_ids(), [later.clone()]);
     assert_eq!(nobody.get("/runs?near=51.41,-0.33").await.item_ids().len(), 2);
     assert_eq!(nobody.get("/runs?near=-16.80,-179.96&radius_km=15").await.item_ids(), [taveuni.clone()]);

@@ -1,0 +1,162 @@
+//! What may stand in a registration: addresses that mail can reach, names that carry no links, the current terms.
+
+use crate::{
+    clock::time_zone,
+    domain::{
+        account::{EMAIL_MAX_CHARS, normalise_email},
+        refusal::Faults,
+    },
+};
+
+/// The longest display name.
+pub const DISPLAY_NAME_MAX_CHARS: usize = 60;
+
+/// The words of the person's own that a password must not be made of.
+pub fn personal_words(email: &str, display_name: &str) -> [String; 3] {
+    let email = normalise_email(email);
+    let local = email.split('@').next().unwrap_or("").to_owned();
+    [email, local, display_name.trim().to_owned()]
+}
+
+/// Notes what is wrong with an address at `/email`.
+pub fn email_faults(faults: &mut Faults, email: &str) {
+    let email = normalise_email(email);
+    let fine = email.len() <= EMAIL_MAX_CHARS && email.parse::<lettre::Address>().is_ok();
+    faults.unless(fine, "/email", "bad_email", "this is no e-mail address");
+    // Most mail servers still refuse others, and the mail would be lost without a word.
+    let words = "use plain letters; write a domain such as bücher.example as xn--bcher-kva.example";
+    faults.unless(!fine || email.is_ascii(), "/email", "not_ascii", words);
+}
+
+/// Notes what is wrong with the terms that somebody accepted, at `/terms_version`, and at `/adult`.
+pub fn terms_faults(faults: &mut Faults, adult: bool, accepted: &str, current: &str, min_age: u8) {
+    let words = format!("this is for people of {min_age} and older");
+    faults.unless(adult, "/adult", "adults_only", &words);
+    let words = format!("accept the terms in their current version, {current}");
+    faults.unless(accepted == current, "/terms_version", "not_current", &words);
+}
+
+/// Notes what is wrong with a time zone at `/time_zone`.
+pub fn time_zone_faults(faults: &mut Faults, zone: Option<&str>) {
+    let known = zone.is_none_or(|zone| time_zone(zone).is_some());
+    faults.unless(known, "/time_zone", "unknown_time_zone", "use an IANA name such as Europe/London");
+}
+
+/// A name as it is kept: trimmed, one space between words.
+pub fn tidy_name(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Notes what is wrong with a display name at `/display_name`. It stands in other people's mails, so it must not carry
+/// links, addresses, or characters that turn the words around it.
+pub fn display_name_faults(faults: &mut Faults, name: &str) {
+    let at = "/display_name";
+    let visible = name.chars().any(|c| !c.is_whitespace() && !is_hidden(c) && !matches!(c, '\u{200c}' | '\u{200d}'));
+    faults.unless(visible, at, "empty", "say what others may call you; a first name is enough");
+    faults.unless(
+        tidy_name(name).chars().count() <= DISPLAY_NAME_MAX_CHARS,
+        at,
+        "too_long",
+        "use at most 60 characters",
+    );
+    faults.unless(
+        !name.chars().any(is_hidden),
+        at,
+        "bad_character",
+        "control and invisible characters cannot be taken",
+    );
+    faults.unless(
+        !looks_like_a_link(name),
+        at,
+        "looks_like_a_link",
+        "a name holds no links or addresses; put a space after a dot",
+    );
+}
+
+/// Control characters, those that change the direction of writing, and those that nobody sees. The joiners U+200C and
+/// U+200D are part of names in several scripts.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        )
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}')
+        || matches!(c, '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Whether mail programs might make a link of it: an at-sign, a slash, or a dot right between a word and two letters.
+fn looks_like_a_link(name: &str) -> bool {
+    let chars: Vec<char> = name.chars().collect();
+    let dotted = |window: &[char]| {
+        window[0].is_alphanumeric()
+            && matches!(window[1], '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}')
+            && window[2..].iter().all(|c| c.is_alphabetic())
+    };
+    chars.iter().any(|c| matches!(c, '@' | '\u{ff20}' | '/' | '\\' | '<' | '>')) || chars.windows(4).any(dotted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(note: impl Fn(&mut Faults)) -> Vec<String> {
+        let mut faults = Faults::default();
+        note(&mut faults);
+        faults.0.into_iter().map(|fault| fault.code).collect()
+    }
+
+    #[test]
+    fn names_of_people_are_taken() {
+        for name in [
+            "Ana",
+            "  Ana  María ",
+            "J. R.",
+            "J.R.",
+            "Zoë",
+            "O’Brien",
+            "نگار",
+            "می\u{200c}نا",
+            "李",
+            "Ana 🏃",
+            "Dr. Who",
+        ] {
+            assert_eq!(codes(|faults| display_name_faults(faults, name)), [""; 0], "{name}");
+        }
+        assert_eq!(tidy_name("  Ana \t María "), "Ana María");
+    }
+
+    #[test]
+    fn names_that_carry_links_or_turn_words_around_are_not() {
+        let fault = |name: &str| codes(|faults| display_name_faults(faults, name));
+        assert_eq!(fault("  "), ["empty"]);
+        assert_eq!(fault(&"x".repeat(61)), ["too_long"]);
+        for name in ["win.example", "ana@example.org", "https://x", "www.a.org now", "see bad。com", "<b>"] {
+            assert_eq!(fault(name), ["looks_like_a_link"], "{name}");
+        }
+        for name in ["a\u{202e}b", "a\u{200b}b", "a\u{7}b", "a\u{2066}b"] {
+            assert_eq!(fault(name), ["bad_character"], "{name}");
+        }
+        assert_eq!(fault("\u{200d}"), ["empty"]);
+    }
+
+    #[test]
+    fn addresses_are_those_that_mail_can_reach() {
+        let fault = |email: &str| codes(|faults| email_faults(faults, email));
+        for email in ["ana@example.org", " Ana+run@Example.ORG "] {
+            assert_eq!(fault(email), [""; 0], "{email}");
+        }
+        for email in ["", "ana", "ana@", "@example.org", "a b@example.org", "ana@example.org\r\nBcc: x@y.z"] {
+            assert_eq!(fault(email), ["bad_email"], "{email}");
+        }
+        assert_eq!(fault(&format!("{}@example.org", "a".repeat(250))), ["bad_email"]);
+        assert_eq!(fault("ana@bücher.example"), ["not_ascii"]);
+    }
+
+    #[test]
+    fn only_adults_who_accept_the_current_terms_come_in() {
+        let fault = |adult, accepted: &str| codes(|faults| terms_faults(faults, adult, accepted, "2", 18));
+        assert_eq!(fault(true, "2"), [""; 0]);
+        assert_eq!(fault(false, "1"), ["adults_only", "not_current"]);
+    }
+}

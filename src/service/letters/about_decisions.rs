@@ -1,0 +1,147 @@
+//! Letters about decisions: applications, sanctions, bars, appeals and reports.
+
+use super::{Writer, Written};
+use crate::{
+    domain::{
+        link::LinkAction,
+        moderation::{AppealKind, ApplicationStatus, Category, Outcome, ReportStatus, SanctionKind, SanctionScope},
+        signup::RemovalReason,
+    },
+    id::Id,
+    mail::{Body, DecisionKind, Scope},
+    service::runs::run_time_in_words,
+    store::{accounts, facilitators, moderation, runs},
+};
+
+impl Writer<'_, '_> {
+    pub(super) fn application_received(&mut self, application: Id) -> Written {
+        let Some(application) = facilitators::find(self.tx, application)? else { return Ok(None) };
+        if application.status != ApplicationStatus::Pending {
+            return Ok(None);
+        }
+        let for_the_team = application.account_id != self.account.id;
+        Ok(Some(Body::ApplicationReceived {
+            for_the_team,
+            applicant: accounts::get(self.tx, application.account_id)?.display_name,
+            queue_url: for_the_team.then(|| self.page("/v1/facilitator-applications")),
+        }))
+    }
+
+    pub(super) fn application_decided(&mut self, application: Id) -> Written {
+        let Some(application) = facilitators::find(self.tx, application)? else { return Ok(None) };
+        let approved = application.status == ApplicationStatus::Approved;
+        let appeal_link = if approved {
+            None
+        } else {
+            Some(self.link(LinkAction::Appeal, Some((application.id, Some(AppealKind::Application))))?)
+        };
+        Ok(Some(Body::ApplicationDecided { approved, statement: application.reason, appeal_link }))
+    }
+
+    pub(super) fn barred(&mut self, bar: Id, lost: &[Id]) -> Written {
+        let now = self.now;
+        let found = moderation::find_bar(self.tx, bar)?;
+        let Some(bar) = found.filter(|bar| bar.lifted_at.is_none() && bar.until > now) else { return Ok(None) };
+        let facilitator = accounts::get(self.tx, bar.facilitator_id)?.display_name;
+        let mut places_lost = Vec::new();
+        for run in lost {
+            let run = runs::get(self.tx, *run)?;
+            places_lost.push(run_time_in_words(run.starts_at, &run.time_zone));
+        }
+        let reason = bar.reason_code.parse().map_or("", RemovalReason::sentence).to_owned();
+        Ok(Some(Body::Barred {
+            facilitator,
+            until: self.day(bar.until),
+            reason,
+            statement: bar.statement,
+            places_lost,
+            appeal_link: Some(self.link(LinkAction::Appeal, Some((bar.id, Some(AppealKind::Bar))))?),
+        }))
+    }
+
+    pub(super) fn decision(&mut self, sanction: Id, places_lost: u32, runs_paused: u32) -> Written {
+        let now = self.now;
+        let Some(sanction) = moderation::find_sanction(self.tx, sanction)? else { return Ok(None) };
+        if sanction.kind != SanctionKind::Warning && !sanction.stands(now) {
+            return Ok(None);
+        }
+        Ok(Some(Body::Decision {
+            what: kind(sanction.kind),
+            scope: scope(sanction.scope),
+            rule: sanction.rule,
+            statement: Some(sanction.statement),
+            until: sanction.expires_at.map(|end| self.day(end)),
+            places_lost,
+            runs_paused,
+            appeal_link: Some(self.link(LinkAction::Appeal, Some((sanction.id, Some(AppealKind::Sanction))))?),
+        }))
+    }
+
+    pub(super) fn lifted(&mut self, sanction: Id) -> Written {
+        let sanction = moderation::find_sanction(self.tx, sanction)?;
+        Ok(sanction.map(|sanction| Body::DecisionLifted {
+            what: kind(sanction.kind),
+            scope: scope(sanction.scope),
+            statement: sanction.lift_reason,
+        }))
+    }
+
+    pub(super) fn report_received(&mut self, report: Id) -> Written {
+        let report = moderation::find_report(self.tx, report)?.filter(|report| report.status == ReportStatus::Open);
+        Ok(report.map(|report| Body::ReportReceived {
+            category: report.category.to_string().replace('_', " "),
+            safeguarding: report.category == Category::Safeguarding,
+            queue_url: Some(self.page("/v1/moderation/reports")),
+        }))
+    }
+
+    pub(super) fn appeal_received(&mut self, appeal: Id) -> Written {
+        let appeal = moderation::find_appeal(self.tx, appeal)?.filter(|appeal| appeal.outcome.is_none());
+        Ok(appeal.map(|appeal| Body::AppealReceived {
+            about: appeal_in_words(appeal.about_kind).to_owned(),
+            queue_url: Some(self.page("/v1/moderation/appeals")),
+        }))
+    }
+
+    pub(super) fn appeal_decided(&mut self, appeal: Id) -> Written {
+        let appeal = moderation::find_appeal(self.tx, appeal)?;
+        Ok(appeal.and_then(|appeal| {
+            Some(Body::AppealDecided {
+                about: appeal_in_words(appeal.about_kind).to_owned(),
+                overturned: appeal.outcome? == Outcome::Overturn,
+                second_person: appeal.decided_by != appeal.first_decided_by,
+                statement: appeal.decision.unwrap_or_default(),
+            })
+        }))
+    }
+
+    pub(super) fn report_resolved(&mut self, report: Id) -> Written {
+        let report = moderation::find_report(self.tx, report)?;
+        Ok(report.map(|report| Body::ReportResolved { reported_on: self.day(report.created_at) }))
+    }
+}
+
+fn appeal_in_words(kind: AppealKind) -> &'static str {
+    match kind {
+        AppealKind::Sanction => "the decision about your account",
+        AppealKind::SignupDecision => "the decision about your place",
+        AppealKind::Bar => "a facilitator's runs being closed to you",
+        AppealKind::Application => "your application to lead runs",
+    }
+}
+
+fn kind(kind: SanctionKind) -> DecisionKind {
+    match kind {
+        SanctionKind::Hold => DecisionKind::Hold,
+        SanctionKind::Warning => DecisionKind::Warning,
+        SanctionKind::Suspension => DecisionKind::Suspension,
+        SanctionKind::Ban => DecisionKind::Ban,
+    }
+}
+
+fn scope(scope: SanctionScope) -> Scope {
+    match scope {
+        SanctionScope::Site => Scope::Site,
+        SanctionScope::Facilitating => Scope::Facilitating,
+    }
+}

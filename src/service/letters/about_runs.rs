@@ -1,0 +1,243 @@
+//! Letters about runs: to those who have or had a place, and to those who lead.
+
+use super::{Writer, Written};
+use crate::{
+    clock::Instant,
+    domain::{
+        link::LinkAction,
+        moderation::AppealKind,
+        reminder::Moment,
+        run::{ListingStatus, RunStatus},
+        signup::{RemovalReason, SignupStatus},
+    },
+    error::Result,
+    id::Id,
+    mail::{Body, Note, RunFacts},
+    service::{
+        runs::{run_time_in_words, take_over_deadline},
+        signups as seats,
+    },
+    store::{
+        accounts, facilitators,
+        runs::{self, Run},
+        signups::{self, Signup},
+    },
+};
+
+impl Writer<'_, '_> {
+    pub(super) fn signup_and_run(&mut self, signup: Id) -> Result<Option<(Signup, Run)>> {
+        let Some(signup) = signups::find(self.tx, signup)? else { return Ok(None) };
+        let run = runs::get(self.tx, signup.run_id)?;
+        Ok(Some((signup, run)))
+    }
+
+    /// Somebody's own sign-up in one of these states, in a published run that has not started.
+    pub(super) fn mine(
+        &mut self,
+        signup: Id,
+        statuses: &[SignupStatus],
+        run: RunStatus,
+    ) -> Result<Option<(Signup, Run)>> {
+        let now = self.now;
+        Ok(self
+            .signup_and_run(signup)?
+            .filter(|(s, r)| statuses.contains(&s.status) && r.status == run && r.starts_at > now))
+    }
+
+    pub(super) fn not_today(&mut self, signup: &Signup) -> Result<String> {
+        self.link(LinkAction::NotToday, Some((signup.id, None)))
+    }
+
+    pub(super) fn seat(
+        &mut self,
+        signup: Id,
+        statuses: &[SignupStatus],
+        write: impl FnOnce(RunFacts, String) -> Body,
+    ) -> Written {
+        let Some((signup, run)) = self.mine(signup, statuses, RunStatus::Published)? else { return Ok(None) };
+        let link = self.not_today(&signup)?;
+        Ok(Some(write(self.facts(&run, true)?, link)))
+    }
+
+    pub(super) fn waitlisted(&mut self, signup: Id) -> Written {
+        let found = self.mine(signup, &[SignupStatus::Waitlisted], RunStatus::Published)?;
+        let Some((signup, run)) = found else { return Ok(None) };
+        let position = seats::waiting_position(self.tx, &signup)?.unwrap_or(1);
+        Ok(Some(Body::SignupWaitlisted {
+            not_today_link: self.not_today(&signup)?,
+            run: self.facts(&run, false)?,
+            position: u32::try_from(position).unwrap_or(u32::MAX),
+        }))
+    }
+
+    pub(super) fn removed(&mut self, signup: Id) -> Written {
+        let Some((signup, run)) = self.signup_and_run(signup)? else { return Ok(None) };
+        if signup.status.is_live() {
+            return Ok(None);
+        }
+        let reason = signup.reason_code.map_or(
+            "The team or a facilitator has decided that this run is not open to you at present.",
+            RemovalReason::sentence,
+        );
+        let appeal_link = match signup.decided_by {
+            Some(_) => Some(self.link(LinkAction::Appeal, Some((signup.id, Some(AppealKind::SignupDecision))))?),
+            None => None,
+        };
+        Ok(Some(Body::SignupRemoved {
+            run: self.facts(&run, false)?,
+            reason: reason.to_owned(),
+            statement: signup.statement,
+            appeal_link,
+        }))
+    }
+
+    pub(super) fn waiting_or_in(
+        &mut self,
+        signup: Id,
+        status: RunStatus,
+        write: impl FnOnce(RunFacts, bool, String) -> Body,
+    ) -> Written {
+        let Some((signup, run)) = self.mine(signup, &SignupStatus::LIVE, status)? else { return Ok(None) };
+        let inside = SignupStatus::HOLDING.contains(&signup.status);
+        let link = self.not_today(&signup)?;
+        Ok(Some(write(self.facts(&run, inside)?, !inside, link)))
+    }
+
+    pub(super) fn decide_by(&self, run: &Run) -> Option<String> {
+        Some(run_time_in_words(take_over_deadline(run, &self.desk.policy), &run.time_zone))
+    }
+
+    pub(super) fn paused(&mut self, signup: Id) -> Written {
+        let Some((_, run)) = self.signup_and_run(signup)? else { return Ok(None) };
+        let decide_by = self.decide_by(&run);
+        self.waiting_or_in(signup, RunStatus::Paused, |run, waiting, link| Body::RunPaused {
+            run,
+            decide_by,
+            waiting,
+            not_today_link: link,
+        })
+    }
+
+    pub(super) fn cancelled(&mut self, signup: Id) -> Written {
+        let Some((signup, run)) = self.signup_and_run(signup)? else { return Ok(None) };
+        let left = matches!(signup.status, SignupStatus::Withdrawn | SignupStatus::Removed | SignupStatus::Declined);
+        if run.status != RunStatus::Cancelled || left {
+            return Ok(None);
+        }
+        let inside = SignupStatus::HOLDING.contains(&signup.status);
+        Ok(Some(Body::RunCancelled {
+            reason: cancel_sentence(&run),
+            message: run.cancel_message.clone(),
+            waiting: !inside,
+            run: self.facts(&run, inside)?,
+        }))
+    }
+
+    pub(super) fn led(&mut self, run: Id, statuses: &[RunStatus]) -> Result<Option<Run>> {
+        Ok(runs::find(self.tx, run)?.filter(|run| statuses.contains(&run.status)))
+    }
+
+    pub(super) fn people_on(&mut self, run: Id) -> Result<u32> {
+        Ok(u32::try_from(signups::of_run(self.tx, run, &SignupStatus::LIVE)?.len()).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn lead_cancelled(&mut self, run: Id) -> Written {
+        let Some(run) = self.led(run, &[RunStatus::Cancelled])? else { return Ok(None) };
+        Ok(Some(Body::LeadRunCancelled {
+            reason: cancel_sentence(&run),
+            message: run.cancel_message.clone(),
+            people: self.people_on(run.id)?,
+            run: self.facts(&run, true)?,
+        }))
+    }
+
+    pub(super) fn lead_paused(&mut self, run: Id) -> Written {
+        let Some(run) = self.led(run, &[RunStatus::Paused])? else { return Ok(None) };
+        Ok(Some(Body::LeadRunPaused {
+            decide_by: self.decide_by(&run),
+            people: self.people_on(run.id)?,
+            run: self.facts(&run, true)?,
+        }))
+    }
+
+    pub(super) fn reminder(&mut self, signup: Id, moment: Moment, starts_at: Instant) -> Written {
+        let found = self.mine(signup, &[SignupStatus::Confirmed], RunStatus::Published)?;
+        let Some((signup, run)) = found.filter(|(_, run)| run.starts_at == starts_at) else { return Ok(None) };
+        if !self.account.reminders {
+            return Ok(None);
+        }
+        let mut facts = self.facts(&run, true)?;
+        if moment == Moment::TwoHours {
+            facts.day_contact.clone_from(&run.day_contact);
+        }
+        Ok(Some(Body::Reminder { run: facts, moment, not_today_link: self.not_today(&signup)? }))
+    }
+
+    pub(super) fn facilitator_reminder(&mut self, run: Id, moment: Moment, starts_at: Instant) -> Written {
+        let now = self.now;
+        let found = self.led(run, &[RunStatus::Published])?;
+        let Some(run) = found.filter(|run| run.starts_at == starts_at && run.starts_at > now) else {
+            return Ok(None);
+        };
+        if !facilitators::active_on(self.tx, run.id, now)?.contains(&self.account.id) {
+            return Ok(None);
+        }
+        let confirmed = signups::of_run(self.tx, run.id, &[SignupStatus::Confirmed])?;
+        let people: Vec<Id> = confirmed.iter().map(|signup| signup.account_id).collect();
+        let names = accounts::display_names(self.tx, &people)?;
+        let notes = confirmed
+            .iter()
+            .filter_map(|signup| {
+                let note = signup.note.clone()?;
+                Some(Note { name: names.get(&signup.account_id).cloned().unwrap_or_default(), note })
+            })
+            .collect();
+        let new_people = confirmed.iter().filter(|signup| signup.new_here).count();
+        Ok(Some(Body::FacilitatorReminder {
+            run: self.facts(&run, true)?,
+            moment,
+            coming: u32::try_from(confirmed.len()).unwrap_or(u32::MAX),
+            new_people: u32::try_from(new_people).unwrap_or(u32::MAX),
+            notes,
+            cannot_lead_link: self.link(LinkAction::CannotLead, Some((run.id, None)))?,
+        }))
+    }
+
+    pub(super) fn withdrew(&mut self, signup: Id) -> Written {
+        let now = self.now;
+        let Some((signup, run)) = self.signup_and_run(signup)? else { return Ok(None) };
+        if run.status != RunStatus::Published || run.starts_at <= now {
+            return Ok(None);
+        }
+        let name = accounts::get(self.tx, signup.account_id)?.display_name;
+        let coming = signups::of_run(self.tx, run.id, &[SignupStatus::Confirmed])?.len();
+        Ok(Some(Body::ParticipantWithdrew {
+            run: self.facts(&run, true)?,
+            name,
+            coming: u32::try_from(coming).unwrap_or(u32::MAX),
+        }))
+    }
+
+    pub(super) fn invited_to_lead(&mut self, run: Id) -> Written {
+        let now = self.now;
+        let found = self.led(run, &[RunStatus::Draft, RunStatus::Published, RunStatus::Paused])?;
+        let Some(run) = found.filter(|run| run.starts_at > now) else { return Ok(None) };
+        let listing = facilitators::find_listing(self.tx, run.id, self.account.id)?;
+        let Some(listing) = listing.filter(|l| l.status == ListingStatus::Invited) else {
+            return Ok(None);
+        };
+        let invited_by = match listing.listed_by {
+            Some(by) => accounts::find(self.tx, by)?.map(|account| account.display_name),
+            None => None,
+        };
+        Ok(Some(Body::CoFacilitatorInvited {
+            run: self.facts(&run, true)?,
+            invited_by: invited_by.unwrap_or_else(|| "A facilitator".to_owned()),
+            accept_link: self.link(LinkAction::LeadTogether, Some((run.id, None)))?,
+        }))
+    }
+}
+
+fn cancel_sentence(run: &Run) -> String {
+    run.cancel_reason.map_or("", |reason| reason.sentence()).to_owned()
+}

@@ -1,0 +1,220 @@
+//! From a promised mail to a letter: the facts are read when its turn comes, and what is no longer true is not sent.
+
+mod about_decisions;
+mod about_runs;
+
+use std::sync::Arc;
+
+use crate::{
+    auth::keys::Keyring,
+    clock::Instant,
+    config::Policy,
+    domain::{
+        account::AccountStatus, link::LinkAction, moderation::AppealKind, pace::Activity, run::RunStatus,
+        signup::SignupStatus,
+    },
+    error::Result,
+    id::Id,
+    mail::{Body, House, Letter, Notice, RunFacts, Templates},
+    service::{links, run_views, runs::run_time_in_words},
+    store::{
+        Tx,
+        accounts::{self, Account},
+        moderation,
+        outbox::Parcel,
+        runs::Run,
+        sessions,
+    },
+};
+
+/// What letters are written with.
+pub struct Desk {
+    pub keyring: Arc<Keyring>,
+    pub templates: Templates,
+    pub house: House,
+    pub policy: Policy,
+}
+
+/// A letter with its address.
+pub struct Addressed {
+    pub to_address: String,
+    /// Empty where the name was typed by somebody who may not own the address.
+    pub to_name: String,
+    pub letter: Letter,
+    /// One click, no more reminders.
+    pub unsubscribe: Option<String>,
+}
+
+impl Desk {
+    /// Writes the letter for a parcel, or says that it is no longer true.
+    pub fn compose(&self, tx: &mut Tx<'_>, parcel: &Parcel, now: Instant) -> Result<Option<Addressed>> {
+        let Some(account) = accounts::find(tx, parcel.account_id)? else { return Ok(None) };
+        // Whom a decision keeps out may read it, object, and for that log in.
+        let always = matches!(
+            parcel.notice.0,
+            Notice::Decision { .. }
+                | Notice::DecisionLifted { .. }
+                | Notice::AppealDecided { .. }
+                | Notice::VerifyEmail { .. }
+                | Notice::ResetPassword { .. }
+                | Notice::PasswordChanged { .. }
+        );
+        if !always && !moderation::keeping_out(tx, account.id, now)?.is_empty() {
+            return Ok(None);
+        }
+        let mut writer = Writer { desk: self, tx, account: &account, now };
+        let Some(body) = writer.body(&parcel.notice)? else { return Ok(None) };
+        let is_reminder = matches!(parcel.notice.0, Notice::Reminder { .. });
+        let unsubscribe = if is_reminder { Some(writer.link(LinkAction::NoReminders, None)?) } else { None };
+        let verified = account.status == AccountStatus::Active;
+        let letter = Letter {
+            to_name: account.display_name.clone(),
+            body,
+            house: self.house.clone(),
+            preferences_link: unsubscribe.clone(),
+        };
+        Ok(Some(Addressed {
+            to_address: account.email.clone(),
+            to_name: if verified { account.display_name.clone() } else { String::new() },
+            letter,
+            unsubscribe,
+        }))
+    }
+}
+
+struct Writer<'w, 'c> {
+    desk: &'w Desk,
+    tx: &'w mut Tx<'c>,
+    account: &'w Account,
+    now: Instant,
+}
+
+type Written = Result<Option<Body>>;
+
+impl Writer<'_, '_> {
+    fn body(&mut self, notice: &Notice) -> Written {
+        match notice {
+            Notice::VerifyEmail { link } => {
+                self.with_link(*link, |link, valid_for| Body::VerifyEmail { link, valid_for })
+            }
+            Notice::ResetPassword { link } => {
+                self.with_link(*link, |link, valid_for| Body::ResetPassword { link, valid_for })
+            }
+            Notice::Invitation { link } => {
+                self.with_link(*link, |link, valid_for| Body::Invitation { link, valid_for })
+            }
+            Notice::AlreadyRegistered { .. } => Ok(Some(Body::AlreadyRegistered {})),
+            Notice::PasswordChanged { .. } => {
+                let zone = self.account.time_zone.clone().unwrap_or_else(|| "UTC".to_owned());
+                Ok(Some(Body::PasswordChanged { when: run_time_in_words(self.account.updated_at, &zone) }))
+            }
+            Notice::ApplicationReceived { application_id } => self.application_received(*application_id),
+            Notice::ApplicationDecided { application_id } => self.application_decided(*application_id),
+            Notice::SignupConfirmed { signup_id } => self.seat(*signup_id, &[SignupStatus::Confirmed], |run, link| {
+                Body::SignupConfirmed { run, not_today_link: link }
+            }),
+            Notice::SignupPromoted { signup_id } => self.seat(*signup_id, &[SignupStatus::Confirmed], |run, link| {
+                Body::SignupPromoted { run, not_today_link: link }
+            }),
+            Notice::SignupWaitlisted { signup_id } => self.waitlisted(*signup_id),
+            Notice::SignupRemoved { signup_id } => self.removed(*signup_id),
+            Notice::RunChanged { signup_id, changes } => {
+                let changes = changes.clone();
+                self.waiting_or_in(*signup_id, RunStatus::Published, |run, waiting, link| Body::RunChanged {
+                    run,
+                    changes,
+                    waiting,
+                    not_today_link: link,
+                })
+            }
+            Notice::RunPaused { signup_id } => self.paused(*signup_id),
+            Notice::RunResumed { signup_id } => {
+                self.waiting_or_in(*signup_id, RunStatus::Published, |run, waiting, link| Body::RunResumed {
+                    run,
+                    waiting,
+                    not_today_link: link,
+                })
+            }
+            Notice::RunCancelled { signup_id } => self.cancelled(*signup_id),
+            Notice::LeadRunCancelled { run_id } => self.lead_cancelled(*run_id),
+            Notice::LeadRunPaused { run_id } => self.lead_paused(*run_id),
+            Notice::Reminder { signup_id, moment, starts_at } => self.reminder(*signup_id, *moment, *starts_at),
+            Notice::FacilitatorReminder { run_id, moment, starts_at } => {
+                self.facilitator_reminder(*run_id, *moment, *starts_at)
+            }
+            Notice::ParticipantWithdrew { signup_id } => self.withdrew(*signup_id),
+            Notice::CoFacilitatorInvited { run_id, .. } => self.invited_to_lead(*run_id),
+            Notice::RunTouched { run_id, by } => {
+                let by = *by;
+                let run = self.led(*run_id, &[RunStatus::Published, RunStatus::Paused])?;
+                run.map(|run| Ok(Body::RunTouched { run: self.facts(&run, true)?, by })).transpose()
+            }
+            Notice::Barred { bar_id, runs } => self.barred(*bar_id, runs),
+            Notice::Decision { sanction_id, places_lost, runs_paused } => {
+                self.decision(*sanction_id, *places_lost, *runs_paused)
+            }
+            Notice::DecisionLifted { sanction_id } => self.lifted(*sanction_id),
+            Notice::AppealReceived { appeal_id } => self.appeal_received(*appeal_id),
+            Notice::AppealDecided { appeal_id } => self.appeal_decided(*appeal_id),
+            Notice::ReportReceived { report_id } => self.report_received(*report_id),
+            Notice::ReportResolved { report_id } => self.report_resolved(*report_id),
+        }
+    }
+
+    fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.desk.house.base_url)
+    }
+
+    fn day(&self, at: Instant) -> String {
+        let zone = self.account.time_zone.as_deref().unwrap_or("UTC");
+        at.local(zone).strftime("%-d %B %Y").to_string()
+    }
+
+    fn link(&mut self, action: LinkAction, about: Option<(Id, Option<AppealKind>)>) -> Result<String> {
+        let link = links::ensure(self.tx, self.account.id, action, about, self.now)?;
+        Ok(links::url(&self.desk.house.base_url, &self.desk.keyring, &link))
+    }
+
+    fn with_link(&mut self, link: Id, write: impl FnOnce(String, String) -> Body) -> Written {
+        let link = sessions::find_link(self.tx, link)?.filter(|link| link.works(self.now));
+        Ok(link.map(|link| {
+            let hours = link.action.hours();
+            let valid_for = match hours {
+                1 => "one hour".to_owned(),
+                hours if hours >= 72 => format!("{} days", hours / 24),
+                hours => format!("{hours} hours"),
+            };
+            write(links::url(&self.desk.house.base_url, &self.desk.keyring, &link), valid_for)
+        }))
+    }
+
+    /// A run's facts; the exact meeting point only where `inside` or public.
+    fn facts(&mut self, run: &Run, inside: bool) -> Result<RunFacts> {
+        let view = run_views::facts(self.tx, std::slice::from_ref(run), None, 1, self.now)?.card(run);
+        let point = (inside || run.point_is_public).then_some((run.lat, run.lng));
+        Ok(RunFacts {
+            title: run.title.clone(),
+            when: run_time_in_words(run.starts_at, &run.time_zone),
+            day: run.starts_at.local(&run.time_zone).strftime("%A %-d %B").to_string(),
+            zone: run.time_zone.clone(),
+            where_name: if point.is_some() { run.place_name.clone() } else { view.meeting_area.name },
+            getting_there: run.getting_there.clone().filter(|_| point.is_some()),
+            map_url: point.map(|(lat, lng)| {
+                format!("https://www.openstreetmap.org/?mlat={lat:.5}&mlon={lng:.5}#map=17/{lat:.5}/{lng:.5}")
+            }),
+            meeting_point_lat: point.map(|point| point.0),
+            meeting_point_lng: point.map(|point| point.1),
+            leaders: view.facilitators.into_iter().map(|leader| leader.display_name).collect(),
+            activity_words: run.activity.in_words().to_owned(),
+            pace_min_per_km: run.pace().in_min_per_km(),
+            pace_words: run.pace().in_words(run.activity).to_owned(),
+            walking_is_fine: run.no_drop || run.activity != Activity::Run,
+            no_drop: run.no_drop,
+            distance_km: run.distance_km,
+            duration_min: u32::try_from(run.duration_min).unwrap_or(0),
+            after_dark: run.after_dark,
+            day_contact: None,
+            page_url: self.page(&format!("/v1/runs/{}", run.id)),
+        })
+    }
+}
