@@ -1,0 +1,213 @@
+//! Transactions: all or nothing, tried again when a race is lost, and locks that hold.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
+
+use diesel::connection::SimpleConnection;
+use sidebyside::{
+    clock::Instant,
+    error::{Error, Result},
+    id::Id,
+    mail::Notice,
+    store::{
+        Conn, Db, Tx,
+        accounts::{self, Account},
+        installation, limits,
+        outbox::{self, Promise},
+    },
+};
+
+use crate::{
+    cases,
+    support::databases::{Database, Kind},
+    values::account,
+};
+
+cases![
+    an_error_rolls_everything_back,
+    a_panic_leaves_no_open_transaction,
+    a_lost_race_is_tried_three_times_more,
+    another_error_is_not_tried_again,
+    counters_lose_no_hit_under_contention,
+    what_is_locked_is_not_overwritten,
+    workers_claim_every_parcel_once,
+    the_database_holds_references_and_uniqueness,
+];
+
+fn now() -> Instant {
+    "2026-11-23T10:00:00Z".parse().expect("an instant")
+}
+
+fn an_error_rolls_everything_back(kind: Kind) {
+    let database = Database::migrated(kind);
+    let db = Db::open(database.target.clone());
+    let done: Result<()> = db.write_here(|tx| {
+        installation::fix(tx, "x", "y")?;
+        Err(Error::NotFound)
+    });
+    assert!(matches!(done, Err(Error::NotFound)));
+    assert_eq!(db.read_here(|conn| installation::find(conn, "x")).unwrap(), None);
+    db.write_here(|tx| installation::fix(tx, "x", "z")).unwrap();
+    assert_eq!(db.read_here(|conn| installation::find(conn, "x")).unwrap().as_deref(), Some("z"));
+}
+
+fn a_panic_leaves_no_open_transaction(kind: Kind) {
+    let database = Database::migrated(kind);
+    let db = Db::open(database.target.clone());
+    for _ in 0..20 {
+        let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            db.write_here(|tx| -> Result<()> {
+                installation::fix(tx, "x", "y")?;
+                std::panic::resume_unwind(Box::new("in the middle"));
+            })
+        }));
+        assert!(done.is_err());
+    }
+    assert_eq!(db.read_here(|conn| installation::find(conn, "x")).unwrap(), None);
+    assert_eq!(db.write_here(|tx| installation::fix(tx, "x", "z")).unwrap(), "z");
+    let other = Db::open(database.target.clone());
+    assert_eq!(other.write_here(|tx| installation::fix(tx, "x", "w")).unwrap(), "z", "and no lock is left behind");
+}
+
+fn a_lost_race_is_tried_three_times_more(kind: Kind) {
+    let database = Database::migrated(kind);
+    let db = Db::open(database.target.clone());
+    let tries = AtomicU32::new(0);
+    let lose_until = |last: u32| {
+        tries.store(0, Ordering::Relaxed);
+        db.write_here(|tx| {
+            installation::fix(tx, "x", "y")?;
+            let this = tries.fetch_add(1, Ordering::Relaxed) + 1;
+            if this < last { Err(Error::Unavailable("the database is busy")) } else { Ok(this) }
+        })
+    };
+    assert!(matches!(lose_until(4), Ok(4)));
+    assert!(matches!(lose_until(5), Err(Error::Unavailable(_))));
+    assert_eq!(tries.load(Ordering::Relaxed), 4);
+}
+
+fn another_error_is_not_tried_again(kind: Kind) {
+    let database = Database::migrated(kind);
+    let db = Db::open(database.target.clone());
+    let tries = AtomicU32::new(0);
+    let done: Result<()> = db.write_here(|_| {
+        tries.fetch_add(1, Ordering::Relaxed);
+        Err(Error::Internal(anyhow::anyhow!("broken")))
+    });
+    assert!(done.is_err());
+    assert_eq!(tries.load(Ordering::Relaxed), 1);
+}
+
+fn counters_lose_no_hit_under_contention(kind: Kind) {
+    let database = Database::migrated(kind);
+    let threads: Vec<_> = (0..6)
+        .map(|_| {
+            // Each with pools of its own, as another process has.
+            let db = Db::open(database.target.clone());
+            thread::spawn(move || {
+                for _ in 0..25 {
+                    db.write_here(|tx| limits::hit(tx, "bucket", now())).expect("a hit");
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().expect("a thread"));
+    let db = Db::open(database.target.clone());
+    assert_eq!(db.write_here(|tx| limits::hit(tx, "bucket", now())).unwrap(), 151);
+}
+
+fn what_is_locked_is_not_overwritten(kind: Kind) {
+    let database = Database::migrated(kind);
+    let person = account("ana@example.org", now());
+    let first = Db::open(database.target.clone());
+    first.write_here(|tx| accounts::insert(tx, &person)).unwrap();
+    let append = |tx: &mut Tx<'_>| -> Result<()> {
+        let mut locked: Account = accounts::lock(tx, person.id)?.account().clone();
+        locked.display_name.push('x');
+        accounts::update(tx, &locked)
+    };
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let db = Db::open(database.target.clone());
+                for _ in 0..20 {
+                    db.write_here(append).expect("an update");
+                }
+            });
+        }
+    });
+    let after = first.read_here(|conn| accounts::get(conn, person.id)).unwrap();
+    assert_eq!(after.display_name.matches('x').count(), 120);
+}
+
+fn workers_claim_every_parcel_once(kind: Kind) {
+    let database = Database::migrated(kind);
+    let db = Db::open(database.target.clone());
+    let person = account("ana@example.org", now());
+    db.write_here(|tx| {
+        accounts::insert(tx, &person)?;
+        for _ in 0..60 {
+            let notice = Notice::AlreadyRegistered { account_id: person.id };
+            outbox::promise(tx, Promise { to: person.id, notice, run: None, signup: None, once: None }, now())?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let db = Db::open(database.target.clone());
+            thread::spawn(move || {
+                let mut mine = Vec::new();
+                loop {
+                    let claimed = db.write_here(|tx| outbox::claim(tx, now(), 7, 600)).expect("a claim");
+                    if claimed.is_empty() {
+                        return mine;
+                    }
+                    mine.extend(claimed.into_iter().map(|parcel| (parcel.id, parcel.fence)));
+                }
+            })
+        })
+        .collect();
+    let mut all: Vec<(Id, i64)> = threads.into_iter().flat_map(|thread| thread.join().expect("a thread")).collect();
+    all.sort();
+    all.dedup_by_key(|one| one.0);
+    // On PostgreSQL a worker may see only rows that others hold and stop; nothing is claimed twice all the same.
+    assert!(all.iter().all(|one| one.1 == 1));
+    assert_eq!(all.len(), 60);
+    // A promise with a key is made once.
+    for _ in 0..3 {
+        let once = Some("once".to_owned());
+        let notice = Notice::AlreadyRegistered { account_id: person.id };
+        db.write_here(|tx| {
+            let promise = Promise { to: person.id, notice: notice.clone(), run: None, signup: None, once: once.clone() };
+            outbox::promise(tx, promise, now())
+        })
+        .unwrap();
+    }
+    assert_eq!(db.read_here(|conn| outbox::count_due(conn, now())).unwrap(), 61);
+}
+
+fn the_database_holds_references_and_uniqueness(kind: Kind) {
+    let database = Database::migrated(kind);
+    let db = Db::open(database.target.clone());
+    let person = account("ana@example.org", now());
+    assert!(db.write_here(|tx| accounts::insert(tx, &person)).unwrap());
+    let twin = Account { id: Id::random(), ..person.clone() };
+    assert!(!db.write_here(|tx| accounts::insert(tx, &twin)).unwrap(), "the address is taken");
+    let orphan = Promise {
+        to: Id::random(),
+        notice: Notice::AlreadyRegistered { account_id: person.id },
+        run: None,
+        signup: None,
+        once: None,
+    };
+    assert!(db.write_here(|tx| outbox::promise(tx, orphan.clone(), now())).is_err(), "nobody to send it to");
+    if kind == Kind::Sqlite {
+        let mut conn = db.connect_alone().unwrap();
+        let Conn::Sqlite(sqlite) = &mut conn else { panic!("another database") };
+        sqlite.batch_execute("SELECT 1").unwrap();
+    }
+}
