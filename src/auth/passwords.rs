@@ -4,14 +4,17 @@
 //! takes the same time as a known one. Passwords are hashed as the bytes that were sent: keyboards send composed
 //! characters (NFC), so the normalisation that NIST 800-63B-4 suggests would need a table for little.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+};
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{Error as HashError, PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::{Error, Result};
 
@@ -23,19 +26,21 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// Most hashes at a time where nothing else is asked for: more would take the memory of a small server.
 const MOST_PERMITS: usize = 4;
-/// How many may wait for their turn; with 50 ms a hash and two at a time the last waits under two seconds.
-const WAITING: usize = 64;
+/// How many may wait for their turn; with 50 ms a hash and two at a time the last waits some seconds.
+const WAITING: usize = 256;
 /// A hash with the same cost as all others that no password is known for: what an unknown address is checked against.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGtub3dzIGl0IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// The bounded pool. Clones share it.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The bounded pool: threads of its own, since on the many threads of a shared pool the allocator would keep 19 MiB for
+/// each that ever hashed. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Passwords {
     /// Those who hash and those who wait.
     inside: Arc<Semaphore>,
-    /// Those who hash.
-    hashing: Arc<Semaphore>,
+    jobs: mpsc::Sender<Job>,
 }
 
 impl Default for Passwords {
@@ -49,7 +54,20 @@ impl Passwords {
     /// A pool that hashes `permits` passwords at a time (at least one).
     pub fn new(permits: usize) -> Self {
         let permits = permits.max(1);
-        Self { inside: Arc::new(Semaphore::new(permits + WAITING)), hashing: Arc::new(Semaphore::new(permits)) }
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..permits {
+            let queue = queue.clone();
+            std::thread::spawn(move || {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(job) = next else { return };
+                    // A job that panics drops its answer's sender, which its caller sees; the thread goes on.
+                    let _ = catch_unwind(AssertUnwindSafe(job));
+                }
+            });
+        }
+        Self { inside: Arc::new(Semaphore::new(permits + WAITING)), jobs }
     }
 
     /// Hashes a password with a new salt, into a PHC string.
@@ -73,17 +91,18 @@ impl Passwords {
         .await
     }
 
-    /// The permits go into the thread: a caller who hangs up frees nothing before the work is done.
+    /// The permit goes with the job: a caller who hangs up frees nothing before the work is done.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let inside = Arc::clone(&self.inside).try_acquire_owned().map_err(|_| too_busy())?;
-        let turn = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| too_busy())?;
-        let permits: [OwnedSemaphorePermit; 2] = [inside, turn];
-        let done = tokio::task::spawn_blocking(move || {
-            let answer = work();
-            drop(permits);
-            answer
-        });
-        done.await.unwrap_or_else(|fault| Err(Error::Internal(anyhow::Error::new(fault).context("password work"))))
+        let permit = Arc::clone(&self.inside).try_acquire_owned().map_err(|_| too_busy())?;
+        let (answer, answered) = oneshot::channel();
+        let job = move || {
+            let done = work();
+            drop(permit);
+            // Nobody listens any more when the caller hung up.
+            let _ = answer.send(done);
+        };
+        self.jobs.send(Box::new(job)).map_err(|_| too_busy())?;
+        answered.await.unwrap_or_else(|_| Err(Error::Internal(anyhow::anyhow!("password work panicked"))))
     }
 }
 
@@ -214,7 +233,7 @@ mod tests {
             })
         };
         tokio::time::timeout(std::time::Duration::from_secs(5), async {
-            while pool.hashing.available_permits() > 0 {
+            while pool.inside.available_permits() > WAITING {
                 tokio::task::yield_now().await;
             }
         })
@@ -222,7 +241,7 @@ mod tests {
         .unwrap();
         first.abort();
         assert!(first.await.is_err());
-        assert_eq!(pool.hashing.available_permits(), 0);
+        assert_eq!(pool.inside.available_permits(), WAITING);
         tell.send(()).unwrap();
         assert!(pool.run(|| Ok(())).await.is_ok());
     }

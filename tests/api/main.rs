@@ -2,13 +2,17 @@
 //! every case once on SQLite and once on PostgreSQL.
 
 mod accounts;
+mod bad_input;
 mod facilitators;
 mod harness;
+mod health;
 mod idempotency;
 mod mail;
 mod matches;
 mod moderation;
 mod profile;
+mod races;
+mod roles;
 mod runs;
 mod signups;
 #[path = "../support/mod.rs"]
@@ -25,5 +29,9 @@ fn main() -> std::process::ExitCode {
         idempotency::CASES,
         moderation::CASES,
         mail::CASES,
+        bad_input::CASES,
+        roles::CASES,
+        health::CASES,
+        races::CASES,
     ])
 }

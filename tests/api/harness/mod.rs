@@ -8,7 +8,7 @@ mod town;
 pub use answer::Answer;
 pub use client::{Client, Person};
 pub use inbox::{Behaviour, Letter};
-pub use town::{PASSWORD, Run, T0, Town, run_case};
+pub use town::{PASSWORD, Run, Town, run_case};
 
 /// Makes a module's list of cases. A test that is not listed is dead code, which clippy refuses.
 macro_rules! cases {

@@ -37,7 +37,7 @@ use super::{
 use crate::support::databases::{Database, Kind};
 
 /// Where the clock of a town stands at first: a Monday, in winter.
-pub const T0: &str = "2026-11-23T10:00:00Z";
+const T0: &str = "2026-11-23T10:00:00Z";
 /// The password of everybody that a town makes.
 pub const PASSWORD: &str = "wide meadow lantern";
 /// The address that links in mails begin with; the tests open what comes after it.
