@@ -210,7 +210,8 @@ fn every_word_stays_in_its_room() {
 fn a_planted_violation_is_caught() {
     let one = |name: &str, text: &str| [wrong_floors(name, text), wrong_words(name, text)].concat();
     assert_eq!(one("domain/run.rs", "use crate::store::Db;"), ["domain/run.rs names store"]);
-    let nested = "use crate::{\n    clock::{Instant, at_local},\n    http::{\n        Problem,\n    },\n    id::Id,\n};";
+    let nested =
+        "use crate::{\n    clock::{Instant, at_local},\n    http::{\n        Problem,\n    },\n    id::Id,\n};";
     assert_eq!(one("service/runs.rs", nested), ["service/runs.rs names http"]);
     assert_eq!(one("service/runs.rs", "fn f() { crate::worker::tick() }"), ["service/runs.rs names worker"]);
     assert_eq!(one("service/runs.rs", "use diesel::prelude::*;"), ["service/runs.rs says diesel"]);
@@ -229,7 +230,8 @@ fn every_rule_about_a_word_is_still_of_use() {
     let files = files();
     for (word, places) in ROOMS {
         for place in *places {
-            let there = files.iter().any(|(name, _)| name == place || (place.ends_with('/') && name.starts_with(place)));
+            let there =
+                files.iter().any(|(name, _)| name == place || (place.ends_with('/') && name.starts_with(place)));
             let optional = place.starts_with("service/accounts");
             assert!(there || optional, "{word}: there is no {place}");
         }

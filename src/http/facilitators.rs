@@ -132,7 +132,8 @@ pub struct DecisionReason {
 }
 
 /// Says yes to an application.
-#[utoipa::path(tag = "Facilitators", params(("id" = Id, Path)), request_body = DecisionReason, security(("token" = [])),
+#[utoipa::path(tag = "Facilitators", operation_id = "approve_application", params(("id" = Id, Path)),
+    request_body = DecisionReason, security(("token" = [])),
     responses((status = 200, body = ApplicationView), (status = 403, body = ProblemDocument),
     (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 #[post("/facilitator-applications/{id}/approve")]

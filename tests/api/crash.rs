@@ -242,7 +242,8 @@ async fn a_second_server_on_one_sqlite_file_is_refused(town: Town) {
 
 async fn with_wrong_settings_it_names_all_of_them_and_does_not_start(town: Town) {
     let mut wrong = command(&town);
-    let wrong = wrong.arg("serve").env("BIND", "here").env("RATE_LIMITS", "perhaps").env("SECRET_KEY", "short-and-secret");
+    let wrong =
+        wrong.arg("serve").env("BIND", "here").env("RATE_LIMITS", "perhaps").env("SECRET_KEY", "short-and-secret");
     let ended = wrong.stderr(Stdio::piped()).output().expect("the program");
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(!ended.status.success());

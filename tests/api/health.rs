@@ -42,18 +42,55 @@ async fn the_description_of_the_api_is_whole(town: Town) {
     assert!(doc["openapi"].as_str().unwrap().starts_with("3.1"));
     let paths = doc["paths"].as_object().unwrap();
     for path in [
-        "/v1/accounts", "/v1/accounts/verify-email", "/v1/accounts/resend-verification", "/v1/accounts/accept-invitation",
-        "/v1/sessions", "/v1/sessions/refresh", "/v1/sessions/current", "/v1/sessions/{id}", "/v1/password-resets",
-        "/v1/password-resets/confirm", "/v1/accounts/{id}/roles", "/v1/accounts/{id}/roles/{role}", "/v1/me", "/v1/me/password",
-        "/v1/me/running-profile", "/v1/me/email-preferences", "/v1/me/signups", "/v1/me/decisions", "/v1/me/bars",
-        "/v1/me/bars/{id}", "/v1/help", "/v1/facilitator-applications", "/v1/facilitator-applications/{id}/approve",
-        "/v1/facilitator-applications/{id}/reject", "/v1/facilitators/{id}", "/v1/runs", "/v1/runs/{id}",
-        "/v1/runs/{id}/cancel", "/v1/runs/{id}/facilitators", "/v1/runs/{id}/facilitators/{account_id}",
-        "/v1/runs/{id}/take-over", "/v1/matches", "/v1/runs/{id}/signups", "/v1/signups/{id}", "/v1/signups/{id}/withdraw",
-        "/v1/signups/{id}/approve", "/v1/signups/{id}/decline", "/v1/signups/{id}/remove", "/v1/reports",
-        "/v1/moderation/reports", "/v1/moderation/reports/{id}", "/v1/moderation/reports/{id}/assign",
-        "/v1/moderation/reports/{id}/resolve", "/v1/moderation/sanctions", "/v1/moderation/sanctions/{id}/lift",
-        "/v1/appeals", "/v1/moderation/appeals", "/v1/moderation/appeals/{id}/decide", "/v1/moderation/audit-log",
+        "/v1/accounts",
+        "/v1/accounts/verify-email",
+        "/v1/accounts/resend-verification",
+        "/v1/accounts/accept-invitation",
+        "/v1/sessions",
+        "/v1/sessions/refresh",
+        "/v1/sessions/current",
+        "/v1/sessions/{id}",
+        "/v1/password-resets",
+        "/v1/password-resets/confirm",
+        "/v1/accounts/{id}/roles",
+        "/v1/accounts/{id}/roles/{role}",
+        "/v1/me",
+        "/v1/me/password",
+        "/v1/me/running-profile",
+        "/v1/me/email-preferences",
+        "/v1/me/signups",
+        "/v1/me/decisions",
+        "/v1/me/bars",
+        "/v1/me/bars/{id}",
+        "/v1/help",
+        "/v1/facilitator-applications",
+        "/v1/facilitator-applications/{id}/approve",
+        "/v1/facilitator-applications/{id}/reject",
+        "/v1/facilitators/{id}",
+        "/v1/runs",
+        "/v1/runs/{id}",
+        "/v1/runs/{id}/cancel",
+        "/v1/runs/{id}/facilitators",
+        "/v1/runs/{id}/facilitators/{account_id}",
+        "/v1/runs/{id}/take-over",
+        "/v1/matches",
+        "/v1/runs/{id}/signups",
+        "/v1/signups/{id}",
+        "/v1/signups/{id}/withdraw",
+        "/v1/signups/{id}/approve",
+        "/v1/signups/{id}/decline",
+        "/v1/signups/{id}/remove",
+        "/v1/reports",
+        "/v1/moderation/reports",
+        "/v1/moderation/reports/{id}",
+        "/v1/moderation/reports/{id}/assign",
+        "/v1/moderation/reports/{id}/resolve",
+        "/v1/moderation/sanctions",
+        "/v1/moderation/sanctions/{id}/lift",
+        "/v1/appeals",
+        "/v1/moderation/appeals",
+        "/v1/moderation/appeals/{id}/decide",
+        "/v1/moderation/audit-log",
     ] {
         assert!(paths.contains_key(path), "{path} is not described");
     }
@@ -66,7 +103,8 @@ async fn the_description_of_the_api_is_whole(town: Town) {
     let mut ids = Vec::new();
     for (path, methods) in paths {
         for (method, operation) in methods.as_object().unwrap() {
-            let has_words = ["summary", "description"].iter().any(|name| operation[name].as_str().is_some_and(|t| !t.is_empty()));
+            let has_words =
+                ["summary", "description"].iter().any(|name| operation[name].as_str().is_some_and(|t| !t.is_empty()));
             assert!(has_words, "{method} {path} has no words");
             assert!(!operation["responses"].as_object().unwrap().is_empty(), "{method} {path}");
             ids.push(operation["operationId"].as_str().unwrap_or_default().to_owned());
@@ -163,11 +201,26 @@ async fn forgetting_keeps_what_is_still_needed(town: Town) {
 }
 
 async fn settings_that_are_wrong_are_all_named_at_once(town: Town) {
-    let values = [("DATABASE_URL", "mysql://x"), ("BIND", "here"), ("MIN_AGE", "12"), ("RATE_LIMITS", "perhaps"), ("SMTP_URL", "http://x")];
+    let values = [
+        ("DATABASE_URL", "mysql://x"),
+        ("BIND", "here"),
+        ("MIN_AGE", "12"),
+        ("RATE_LIMITS", "perhaps"),
+        ("SMTP_URL", "http://x"),
+    ];
     let values = values.map(|(name, value)| (name, value.to_owned())).into();
-    let faults = sidebyside::config::from_values(&values, Some("[policy]\nfacilitator_ratio = 0\nno_such_rule = 1")).unwrap_err();
+    let faults = sidebyside::config::from_values(&values, Some("[policy]\nfacilitator_ratio = 0\nno_such_rule = 1"))
+        .unwrap_err();
     let named: Vec<&str> = faults.0.iter().map(|fault| fault.setting.as_str()).collect();
-    for wanted in ["DATABASE_URL", "BIND", "MIN_AGE", "RATE_LIMITS", "SMTP_URL", "[policy] facilitator_ratio", "[policy] no_such_rule"] {
+    for wanted in [
+        "DATABASE_URL",
+        "BIND",
+        "MIN_AGE",
+        "RATE_LIMITS",
+        "SMTP_URL",
+        "[policy] facilitator_ratio",
+        "[policy] no_such_rule",
+    ] {
         assert!(named.contains(&wanted), "{wanted} in {named:?}");
     }
     drop(town);

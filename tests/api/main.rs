@@ -3,6 +3,7 @@
 
 mod accounts;
 mod bad_input;
+mod crash;
 mod facilitators;
 mod harness;
 mod health;
@@ -33,5 +34,6 @@ fn main() -> std::process::ExitCode {
         roles::CASES,
         health::CASES,
         races::CASES,
+        crash::CASES,
     ])
 }

@@ -71,7 +71,8 @@ impl Cast {
     }
 
     async fn report(&self) -> String {
-        let body = json!({ "about": { "kind": "account", "id": self.other.id }, "category": "other", "statement": "s" });
+        let body =
+            json!({ "about": { "kind": "account", "id": self.other.id }, "category": "other", "statement": "s" });
         self.person.post("/reports", body).await.expect(201).id()
     }
 }
@@ -101,16 +102,28 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
     let path = route.split_once(' ').map_or("", |(_, path)| path).to_owned();
     let with = |id: String| path.replace("{id}", &id);
     Some(match route {
-        "GET /v1/help" | "GET /v1/runs" | "GET /v1/sessions" | "GET /v1/me" | "GET /v1/me/running-profile"
-        | "GET /v1/me/email-preferences" | "GET /v1/me/decisions" | "GET /v1/me/signups" | "GET /v1/me/bars"
-        | "GET /v1/facilitator-applications" | "GET /v1/matches" | "GET /v1/moderation/reports"
-        | "GET /v1/moderation/appeals" | "GET /v1/moderation/audit-log" => (path, nothing),
+        "GET /v1/help"
+        | "GET /v1/runs"
+        | "GET /v1/sessions"
+        | "GET /v1/me"
+        | "GET /v1/me/running-profile"
+        | "GET /v1/me/email-preferences"
+        | "GET /v1/me/decisions"
+        | "GET /v1/me/signups"
+        | "GET /v1/me/bars"
+        | "GET /v1/facilitator-applications"
+        | "GET /v1/matches"
+        | "GET /v1/moderation/reports"
+        | "GET /v1/moderation/appeals"
+        | "GET /v1/moderation/audit-log" => (path, nothing),
         "POST /v1/accounts" => (
             path,
             json!({ "email": "new@example.org", "password": "wide meadow lantern", "display_name": "N", "adult": true, "terms_version": "1" }),
         ),
         "POST /v1/accounts/verify-email" => (path, json!({ "token": "none" })),
-        "POST /v1/accounts/resend-verification" | "POST /v1/password-resets" => (path, json!({ "email": "new@example.org" })),
+        "POST /v1/accounts/resend-verification" | "POST /v1/password-resets" => {
+            (path, json!({ "email": "new@example.org" }))
+        }
         "POST /v1/accounts/accept-invitation" => {
             (path, json!({ "token": "none", "password": "wide meadow lantern", "adult": true, "terms_version": "1" }))
         }
@@ -129,7 +142,9 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
         "POST /v1/me/password" => {
             (path, json!({ "current_password": "not this one at all", "new_password": "another meadow lantern" }))
         }
-        "PUT /v1/me/running-profile" => (path, json!({ "activities": ["run"], "home": { "lat": 51.41, "lng": -0.33 } })),
+        "PUT /v1/me/running-profile" => {
+            (path, json!({ "activities": ["run"], "home": { "lat": 51.41, "lng": -0.33 } }))
+        }
         "PUT /v1/me/email-preferences" => (path, json!({ "reminders": true })),
         "POST /v1/me/bars" => (
             path,
@@ -188,7 +203,9 @@ async fn every_route_answers_everybody_as_the_table_says(town: Town) {
     for (path, methods) in doc["paths"].as_object().unwrap() {
         routes.extend(methods.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())));
     }
-    routes.sort_by_key(|route| (route == "DELETE /v1/sessions/current", route.split_once(' ').map(|(m, p)| (p.to_owned(), m.to_owned()))));
+    routes.sort_by_key(|route| {
+        (route == "DELETE /v1/sessions/current", route.split_once(' ').map(|(m, p)| (p.to_owned(), m.to_owned())))
+    });
     let mut table: BTreeMap<String, BTreeMap<&str, String>> = BTreeMap::new();
     let mut without_a_row = Vec::new();
     for route in &routes {

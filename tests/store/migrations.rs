@@ -62,7 +62,10 @@ fn up_down_and_up_again(kind: Kind) {
     assert!(first.len() >= 7, "{first:?}");
     assert_eq!(migrations::run(&db).expect("nothing to do"), [""; 0]);
     let shape = |db: &Db| -> BTreeSet<String> {
-        columns(db).into_iter().map(|c| format!("{}.{} {} {}", c.table_name, c.column_name, c.kind, c.nullable)).collect()
+        columns(db)
+            .into_iter()
+            .map(|c| format!("{}.{} {} {}", c.table_name, c.column_name, c.kind, c.nullable))
+            .collect()
     };
     let before = shape(&db);
     let mut back = migrations::revert_all(&db).expect("down");
@@ -128,7 +131,12 @@ fn the_tables_are_those_of_the_schema(kind: Kind) {
         };
         let at = format!("{}.{}", column.table_name, column.column_name);
         assert!(wanted.contains(&column.kind.as_str()), "{at}: {word} and {}", column.kind);
-        assert_eq!(word.starts_with("Nullable<"), column.nullable == "YES", "{at}: {word} and nullable {}", column.nullable);
+        assert_eq!(
+            word.starts_with("Nullable<"),
+            column.nullable == "YES",
+            "{at}: {word} and nullable {}",
+            column.nullable
+        );
     }
 }
 

@@ -182,7 +182,8 @@ fn workers_claim_every_parcel_once(kind: Kind) {
         let once = Some("once".to_owned());
         let notice = Notice::AlreadyRegistered { account_id: person.id };
         db.write_here(|tx| {
-            let promise = Promise { to: person.id, notice: notice.clone(), run: None, signup: None, once: once.clone() };
+            let promise =
+                Promise { to: person.id, notice: notice.clone(), run: None, signup: None, once: once.clone() };
             outbox::promise(tx, promise, now())
         })
         .unwrap();

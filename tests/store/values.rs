@@ -17,7 +17,11 @@ use crate::{
     support::databases::{Database, Kind},
 };
 
-cases![instants_and_ids_come_back_as_they_went_in, instants_sort_in_the_database_as_they_do_in_rust, texts_of_every_script_come_back];
+cases![
+    instants_and_ids_come_back_as_they_went_in,
+    instants_sort_in_the_database_as_they_do_in_rust,
+    texts_of_every_script_come_back
+];
 
 /// An account with this address.
 pub fn account(email: &str, at: Instant) -> Account {
@@ -41,13 +45,15 @@ pub fn account(email: &str, at: Instant) -> Account {
 
 /// Any moment of the years 1 to 9999, to the microsecond.
 fn moments() -> impl Strategy<Value = Instant> {
-    (-62_135_596_800_000_000_i64..253_402_207_200_000_000).prop_map(|micros| Instant::from_micros(micros).expect("a year we know"))
+    (-62_135_596_800_000_000_i64..253_402_207_200_000_000)
+        .prop_map(|micros| Instant::from_micros(micros).expect("a year we know"))
 }
 
 fn instants_and_ids_come_back_as_they_went_in(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
-    let mut runner = TestRunner::new(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() });
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() });
     let number = std::cell::Cell::new(0);
     runner
         .run(&(moments(), any::<[u8; 16]>()), |(at, bytes)| {
@@ -110,7 +116,11 @@ fn texts_of_every_script_come_back(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
     let start: Instant = "2026-11-23T10:00:00Z".parse().unwrap();
-    for (number, text) in ["Zoë", "نگار", "می\u{200c}نا", "李", "Ana 🏃🏽", "'; DROP TABLE accounts; --", "\\0 \\x41", "a\nb\tc"].iter().enumerate() {
+    for (number, text) in
+        ["Zoë", "نگار", "می\u{200c}نا", "李", "Ana 🏃🏽", "'; DROP TABLE accounts; --", "\\0 \\x41", "a\nb\tc"]
+            .iter()
+            .enumerate()
+    {
         let person = Account { display_name: (*text).to_owned(), ..account(&format!("{number}@example.org"), start) };
         db.write_here(|tx| accounts::insert(tx, &person)).unwrap();
         assert_eq!(db.read_here(|conn| accounts::get(conn, person.id)).unwrap().display_name, *text);

@@ -137,7 +137,6 @@ impl Client {
 pub struct Person {
     pub id: Id,
     pub email: String,
-    pub name: String,
     pub client: Client,
 }
 

@@ -166,6 +166,8 @@ impl Town {
         tokio::spawn(server);
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            // The server hangs up on connections that rest for five seconds; we let go of them first.
+            .pool_idle_timeout(Duration::from_secs(2))
             .timeout(Duration::from_secs(90))
             .build()
             .expect("a client");
@@ -295,7 +297,6 @@ impl Town {
         let person = |(account, session): (Account, Id)| Person {
             id: account.id,
             email: account.email,
-            name: account.display_name,
             client: Client::with_session(self, account.id, session),
         };
         accounts.into_iter().zip(opened.await.expect("people")).map(person).collect()
