@@ -119,7 +119,7 @@ fn named(code: &str) -> BTreeSet<String> {
                 if c == '{' {
                     depth += 1;
                 }
-                if (c == ',' && depth == 0) || (c == '}' && depth == 0) {
+                if depth == 0 && matches!(c, ',' | '}') {
                     found.insert(first_word(&list[start..at]));
                     start = at + 1;
                 }
@@ -159,10 +159,10 @@ fn wrong_floors(name: &str, text: &str) -> Vec<String> {
 /// Words in a file that belong to another room.
 fn wrong_words(name: &str, text: &str) -> Vec<String> {
     let code = code(text);
-    let here = |place: &&str| if place.ends_with('/') { name.starts_with(*place) } else { name == *place };
+    let here = |place: &str| if place.ends_with('/') { name.starts_with(place) } else { name == place };
     ROOMS
         .iter()
-        .filter(|(word, places)| stands(&code, word) && !places.iter().any(|place| here(&place)))
+        .filter(|(word, places)| stands(&code, word) && !places.iter().any(|place| here(place)))
         .map(|(word, _)| format!("{name} says {word}"))
         .collect()
 }
@@ -173,7 +173,8 @@ fn stands(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + word.len()..].chars().next();
-        !before.is_some_and(part) && !(word.ends_with(|c: char| part(c)) && after.is_some_and(part))
+        let goes_on = word.ends_with(part) && after.is_some_and(part);
+        !goes_on && !before.is_some_and(part)
     })
 }
 

@@ -8,8 +8,9 @@ use crate::id::Id;
 use serde::{Deserialize, Serialize};
 
 /// Every kind of mail that the platform sends.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, strum::IntoStaticStr)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Notice {
     /// Somebody signed up with this address: please confirm it.
     VerifyEmail { link: Id },
@@ -93,37 +94,7 @@ pub struct Change {
 impl Notice {
     /// The kind in `snake_case`, as stored, logged and counted.
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::VerifyEmail { .. } => "verify_email",
-            Self::AlreadyRegistered { .. } => "already_registered",
-            Self::ResetPassword { .. } => "reset_password",
-            Self::PasswordChanged { .. } => "password_changed",
-            Self::Invitation { .. } => "invitation",
-            Self::ApplicationReceived { .. } => "application_received",
-            Self::ApplicationDecided { .. } => "application_decided",
-            Self::SignupConfirmed { .. } => "signup_confirmed",
-            Self::SignupWaitlisted { .. } => "signup_waitlisted",
-            Self::SignupPromoted { .. } => "signup_promoted",
-            Self::SignupRemoved { .. } => "signup_removed",
-            Self::RunChanged { .. } => "run_changed",
-            Self::RunCancelled { .. } => "run_cancelled",
-            Self::RunPaused { .. } => "run_paused",
-            Self::RunResumed { .. } => "run_resumed",
-            Self::LeadRunCancelled { .. } => "lead_run_cancelled",
-            Self::LeadRunPaused { .. } => "lead_run_paused",
-            Self::Reminder { .. } => "reminder",
-            Self::FacilitatorReminder { .. } => "facilitator_reminder",
-            Self::ParticipantWithdrew { .. } => "participant_withdrew",
-            Self::CoFacilitatorInvited { .. } => "co_facilitator_invited",
-            Self::RunTouched { .. } => "run_touched",
-            Self::Barred { .. } => "barred",
-            Self::Decision { .. } => "decision",
-            Self::DecisionLifted { .. } => "decision_lifted",
-            Self::AppealReceived { .. } => "appeal_received",
-            Self::AppealDecided { .. } => "appeal_decided",
-            Self::ReportReceived { .. } => "report_received",
-            Self::ReportResolved { .. } => "report_resolved",
-        }
+        self.into()
     }
 }
 

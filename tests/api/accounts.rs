@@ -29,6 +29,7 @@ cases![
     ones_own_account_can_be_read_and_edited,
     help_is_public_and_names_the_terms,
     unsubscribing_from_reminders_by_the_link_changes_only_that,
+    an_invited_person_sets_a_password_accepts_the_terms_and_only_then_comes_in,
 ];
 
 fn newcomer(email: &str) -> Value {
@@ -434,4 +435,38 @@ async fn unsubscribing_from_reminders_by_the_link_changes_only_that(town: Town) 
     assert!(town.mail_to(&ana.email).await.is_empty());
     ana.put("/me/email-preferences", json!({ "reminders": true })).await.expect(200);
     ana.put("/me/email-preferences", json!({})).await.faulty(&["/reminders required"]);
+}
+
+async fn an_invited_person_sets_a_password_accepts_the_terms_and_only_then_comes_in(town: Town) {
+    let ana = town.invited("Ana", "ana@example.org").await;
+    let nobody = town.nobody();
+    let link = town.one_mail_to("ana@example.org").await.link("invitation");
+    log_in(&town, "ana@example.org", PASSWORD).await.refused(401, "credentials_wrong");
+    // Whatever else is asked for with the address brings the invitation again, and only that.
+    nobody.post("/accounts", newcomer("ana@example.org")).await.expect(202);
+    nobody.post("/password-resets", json!({ "email": "ana@example.org" })).await.expect(202);
+    nobody.post("/accounts/resend-verification", json!({ "email": "ana@example.org" })).await.expect(202);
+    let again = town.mail_to("ana@example.org").await;
+    assert_eq!(again.len(), 3);
+    assert!(again.iter().all(|letter| letter.link("invitation") == link), "the same link while it works");
+    assert_eq!(town.rows("accounts WHERE status = 'invited' AND password_hash IS NULL"), 1);
+    let page = nobody.open(&link).await.expect(200);
+    assert!(page.text.contains("Ana"), "{}", page.text);
+    let hasty = nobody.press(&link, &[("password", "short"), ("display_name", "Ana")]).await.expect(422);
+    for fault in ["Password", "Age", "Terms"] {
+        assert!(hasty.text.contains(fault), "{fault} in {}", hasty.text);
+    }
+    let token = link.rsplit('/').next().unwrap();
+    let body = json!({ "token": token, "password": PASSWORD, "adult": false, "terms_version": "0" });
+    let refused = nobody.post("/accounts/accept-invitation", body).await;
+    refused.faulty(&["/adult adults_only", "/terms_version not_current"]);
+    // The token of an invitation proves nothing elsewhere.
+    nobody.post("/accounts/verify-email", json!({ "token": token })).await.refused(403, "link_invalid");
+    assert_eq!(town.rows("accounts WHERE status = 'invited'"), 1);
+    let form = [("password", PASSWORD), ("display_name", "Ana M."), ("adult", "true"), ("terms_version", "1")];
+    nobody.press(&link, &form).await.expect(200);
+    let tokens = log_in(&town, "ana@example.org", PASSWORD).await.expect(200);
+    let me = Client::with_token(&town, &tokens.str("access_token")).get("/me").await.expect(200);
+    assert_eq!((me.id(), me.str("display_name").as_str()), (ana.to_string(), "Ana M."));
+    assert_eq!(nobody.press(&link, &form).await.status, 410);
 }

@@ -58,7 +58,7 @@ async fn what_cannot_fit_is_not_shown_and_explained_instead(town: Town) {
         profile["access_needs"] = json!(["step_free"]);
     })
     .await;
-    assert_eq!(matched(&ana, "").await, [fine.id.clone()]);
+    assert_eq!(matched(&ana, "").await, [fine.id.as_str()]);
     let explain = async |id: &str| {
         let answer = ana.get(&format!("/matches?explain={id}")).await.expect(200);
         assert!(answer.items().is_empty());
@@ -143,7 +143,7 @@ async fn matches_know_the_time_asked_about(town: Town) {
     let soon = town.run(&fay, |_| {}).await.id;
     let later = town.run(&fay, |run| run["starts_at"] = json!("2026-12-20T09:00:00Z")).await.id;
     let ana = with_profile(&town, "Ana", |_| {}).await;
-    assert_eq!(matched(&ana, "").await, [soon.clone()], "two weeks ahead");
+    assert_eq!(matched(&ana, "").await, [soon.as_str()], "two weeks ahead");
     assert_eq!(matched(&ana, "?to=2026-12-31T00:00:00Z").await.len(), 2);
     assert_eq!(matched(&ana, "?from=2026-12-10T00:00:00Z&to=2026-12-31T00:00:00Z").await, [later]);
     ana.get("/matches?from=2026-12-10T00:00:00Z&to=2026-12-01T00:00:00Z").await.faulty(&["?to before_from"]);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    process::Command,
+    process::{Command, Stdio},
     thread,
 };
 
@@ -154,18 +154,21 @@ fn of_several_threads_one_migrates_and_all_succeed(kind: Kind) {
 
 fn of_several_processes_one_migrates_and_all_succeed(kind: Kind) {
     let database = Database::empty(kind);
-    let processes: Vec<_> = (0..4)
-        .map(|_| {
-            Command::new(env!("CARGO_BIN_EXE_sidebyside"))
-                .arg("migrate")
-                .env("DATABASE_URL", database.url())
-                .env("DATA_DIR", database.folder())
-                .env("SECRET_KEY", "a master secret of the suite that is long enough")
-                .current_dir(database.folder())
-                .output()
-        })
-        .map(|process| process.expect("a process"))
-        .collect();
+    let start = |_| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_sidebyside"));
+        program
+            .arg("migrate")
+            .env("DATABASE_URL", database.url())
+            .env("DATA_DIR", database.folder())
+            .env("SECRET_KEY", "a master secret of the suite that is long enough")
+            .current_dir(database.folder())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        program.spawn().expect("a process")
+    };
+    // All of them are under way before the first is waited for.
+    let started: Vec<_> = (0..4).map(start).collect();
+    let processes: Vec<_> = started.into_iter().map(|one| one.wait_with_output().expect("an end")).collect();
     for process in &processes {
         assert!(process.status.success(), "{}", String::from_utf8_lossy(&process.stderr));
     }

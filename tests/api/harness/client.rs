@@ -155,13 +155,10 @@ impl Person {
     }
 
     /// Signs up and holds the outcome to a status; gives the sign-up's id.
-    #[track_caller]
-    pub fn joins<'a>(&'a self, run: &'a str, status: &'a str) -> impl Future<Output = String> + 'a {
-        async move {
-            let answer = self.sign_up(run).await.expect(201);
-            assert_eq!(answer.json["status"], status, "{}", answer.text);
-            answer.id()
-        }
+    pub async fn joins(&self, run: &str, status: &str) -> String {
+        let answer = self.sign_up(run).await.expect(201);
+        assert_eq!(answer.json["status"], status, "{}", answer.text);
+        answer.id()
     }
 
     /// Gives a sign-up back.

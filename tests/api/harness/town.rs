@@ -319,6 +319,26 @@ impl Town {
         person
     }
 
+    /// Somebody whom an import brought in, with the mail that invites them promised.
+    pub async fn invited(&self, name: &str, email: &str) -> Id {
+        let now = self.now();
+        let invited = Account {
+            status: AccountStatus::Invited,
+            password_hash: None,
+            terms_version: None,
+            terms_accepted_at: None,
+            verified_at: None,
+            ..account(name, email, "", now)
+        };
+        let id = invited.id;
+        let done = self.app().db.write(move |tx| {
+            accounts::insert(tx, &invited)?;
+            sidebyside::service::accounts::invite(tx, id, now)
+        });
+        done.await.expect("an invitation");
+        id
+    }
+
     async fn with_role(&self, name: &str, role: Role) -> Person {
         let person = self.person(name).await;
         let (id, now) = (person.id, self.now());
