@@ -8,6 +8,9 @@ pub enum Error {
     /// Bad values, all of them named.
     #[error("bad input: {0:?}")]
     Invalid(Vec<Fault>),
+    /// What was sent cannot be read at all.
+    #[error("unreadable: {1}")]
+    Unreadable(Unreadable, String),
     /// It does not exist, or it is not the caller's to see: the two look the same.
     #[error("not found")]
     NotFound,
@@ -23,6 +26,14 @@ pub enum Error {
     /// Our own fault. The cause is logged once, where the answer is made.
     #[error("internal error: {0:#}")]
     Internal(anyhow::Error),
+}
+
+/// Why a body cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    NotJson,
+    WrongType,
+    TooLarge,
 }
 
 /// What every use case returns.

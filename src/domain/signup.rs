@@ -91,6 +91,7 @@ pub enum SignupAct {
 pub const LIFE: &[(SignupStatus, SignupAct, Who, SignupStatus)] = &[
     (Requested, SignupAct::Approve, Who::Facilitator, Confirmed),
     (Requested, SignupAct::ApproveToWait, Who::Facilitator, Waitlisted),
+    (Requested, SignupAct::ApproveToWait, Who::House, Waitlisted),
     (Requested, SignupAct::Decline, Who::Facilitator, Declined),
     (Requested, SignupAct::Withdraw, Who::Person, Withdrawn),
     (Requested, SignupAct::GiveUp, Who::Team, Withdrawn),

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     auth::{Purpose, tokens},
     domain::refusal::{Code, Fault, Faults},
-    error::{Error, Result},
+    error::{Error, Result, Unreadable},
     id::Id,
     service::callers,
 };
@@ -157,7 +157,7 @@ impl FromRequest for PathId {
 /// A request with a body: checked against the schema that the API's description shows, all faults at once, but only
 /// when it is looked at, so that a missing thing is reported before a wrong value.
 pub struct Request<T> {
-    body: Arc<Read<T>>,
+    body: Arc<std::result::Result<Read<T>, (Unreadable, String)>>,
     key: Option<header::HeaderValue>,
     fingerprint: String,
 }
@@ -174,7 +174,7 @@ impl<T> Request<T> {
     /// # Errors
     /// Every fault in it.
     pub fn body(&self) -> Result<&T> {
-        self.body.as_ref().as_ref().map_err(|rejected| Error::Invalid(rejected.faults.clone()))
+        self.read()?.map_err(|rejected| Error::Invalid(rejected.faults.clone()))
     }
 
     /// What was sent, when the rules that no schema knows are content as well.
@@ -182,7 +182,14 @@ impl<T> Request<T> {
     /// # Errors
     /// Every fault in it, the schema's and those of `rules` together.
     pub fn checked(&self, rules: impl FnOnce(&T) -> std::result::Result<(), Faults>) -> Result<&T> {
-        checked(self.body.as_ref().as_ref(), rules)
+        checked(self.read()?, rules)
+    }
+
+    fn read(&self) -> Result<std::result::Result<&T, &Rejected<T>>> {
+        match self.body.as_ref() {
+            Ok(read) => Ok(read.as_ref()),
+            Err((why, words)) => Err(Error::Unreadable(*why, words.clone())),
+        }
     }
 
     /// The Idempotency-Key, if one came.
@@ -209,41 +216,39 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Request<T> {
         let bytes = Bytes::from_request(&request, payload);
         Box::pin(async move {
             let app = app(&request)?;
-            let bytes = bytes.await.map_err(|error| {
-                let status = error.as_response_error().status_code();
-                if status == StatusCode::PAYLOAD_TOO_LARGE {
-                    let words = format!("A body may have {BODY_LIMIT} bytes.");
-                    return Problem::general(status, "payload_too_large", words);
+            let (bytes, too_large) = match bytes.await {
+                Ok(bytes) => (bytes, None),
+                Err(error) if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE => {
+                    (Bytes::new(), Some((Unreadable::TooLarge, format!("A body may have {BODY_LIMIT} bytes."))))
                 }
-                Problem::bad_request("The body could not be read.")
-            })?;
+                Err(_) => return Err(Problem::bad_request("The body could not be read.")),
+            };
             let head = format!("{} {}\n", request.method(), request.path());
             // Keyed: the body may hold a password, and the fingerprint is kept for a day.
             let mac = app.keyring.mac(Purpose::Idempotency, &[head.as_bytes(), &bytes].concat());
             let fingerprint = hex::encode(mac);
-            let value = if bytes.is_empty() {
-                serde_json::Value::Object(serde_json::Map::new())
-            } else {
-                is_json(&request)?;
-                serde_json::from_slice(&bytes)
-                    .map_err(|fault| Problem::bad_request(format!("The body is not JSON: {fault}.")))?
+            let body = match too_large.map_or_else(|| json(&request, &bytes), Err) {
+                Ok(value) => Ok(app.schemas.read::<T>(value)?),
+                Err(unreadable) => Err(unreadable),
             };
-            let body = app.schemas.read::<T>(value)?;
             let key = request.headers().get("Idempotency-Key").cloned();
             Ok(Self { body: Arc::new(body), key, fingerprint })
         })
     }
 }
 
-fn is_json(request: &HttpRequest) -> std::result::Result<(), Problem> {
+/// The body as JSON; an empty one is an object without members.
+fn json(request: &HttpRequest, bytes: &Bytes) -> std::result::Result<serde_json::Value, (Unreadable, String)> {
+    if bytes.is_empty() {
+        return Ok(serde_json::Value::Object(serde_json::Map::new()));
+    }
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     let fine = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    if fine {
-        return Ok(());
+    if !fine {
+        return Err((Unreadable::WrongType, "Send Content-Type: application/json.".to_owned()));
     }
-    let words = "Send Content-Type: application/json.";
-    Err(Problem::general(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", words))
+    serde_json::from_slice(bytes).map_err(|fault| (Unreadable::NotJson, format!("The body is not JSON: {fault}.")))
 }
 
 /// Joins the faults that a schema and further rules find.

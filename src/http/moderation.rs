@@ -108,15 +108,19 @@ pub struct ReportQuery {
     (status = 200, body = Page<ReportView>), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[get("/moderation/reports")]
 pub async fn queue(app: AppData, caller: Caller<Moderator>, query: Query<ReportQuery>) -> Result<Reply, Problem> {
-    let (query, state, me) = (query.get()?, app.clone(), caller.id());
+    let (query, state, me, now) = (query.get()?, app.clone(), caller.id(), app.clock.now());
     let reply = app.db.read(move |conn| {
         let filters = format!("{:?}", query.status);
         let paging = Paging::new(&state.keyring, &["reports", &filters], query.limit, query.cursor.clone());
         let found = moderation::queue(conn, query.status, paging.after()?, paging.fetch())?;
         let (found, next_cursor) = paging.page(found, |report| (report.urgency, report.id))?;
-        let not_mine = |report: &Report| report.about_kind == AboutKind::Run || report.about_id != Some(me);
-        let items = found.into_iter().filter(not_mine).map(ReportView::from).collect();
-        Reply::ok(&Page::<ReportView> { items, next_cursor })
+        let mut items = Vec::new();
+        for report in found {
+            if !reports::is_concerned(conn, &report, me, now)? {
+                items.push(ReportView::from(report));
+            }
+        }
+        Reply::ok(&Page { items, next_cursor })
     });
     Ok(reply.await?)
 }
@@ -126,10 +130,10 @@ pub async fn queue(app: AppData, caller: Caller<Moderator>, query: Query<ReportQ
     (status = 200, body = ReportView), (status = 403, body = ProblemDocument), (status = 404, body = ProblemDocument)))]
 #[get("/moderation/reports/{id}")]
 pub async fn get_report(app: AppData, caller: Caller<Moderator>, id: PathId) -> Result<Reply, Problem> {
-    let me = caller.id();
+    let (me, now) = (caller.id(), app.clock.now());
     let reply = app.db.read(move |conn| {
         let report = moderation::find_report(conn, id.0)?.ok_or(Error::NotFound)?;
-        if report.about_kind != AboutKind::Run && report.about_id == Some(me) {
+        if reports::is_concerned(conn, &report, me, now)? {
             return Err(Error::NotFound);
         }
         Reply::ok(&ReportView::from(report))
@@ -170,7 +174,7 @@ pub async fn assign(
 #[serde(deny_unknown_fields)]
 pub struct Resolution {
     /// For the team.
-    #[schema(min_length = 1, max_length = 5000)]
+    #[schema(min_length = 1, max_length = 5000, pattern = r"\S")]
     pub resolution: String,
 }
 
@@ -242,7 +246,7 @@ pub async fn impose(app: AppData, caller: Caller<Moderator>, request: Request<Ne
 #[serde(deny_unknown_fields)]
 pub struct Lifting {
     /// What the person reads.
-    #[schema(min_length = 1, max_length = 2000)]
+    #[schema(min_length = 1, max_length = 2000, pattern = r"\S")]
     pub reason: String,
 }
 
@@ -349,7 +353,7 @@ pub struct AppealAbout {
 #[serde(deny_unknown_fields)]
 pub struct NewAppeal {
     pub about: AppealAbout,
-    #[schema(min_length = 1, max_length = 5000)]
+    #[schema(min_length = 1, max_length = 5000, pattern = r"\S")]
     pub statement: String,
 }
 
@@ -420,7 +424,7 @@ pub async fn list_appeals(app: AppData, _: Caller<Moderator>, query: Query<PageQ
 pub struct AppealDecision {
     pub outcome: Verdict,
     /// What the person reads.
-    #[schema(min_length = 1, max_length = 5000)]
+    #[schema(min_length = 1, max_length = 5000, pattern = r"\S")]
     pub statement: String,
 }
 

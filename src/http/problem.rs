@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     domain::refusal::{Fault, Kind},
-    error::Error,
+    error::{Error, Unreadable},
 };
 
 /// An error on its way out.
@@ -66,6 +66,14 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Invalid(faults) => Self::invalid(&faults),
+            Error::Unreadable(why, words) => {
+                let (status, code) = match why {
+                    Unreadable::NotJson => (StatusCode::BAD_REQUEST, "bad_request"),
+                    Unreadable::WrongType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+                    Unreadable::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+                };
+                Self::general(status, code, words)
+            }
             Error::NotFound => Self::general(
                 StatusCode::NOT_FOUND,
                 "not_found",

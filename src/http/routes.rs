@@ -3,7 +3,11 @@
 use actix_web::web::ServiceConfig;
 use utoipa::{
     OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        ContentBuilder, Ref, RefOr, ResponseBuilder,
+        path::Operation,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 use utoipa_actix_web::{scope, service_config::ServiceConfig as DocumentedConfig};
 
@@ -111,10 +115,43 @@ pub fn api_doc() -> utoipa::openapi::OpenApi {
         use utoipa_actix_web::AppExt;
         actix_web::App::new().into_utoipa_app().openapi(Head::openapi()).configure(documented).split_for_parts()
     };
+    for item in doc.paths.paths.values_mut() {
+        let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        all.into_iter().flatten().for_each(say_problems);
+    }
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("From POST /v1/sessions")).build();
     doc.components
         .get_or_insert_with(Default::default)
         .security_schemes
         .insert("token".to_owned(), SecurityScheme::Http(bearer).into());
     doc
+}
+
+/// What every operation may answer besides its own, and the media type of all problems, said in one place.
+fn say_problems(operation: &mut Operation) {
+    const ALWAYS: [(&str, &str); 4] = [
+        ("400", "Not readable"),
+        ("422", "Bad values, all faults at once"),
+        ("429", "Too many requests"),
+        ("503", "Not available now"),
+    ];
+    const WITH_BODY: [(&str, &str); 2] = [("413", "Too large"), ("415", "Not JSON")];
+    const LOGGED_IN: [(&str, &str); 3] =
+        [("401", "Not logged in"), ("403", "Not allowed"), ("409", "Refused by a rule")];
+    let with_body = operation.request_body.as_ref().map_or(&[][..], |_| &WITH_BODY[..]);
+    let logged_in = operation.security.as_ref().map_or(&[][..], |_| &LOGGED_IN[..]);
+    let responses = &mut operation.responses.responses;
+    for (status, words) in ALWAYS.iter().chain(with_body).chain(logged_in) {
+        responses
+            .entry((*status).to_owned())
+            .or_insert_with(|| ResponseBuilder::new().description(*words).build().into());
+    }
+    for (status, response) in responses.iter_mut() {
+        if let (true, RefOr::T(response)) = (status.starts_with(['4', '5']), response) {
+            let schema = Ref::from_schema_name("ProblemDocument");
+            response.content.clear();
+            let content = ContentBuilder::new().schema(Some(schema)).build();
+            response.content.insert("application/problem+json".to_owned(), content.into());
+        }
+    }
 }

@@ -61,11 +61,11 @@ impl Schemas {
         }
         control_characters(&value, "", &mut faults);
         if faults.is_empty() {
-            let misread = |fault: serde_json::Error| Rejected {
-                faults: vec![Fault::at("", "invalid", fault.to_string())],
+            let misread = |fault: serde_path_to_error::Error<serde_json::Error>| Rejected {
+                faults: vec![Fault::at(path_as_pointer(fault.path()), "invalid", fault.inner().to_string())],
                 readable: None,
             };
-            return Ok(serde_json::from_value(value).map_err(misread));
+            return Ok(serde_path_to_error::deserialize(whole_numbers(value)).map_err(misread));
         }
         faults.dedup();
         let readable = serde_json::from_value(without_unknown(value, &faults)).ok();
@@ -101,6 +101,33 @@ impl Schemas {
                 Err(faults.into_iter().map(query).chain(twice).collect())
             }
         })
+    }
+}
+
+fn path_as_pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let step = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => pointer("", key),
+        Segment::Enum { variant } => pointer("", variant),
+        Segment::Unknown => String::new(),
+    };
+    path.iter().map(step).collect()
+}
+
+/// JSON Schema calls 10.0 an integer, and so do we.
+fn whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            #[allow(clippy::cast_possible_truncation, reason = "it is whole and below 2^53")]
+            Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() < 9_007_199_254_740_992.0 => {
+                Value::from(whole as i64)
+            }
+            _ => Value::Number(number),
+        },
+        Value::Array(items) => items.into_iter().map(whole_numbers).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, member)| (name, whole_numbers(member))).collect(),
+        other => other,
     }
 }
 
@@ -193,9 +220,10 @@ fn pointer(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Line breaks and tabs are fine in a text; other control characters are not, and PostgreSQL cannot even keep a NUL.
+/// Line breaks and tabs are fine in a text; other control characters are not, nor those that turn words around, and PostgreSQL cannot even keep a NUL.
 fn control_characters(value: &Value, at: &str, faults: &mut Vec<Fault>) {
-    let bad = |text: &str| text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    let turns_words = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let bad = |text: &str| text.chars().any(|c| turns_words(c) || c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
     match value {
         Value::String(text) if bad(text) => {
             faults.push(Fault::at(at, "control_character", "control characters cannot be taken"));

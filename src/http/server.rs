@@ -1,6 +1,6 @@
 //! The server: a listener handed in, every route on it, a graceful stop.
 
-use std::{net::TcpListener, sync::Arc};
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{App as ActixApp, HttpServer, dev::Server, middleware as actix, web};
 use tracing_actix_web::TracingLogger;
@@ -15,6 +15,8 @@ use super::{
 };
 use crate::{app::App, error::Error};
 
+/// Longer than the idle connections of the usual proxies, which would otherwise send into a closing one.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Seconds that requests under way get when the server stops.
 const GRACE_S: u64 = 20;
 
@@ -43,6 +45,7 @@ pub fn start(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
             .default_service(web::to(|| async { Err::<String, Problem>(Error::NotFound.into()) }))
     })
     .disable_signals()
+    .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(GRACE_S)
     .listen(listener)?
     .run();

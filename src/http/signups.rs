@@ -174,6 +174,9 @@ pub async fn withdraw(
     request: Request<Withdrawal>,
 ) -> Result<Reply, Problem> {
     let ratio = app.config.policy.facilitator_ratio;
+    if caller.0.is_none() && request.body().is_err() {
+        return Err(Code::NotLoggedIn.into());
+    }
     let Some(token) = request.body()?.token.clone() else {
         let caller = caller.0.ok_or(Code::NotLoggedIn)?;
         callers::not_kept_out(caller.kept_out.as_ref())?;

@@ -11,6 +11,9 @@ pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(serde_json::json!({ "status": "ok" }))
 }
 
+/// How long the database may take to show that it is there.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Requests are really served: the process is neither starting nor stopping and the database answers.
 #[get("/readyz")]
 pub async fn readyz(app: AppData) -> Result<HttpResponse, Problem> {
@@ -18,8 +21,8 @@ pub async fn readyz(app: AppData) -> Result<HttpResponse, Problem> {
         return Err(Error::Unavailable("starting or stopping").into());
     }
     let probe = app.db.read(|conn| crate::store::installation::find(conn, "cell_resolution"));
-    match probe.await {
-        Ok(Some(_)) => Ok(HttpResponse::Ok()
+    match tokio::time::timeout(PATIENCE, probe).await {
+        Ok(Ok(Some(_))) => Ok(HttpResponse::Ok()
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .json(serde_json::json!({ "status": "ready" }))),
         _ => Err(Error::Unavailable("the database does not answer").into()),

@@ -207,6 +207,10 @@ pub enum Body {
         name: String,
         coming: u32,
     },
+    /// To somebody whom another of its facilitators took off a run.
+    FacilitatorUnlisted {
+        run: RunFacts,
+    },
     /// `invited_by` is *user text*.
     CoFacilitatorInvited {
         run: RunFacts,

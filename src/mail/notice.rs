@@ -52,6 +52,8 @@ pub enum Notice {
     FacilitatorReminder { run_id: Id, moment: Moment, starts_at: Instant },
     /// To the facilitators: somebody gave up a place within the last 24 hours.
     ParticipantWithdrew { signup_id: Id },
+    /// Somebody was taken off a run they led, by another of its facilitators.
+    FacilitatorUnlisted { run_id: Id },
     /// Somebody is asked to lead a run together with its facilitators.
     CoFacilitatorInvited { run_id: Id, account_id: Id },
     /// To the facilitators: a report or a hold touches their run.
@@ -89,7 +91,24 @@ pub struct Change {
     pub what: String,
     pub before: String,
     pub after: String,
+    /// It tells where the group meets: only for whom the meeting point is visible.
+    #[serde(default)]
+    pub tells_place: bool,
 }
+
+/// Kinds that go out even to whom a decision keeps out: decisions with the way to object to them, and what is needed to
+/// log in and read them.
+pub const FOR_THOSE_KEPT_OUT: [&str; 9] = [
+    "decision",
+    "decision_lifted",
+    "appeal_decided",
+    "barred",
+    "signup_removed",
+    "application_decided",
+    "verify_email",
+    "reset_password",
+    "password_changed",
+];
 
 impl Notice {
     /// The kind in `snake_case`, as stored, logged and counted.
@@ -115,7 +134,12 @@ mod tests {
             },
             Notice::RunChanged {
                 signup_id: id,
-                changes: vec![Change { what: "Start".into(), before: "9".into(), after: "10".into() }],
+                changes: vec![Change {
+                    what: "Start".into(),
+                    before: "9".into(),
+                    after: "10".into(),
+                    tells_place: false,
+                }],
             },
         ];
         for notice in notices {

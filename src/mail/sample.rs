@@ -107,7 +107,8 @@ fn own_place(words: &str) -> Vec<Body> {
         }
         let full = run.map_url.is_some();
         let (statement, waiting) = (full.then(|| words.to_owned()), full);
-        let change = Change { what: "The meeting point".to_owned(), before: words.to_owned(), after: words.to_owned() };
+        let (before, after) = (words.to_owned(), words.to_owned());
+        let change = Change { what: "The meeting point".to_owned(), before, after, tells_place: true };
         let decide_by = full.then(|| "Saturday 28 November 2026, 07:00".to_owned());
         all.extend([
             Body::SignupRemoved {
@@ -147,6 +148,7 @@ fn leading(words: &str) -> Vec<Body> {
             Body::LeadRunCancelled { run: run.clone(), reason, message, people },
             Body::LeadRunPaused { run: run.clone(), decide_by, people },
             Body::ParticipantWithdrew { run: run.clone(), name: words.to_owned(), coming: people },
+            Body::FacilitatorUnlisted { run: run.clone() },
             Body::CoFacilitatorInvited { run: run.clone(), invited_by: words.to_owned(), accept_link: LINK.to_owned() },
             Body::RunTouched { run, by: if full { Touch::Report } else { Touch::Hold } },
         ]);

@@ -5,7 +5,6 @@ use serde_json::json;
 use crate::{
     clock::Instant,
     domain::{
-        account::Role,
         moderation::{Act, AppealKind, ApplicationStatus, Outcome, SanctionKind},
         refusal::{Code, Fault},
         signup::SignupStatus,
@@ -13,7 +12,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{notices, sanctions},
+    service::{callers, notices, sanctions},
     store::{
         Conn, Tx, accounts, audit, facilitators,
         moderation::{self, Appeal},
@@ -104,6 +103,7 @@ pub fn decide(
     words: &str,
     now: Instant,
 ) -> Result<Appeal> {
+    callers::still_moderates(tx, moderator, now)?;
     let mut appeal = moderation::find_appeal(tx, appeal)?.ok_or(Error::NotFound)?;
     if appeal.account_id == moderator {
         return Err(Code::NotForYourself.into());
@@ -113,7 +113,7 @@ pub fn decide(
     if appeal.outcome.is_some() {
         return Err(Code::AppealDecided.into());
     }
-    if appeal.first_decided_by == Some(moderator) && somebody_else_can(tx, &appeal, moderator)? {
+    if appeal.first_decided_by == Some(moderator) && somebody_else_can(tx, &appeal, moderator, now)? {
         return Err(Code::NotForYourself.into());
     }
     if words.trim().is_empty() {
@@ -132,9 +132,9 @@ pub fn decide(
     Ok(appeal)
 }
 
-fn somebody_else_can(conn: &mut Conn, appeal: &Appeal, moderator: Id) -> Result<bool> {
-    let team = accounts::with_any_role(conn, &[Role::Moderator, Role::WelfareModerator, Role::Admin])?;
-    Ok(team.iter().any(|member| *member != moderator && *member != appeal.account_id))
+fn somebody_else_can(conn: &mut Conn, appeal: &Appeal, moderator: Id, now: Instant) -> Result<bool> {
+    let others = callers::rest_of_the_team(conn, moderator, now)?;
+    Ok(others.iter().any(|member| *member != appeal.account_id))
 }
 
 fn overturn(tx: &mut Tx<'_>, moderator: Id, appeal: &Appeal, words: &str, now: Instant) -> Result<()> {

@@ -28,7 +28,7 @@ pub struct NewCredential {
     /// Such as `first_aid` or `background_check`.
     #[schema(pattern = "^[a-z][a-z0-9_]{0,39}$")]
     pub kind: String,
-    #[schema(min_length = 1, max_length = 120)]
+    #[schema(min_length = 1, max_length = 120, pattern = r"\S")]
     pub issuer: String,
     #[schema(max_length = 120)]
     #[serde(default)]
@@ -44,7 +44,7 @@ pub struct NewCredential {
 #[serde(deny_unknown_fields)]
 pub struct NewApplication {
     /// Why, and with what experience.
-    #[schema(min_length = 1, max_length = 4000)]
+    #[schema(min_length = 1, max_length = 4000, pattern = r"\S")]
     pub statement: String,
     #[serde(default)]
     #[schema(max_items = 20)]
@@ -128,8 +128,10 @@ pub fn decide(
     policy: &Policy,
     now: Instant,
 ) -> Result<Application> {
+    callers::still_moderates(tx, moderator, now)?;
     let found = facilitators::find(tx, application)?.ok_or(Error::NotFound)?;
-    if found.account_id == moderator && somebody_else_can(tx, moderator)? {
+    // In a team of one, the only moderator may also lead runs.
+    if found.account_id == moderator && !callers::rest_of_the_team(tx, moderator, now)?.is_empty() {
         return Err(Code::NotForYourself.into());
     }
     accounts::lock(tx, found.account_id)?;
@@ -152,13 +154,6 @@ pub fn decide(
     let deed = audit::Deed { act, actor: Some(moderator), subject: Some(application.account_id), run: None, about };
     audit::record(tx, deed, now)?;
     Ok(application)
-}
-
-/// In a team of one, the only moderator may also lead runs.
-fn somebody_else_can(tx: &mut Tx<'_>, moderator: Id) -> Result<bool> {
-    use crate::domain::account::Role;
-    let team = accounts::with_any_role(tx, &[Role::Moderator, Role::WelfareModerator, Role::Admin])?;
-    Ok(team.iter().any(|member| *member != moderator))
 }
 
 /// Makes somebody a facilitator on the operator's word, for imports.

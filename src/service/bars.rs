@@ -36,7 +36,7 @@ pub struct NewBar {
     pub until: Instant,
     pub reason_code: RemovalReason,
     /// For moderators only.
-    #[schema(min_length = 1, max_length = 2000)]
+    #[schema(min_length = 1, max_length = 2000, pattern = r"\S")]
     pub private_note: String,
     /// What the person reads besides the ready-made sentence.
     #[serde(default)]
@@ -87,6 +87,9 @@ fn subject(tx: &mut Tx<'_>, facilitator: Id, new: &NewBar, now: Instant) -> Resu
     let mut faults = Faults::default();
     faults.unless(new.until > now, "/until", "in_the_past", "the end must lie in the future");
     faults.unless(new.until <= now.plus_days(MAX_DAYS), "/until", "too_far_ahead", "a bar lasts two years at most");
+    let said = new.statement.as_deref().is_some_and(|words| !words.trim().is_empty());
+    let words = "say what happened: a decision about conduct needs a statement";
+    faults.unless(new.reason_code != RemovalReason::Conduct || said, "/statement", "required", words);
     let person = match (new.account_id, new.signup_id) {
         (Some(account), None) => Some(account),
         (None, Some(signup)) => match seats::led_by(tx, facilitator, signup, now) {

@@ -8,6 +8,7 @@ use crate::{
     clock::Instant,
     domain::{
         account::{AccountStatus, Role},
+        moderation::SanctionScope,
         policy::{self, Leads, NotLeading},
         refusal::{Code, Refusal},
     },
@@ -84,6 +85,20 @@ fn restricted(sanction: &moderation::Sanction) -> Refusal {
 /// Reads again, inside the transaction, that no decision keeps this person out: the request may have raced with it.
 pub fn still_welcome(conn: &mut Conn, account: Id, now: Instant) -> Result<()> {
     not_kept_out(moderation::keeping_out(conn, account, now)?.first())
+}
+
+/// Reads again, inside the transaction, that somebody may moderate and that no decision keeps them out.
+pub fn still_moderates(conn: &mut Conn, account: Id, now: Instant) -> Result<()> {
+    still_welcome(conn, account, now)?;
+    if accounts::roles(conn, account)?.is_empty() { Err(Code::ModeratorsOnly.into()) } else { Ok(()) }
+}
+
+/// Who of the team can decide things now, but for one.
+pub fn rest_of_the_team(conn: &mut Conn, but: Id, now: Instant) -> Result<Vec<Id>> {
+    let mut team = accounts::with_any_role(conn, &[Role::Moderator, Role::WelfareModerator, Role::Admin])?;
+    let out = moderation::kept_out(conn, &team, SanctionScope::Site, now)?;
+    team.retain(|member| *member != but && !out.contains(member));
+    Ok(team)
 }
 
 /// Proof that an account leads a run.

@@ -8,7 +8,7 @@ use crate::{
     config::Policy,
     domain::{
         reminder::{LOOK_AHEAD_HOURS, Moment},
-        run::RunStatus,
+        run::{MAX_DAYS_AHEAD, RunStatus},
         signup::{SignupAct, SignupStatus, Who},
     },
     error::Result,
@@ -45,7 +45,7 @@ pub fn tick(db: &Db, policy: &Policy, now: Instant) -> Result<usize> {
         leading::pause_if_unled(tx, &mut locked, policy, now)?;
         Ok(locked.run.status != RunStatus::Published)
     });
-    each(db.read_here(|conn| overdue(conn, policy, now))?, &|tx, run| leading::cancel_if_overdue(tx, run, policy, now));
+    each(db.read_here(|conn| paused(conn, policy, now))?, &|tx, run| leading::end_pause(tx, run, policy, now));
     each(db.read_here(|conn| runs::started_with_open_ends(conn, now))?, &|tx, run| expire(tx, run, now));
     let over = now.plus_hours(-COMPLETE_AFTER_HOURS);
     each(db.read_here(|conn| runs::published_ended_before(conn, over))?, &|tx, run| complete(tx, run, over, now));
@@ -70,9 +70,16 @@ fn unled(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
     Ok(suspects)
 }
 
-fn overdue(conn: &mut Conn, policy: &Policy, now: Instant) -> Result<Vec<Id>> {
-    let before = now.plus_hours(policy.take_over_deadline_hours);
-    Ok(runs::starting_before(conn, &[RunStatus::Paused], before)?.into_iter().map(|run| run.id).collect())
+/// Paused runs to come whose pause may end: by the deadline, or because somebody leads them again.
+fn paused(conn: &mut Conn, policy: &Policy, now: Instant) -> Result<Vec<Id>> {
+    let deadline = now.plus_hours(policy.take_over_deadline_hours);
+    let mut ends = Vec::new();
+    for run in runs::starting_before(conn, &[RunStatus::Paused], now.plus_days(MAX_DAYS_AHEAD))? {
+        if run.starts_at <= deadline || !facilitators::active_on(conn, run.id, now)?.is_empty() {
+            ends.push(run.id);
+        }
+    }
+    Ok(ends)
 }
 
 /// At the start, whoever has no place goes home with a clear answer.

@@ -9,13 +9,14 @@ use crate::{
     domain::{
         moderation::{AboutKind, Act, Category, ReportStatus},
         refusal::{Code, Fault},
+        run::RunStatus,
     },
     error::{Error, Result},
     id::Id,
     mail::{Notice, Touch},
-    service::notices,
+    service::{callers, notices},
     store::{
-        Conn, Tx, accounts, audit,
+        Conn, Tx, accounts, audit, facilitators,
         moderation::{self, Report},
         runs,
     },
@@ -45,7 +46,7 @@ pub struct NewReport {
     pub about: About,
     pub category: Category,
     /// What happened, in the reporter's words.
-    #[schema(min_length = 1, max_length = 5000)]
+    #[schema(min_length = 1, max_length = 5000, pattern = r"\S")]
     pub statement: String,
 }
 
@@ -71,7 +72,11 @@ pub fn file(tx: &mut Tx<'_>, reporter: Id, new: &NewReport, now: Instant) -> Res
     };
     moderation::insert_report(tx, &report)?;
     let notice = Notice::ReportReceived { report_id: report.id };
-    notices::to_moderators(tx, &[Some(reporter), report.about_id], &notice, now)?;
+    for member in callers::rest_of_the_team(tx, reporter, now)? {
+        if !is_concerned(tx, &report, member, now)? {
+            notices::to_person(tx, member, notice.clone(), now)?;
+        }
+    }
     if let (AboutKind::Run, Some(run)) = (kind, run)
         && new.category != Category::Safeguarding
     {
@@ -84,12 +89,13 @@ pub fn file(tx: &mut Tx<'_>, reporter: Id, new: &NewReport, now: Instant) -> Res
 
 fn target(conn: &mut Conn, about: &About) -> Result<(AboutKind, Option<Id>)> {
     let nothing = |pointer: &str| -> Error { Fault::at(pointer, "not_found", "there is nothing with this id").into() };
+    let in_the_open = |run: &runs::Run| run.status != RunStatus::Draft;
     if let Some(run) = about.run_id {
-        runs::find(conn, run)?.ok_or_else(|| nothing("/about/run_id"))?;
+        runs::find(conn, run)?.filter(in_the_open).ok_or_else(|| nothing("/about/run_id"))?;
     }
     match (about.kind, about.id) {
         (Some(AboutKind::Run), Some(id)) => {
-            runs::find(conn, id)?.ok_or_else(|| nothing("/about/id"))?;
+            runs::find(conn, id)?.filter(in_the_open).ok_or_else(|| nothing("/about/id"))?;
             Ok((AboutKind::Run, Some(id)))
         }
         (Some(kind @ (AboutKind::Account | AboutKind::Facilitator)), Some(id)) => {
@@ -114,7 +120,9 @@ pub fn assign(tx: &mut Tx<'_>, moderator: Id, report: Id, to: Id, now: Instant) 
     if accounts::roles(tx, to)?.is_empty() {
         return Err(Fault::at("/account_id", "no_moderator", "only moderators can take a report").into());
     }
-    not_about_oneself(&report, to)?;
+    callers::still_moderates(tx, moderator, now)?;
+    not_about_oneself(tx, &report, moderator, now)?;
+    not_about_oneself(tx, &report, to, now)?;
     report.status = ReportStatus::Assigned;
     report.assigned_to = Some(to);
     moderation::update_report(tx, &report)?;
@@ -128,7 +136,8 @@ pub fn resolve(tx: &mut Tx<'_>, moderator: Id, report: Id, resolution: &str, now
     if report.status == ReportStatus::Resolved {
         return Err(Code::ReportResolved.into());
     }
-    not_about_oneself(&report, moderator)?;
+    callers::still_moderates(tx, moderator, now)?;
+    not_about_oneself(tx, &report, moderator, now)?;
     report.status = ReportStatus::Resolved;
     report.assigned_to = report.assigned_to.or(Some(moderator));
     report.resolution = Some(resolution.to_owned());
@@ -141,9 +150,20 @@ pub fn resolve(tx: &mut Tx<'_>, moderator: Id, report: Id, resolution: &str, now
     Ok(report)
 }
 
-fn not_about_oneself(report: &Report, moderator: Id) -> Result<()> {
+/// Whether a report is about a moderator, or about a run that they lead, while somebody else can look into it: then it
+/// is hidden from them.
+pub fn is_concerned(conn: &mut Conn, report: &Report, moderator: Id, now: Instant) -> Result<bool> {
     let about_them = report.about_kind != AboutKind::Run && report.about_id == Some(moderator);
-    if about_them { Err(Code::NotForYourself.into()) } else { Ok(()) }
+    let run = report.about_id.filter(|_| report.about_kind == AboutKind::Run).or(report.run_id);
+    let leads_it = match run {
+        Some(run) => facilitators::find_listing(conn, run, moderator)?.is_some(),
+        None => false,
+    };
+    Ok((about_them || leads_it) && !callers::rest_of_the_team(conn, moderator, now)?.is_empty())
+}
+
+fn not_about_oneself(conn: &mut Conn, report: &Report, moderator: Id, now: Instant) -> Result<()> {
+    if is_concerned(conn, report, moderator, now)? { Err(Code::NotForYourself.into()) } else { Ok(()) }
 }
 
 fn record(tx: &mut Tx<'_>, act: Act, actor: Option<Id>, report: &Report, now: Instant) -> Result<()> {

@@ -104,10 +104,10 @@ pub fn facts(conn: &mut Conn, runs: &[Run], viewer: Option<Id>, ratio: i32, now:
     let mut leaders: BTreeMap<Id, Vec<Leader>> = BTreeMap::new();
     let mut insider_of = BTreeSet::new();
     for listing in &listings {
-        if viewer == Some(listing.account_id) {
-            insider_of.insert(listing.run_id);
-        }
         if listing.status == ListingStatus::Accepted && good.contains(&listing.account_id) {
+            if viewer == Some(listing.account_id) {
+                insider_of.insert(listing.run_id);
+            }
             let display_name = names.get(&listing.account_id).cloned().unwrap_or_default();
             leaders.entry(listing.run_id).or_default().push(Leader { id: listing.account_id, display_name });
         }

@@ -9,7 +9,8 @@ use crate::{
         moderation::Act,
         policy::Leads,
         refusal::Code,
-        run::{CancelReason, ListingStatus, RunDraft, RunStatus},
+        run::{CancelReason, JoinPolicy, ListingStatus, RunDraft, RunStatus},
+        signup::{SignupAct, SignupStatus, Who},
     },
     error::{Error, Result},
     id::Id,
@@ -166,8 +167,20 @@ pub fn edit(tx: &mut Tx<'_>, proof: &Leads, draft: &RunDraft, version: i32, rati
             record(tx, Act::RunEdited, proof.facilitator(), None, &locked.run, now)?;
         }
     }
+    if before.join_policy == JoinPolicy::Approval && locked.run.join_policy == JoinPolicy::Open {
+        requests_join_the_line(tx, &locked, now)?;
+    }
     places::promote(tx, &locked, ratio, now)?;
     Ok(locked.run)
+}
+
+/// Where no yes is needed any more, those who asked stand in line with the numbers they have, before whoever comes later.
+fn requests_join_the_line(tx: &mut Tx<'_>, locked: &RunLocked, now: Instant) -> Result<()> {
+    for mut signup in signups::of_run(tx, locked.run.id, &[SignupStatus::Requested])? {
+        places::move_signup(tx, locked, &mut signup, SignupAct::ApproveToWait, Who::House, now)?;
+        notices::about_signup(tx, &signup, Notice::SignupWaitlisted { signup_id: signup.id }, now)?;
+    }
+    Ok(())
 }
 
 fn changeable(run: &Run, now: Instant) -> Result<()> {
@@ -179,6 +192,9 @@ fn changeable(run: &Run, now: Instant) -> Result<()> {
     }
 }
 
+/// The changes that tell where the group meets.
+const PLACE_CHANGES: [&str; 3] = ["The meeting point", "How to find the group", "The point on the map"];
+
 /// What those on a run need to hear about, in words.
 fn changes(before: &Run, after: &Run) -> Vec<Change> {
     let when = |run: &Run| run_time_in_words(run.starts_at, &run.time_zone);
@@ -188,7 +204,8 @@ fn changes(before: &Run, after: &Run) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut compare = |what: &str, before: String, after: String| {
         if before != after {
-            changes.push(Change { what: what.to_owned(), before, after });
+            let tells_place = PLACE_CHANGES.contains(&what);
+            changes.push(Change { what: what.to_owned(), before, after, tells_place });
         }
     };
     compare("The start", when(before), when(after));
@@ -260,6 +277,9 @@ pub fn list_facilitator(tx: &mut Tx<'_>, proof: &Leads, account: Id, now: Instan
     if facilitators::find_listing(tx, proof.run(), account)?.is_some() {
         return Err(Code::AlreadyListed.into());
     }
+    if is_closed_to(tx, account, proof.run(), now)? {
+        return Err(Code::NotApprovedFacilitator.into());
+    }
     let listing = Listing {
         run_id: proof.run(),
         account_id: account,
@@ -284,7 +304,16 @@ pub fn accept_listing(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, no
         return Ok(());
     }
     changeable(&locked.run, now)?;
+    if is_closed_to(tx, account, run, now)? {
+        return Err(Code::RunNotOpenToYou.into());
+    }
     lead(tx, &mut locked, account, policy, now)
+}
+
+/// Whether somebody was removed from a run or is barred by one of its facilitators: then no role lets them in.
+fn is_closed_to(tx: &mut Tx<'_>, account: Id, run: Id, now: Instant) -> Result<bool> {
+    let put_out = signups::of_person_in_run(tx, account, run)?.iter().any(|signup| signup.status.is_final());
+    Ok(put_out || moderation::is_barred_from(tx, account, run, now)?)
 }
 
 /// Takes over a paused run: it goes on, and everybody on it is told who leads now.
@@ -302,6 +331,9 @@ pub fn take_over(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: In
     }
     if now >= take_over_deadline(&locked.run, policy) {
         return Err(Code::TakeOverTooLate.into());
+    }
+    if is_closed_to(tx, account, run, now)? {
+        return Err(Code::RunNotOpenToYou.into());
     }
     lead(tx, &mut locked, account, policy, now)?;
     record(tx, Act::RunTakenOver, account, None, &locked.run, now)?;
@@ -326,18 +358,25 @@ fn lead(tx: &mut Tx<'_>, locked: &mut RunLocked, account: Id, policy: &Policy, n
     };
     facilitators::put_listing(tx, &listing)?;
     seats::give_up(tx, locked, account, now)?;
-    let live = signups::of_run(tx, run, &crate::domain::signup::SignupStatus::LIVE)?;
+    let live = signups::of_run(tx, run, &SignupStatus::LIVE)?;
     let people: Vec<Id> = live.iter().map(|signup| signup.account_id).collect();
-    let barred = moderation::barred_by(tx, account, &people, now)?;
-    for signup in live.iter().filter(|signup| barred.contains(&signup.account_id)) {
-        seats::give_up(tx, locked, signup.account_id, now)?;
-        notices::about_signup(tx, signup, Notice::SignupRemoved { signup_id: signup.id }, now)?;
+    let mut told = std::collections::BTreeSet::new();
+    for bar in moderation::bars_by(tx, account, &people, now)? {
+        if told.insert(bar.account_id) && seats::give_up(tx, locked, bar.account_id, now)? {
+            notices::to_person(tx, bar.account_id, Notice::Barred { bar_id: bar.id, runs: vec![run] }, now)?;
+            record(tx, Act::SignupRemoved, account, Some(bar.account_id), &locked.run, now)?;
+        }
     }
+    resume_if_paused(tx, locked, policy, now)
+}
+
+fn resume_if_paused(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Policy, now: Instant) -> Result<()> {
     if locked.run.status == RunStatus::Paused {
         locked.run.status = RunStatus::Published;
         locked.run.paused_at = None;
         locked.run.updated_at = now;
         runs::update(tx, locked)?;
+        let run = locked.run.id;
         notices::to_everybody_on(tx, run, |signup| Notice::RunResumed { signup_id: signup.id }, now)?;
     }
     places::promote(tx, locked, policy.facilitator_ratio, now)?;
@@ -360,6 +399,7 @@ pub fn step_down(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: In
 pub fn unlist_facilitator(tx: &mut Tx<'_>, proof: &Leads, account: Id, policy: &Policy, now: Instant) -> Result<()> {
     step_down(tx, account, proof.run(), policy, now)?;
     let run = runs::get(tx, proof.run())?;
+    notices::to_person(tx, account, Notice::FacilitatorUnlisted { run_id: run.id }, now)?;
     record(tx, Act::FacilitatorUnlisted, proof.facilitator(), Some(account), &run, now)
 }
 
@@ -385,9 +425,15 @@ pub fn pause_if_unled(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Policy, 
     notices::to_facilitators(tx, id, None, &Notice::LeadRunPaused { run_id: id }, now)
 }
 
-/// Calls off a paused run whose deadline has passed; says whether it did.
-pub fn cancel_if_overdue(tx: &mut Tx<'_>, run: Id, policy: &Policy, now: Instant) -> Result<bool> {
+/// Ends a pause that has become needless, when a decision about its facilitator has run out; otherwise calls the run off
+/// once its deadline has passed. Says whether it did either.
+pub fn end_pause(tx: &mut Tx<'_>, run: Id, policy: &Policy, now: Instant) -> Result<bool> {
     let mut locked = runs::lock(tx, run)?;
+    let is_led = !facilitators::active_on(tx, run, now)?.is_empty();
+    if locked.run.status == RunStatus::Paused && is_led && locked.run.starts_at > now {
+        resume_if_paused(tx, &mut locked, policy, now)?;
+        return Ok(true);
+    }
     let overdue = locked.run.status == RunStatus::Paused && now >= take_over_deadline(&locked.run, policy);
     if overdue {
         call_off(tx, &mut locked, None, CancelReason::NoFacilitator, None, now)?;

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::{Notice, Touch},
-    service::{notices, places, runs as leading, signups as seats},
+    service::{callers, notices, places, runs as leading, signups as seats},
     store::{
         Tx, accounts, audit, facilitators,
         moderation::{self, Sanction},
@@ -35,10 +35,10 @@ pub struct NewSanction {
     #[schema(default = "site")]
     pub scope: SanctionScope,
     /// Which rule was broken, or is being looked into.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub rule: String,
     /// The reasons, which the person reads.
-    #[schema(min_length = 1, max_length = 5000)]
+    #[schema(min_length = 1, max_length = 5000, pattern = r"\S")]
     pub statement: String,
     /// Needed for a suspension; at most 14 days ahead (and that when absent) for a hold; never for a ban.
     #[serde(default)]
@@ -65,6 +65,7 @@ pub fn impose(
     if new.account_id == moderator {
         return Err(Code::NotForYourself.into());
     }
+    callers::still_moderates(tx, moderator, now)?;
     not_the_last_admin(tx, new, now)?;
     let person = accounts::lock(tx, new.account_id)?;
     let sanction = Sanction {
@@ -147,6 +148,10 @@ fn not_the_last_admin(tx: &mut Tx<'_>, new: &NewSanction, now: Instant) -> Resul
     if !admins.contains(&new.account_id) {
         return Ok(());
     }
+    // All of them, in the order of their ids, so that two admins cannot put each other out at the same moment.
+    for admin in &admins {
+        accounts::lock(tx, *admin)?;
+    }
     let out = moderation::kept_out(tx, &admins, SanctionScope::Site, now)?;
     let left = admins.iter().filter(|id| **id != new.account_id && !out.contains(id)).count();
     if left == 0 { Err(Code::LastAdmin.into()) } else { Ok(()) }
@@ -197,6 +202,7 @@ fn revoke_application(tx: &mut Tx<'_>, sanction: &Sanction, now: Instant) -> Res
 
 /// Takes a decision back. Places and runs that were given up do not come back by themselves.
 pub fn lift(tx: &mut Tx<'_>, moderator: Id, sanction: Id, reason: &str, now: Instant) -> Result<Sanction> {
+    callers::still_moderates(tx, moderator, now)?;
     let found = moderation::find_sanction(tx, sanction)?.ok_or(Error::NotFound)?;
     if found.account_id == moderator {
         return Err(Code::NotForYourself.into());

@@ -110,7 +110,8 @@ pub fn unban_address(tx: &mut Tx<'_>, sanction: Id) -> Result<()> {
 
 /// Whether an address is banned, by its keyed hash.
 pub fn address_is_banned(conn: &mut Conn, hash: &str) -> Result<bool> {
-    Ok(banned_addresses::table.find(hash).count().get_result::<i64>(conn)? > 0)
+    let found: i64 = banned_addresses::table.filter(banned_addresses::hash.eq(hash)).count().get_result(conn)?;
+    Ok(found > 0)
 }
 
 /// A facilitator keeps one account out of all their own runs, until a date.
@@ -182,16 +183,16 @@ pub fn is_barred_from(conn: &mut Conn, account: Id, run: Id, now: Instant) -> Re
     Ok(found > 0)
 }
 
-/// Accounts that one facilitator bars now, of those given.
-pub fn barred_by(conn: &mut Conn, facilitator: Id, of: &[Id], now: Instant) -> Result<BTreeSet<Id>> {
-    let rows: Vec<Id> = bars::table
+/// The bars of one facilitator that stand now against those given.
+pub fn bars_by(conn: &mut Conn, facilitator: Id, of: &[Id], now: Instant) -> Result<Vec<Bar>> {
+    Ok(bars::table
         .filter(bars::facilitator_id.eq(facilitator))
         .filter(bars::account_id.eq_any(of))
         .filter(bars::lifted_at.is_null())
         .filter(bars::until.gt(now))
-        .select(bars::account_id)
-        .load(conn)?;
-    Ok(rows.into_iter().collect())
+        .order(bars::id)
+        .select(Bar::as_select())
+        .load(conn)?)
 }
 
 /// Something that somebody wants the team to look at.

@@ -16,7 +16,7 @@ use crate::{
     domain::outbox::{MAX_ATTEMPTS, OutboxStatus, backoff_s},
     error::Result,
     id::Id,
-    mail::Notice,
+    mail::{FOR_THOSE_KEPT_OUT, Notice},
 };
 
 /// A mail that was promised.
@@ -141,11 +141,13 @@ pub fn settle(tx: &mut Tx<'_>, parcel: &Parcel, fate: &Fate, now: Instant) -> Re
     Ok(settled > 0)
 }
 
-/// Takes back everything that waits for an account: nothing but a decision goes to somebody who was put out.
+/// Takes back what waits for an account: nothing but decisions, and what it takes to read them, goes to somebody who was
+/// put out.
 pub fn drop_queued(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<()> {
     diesel::update(outbox::table)
         .filter(outbox::account_id.eq(account))
         .filter(outbox::status.eq(OutboxStatus::Queued))
+        .filter(outbox::kind.ne_all(FOR_THOSE_KEPT_OUT.as_slice()))
         .set((outbox::status.eq(OutboxStatus::Dropped), outbox::finished_at.eq(now)))
         .execute(&mut **tx)?;
     Ok(())

@@ -304,7 +304,7 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::store::sql_types::{SqlId, SqlInstant};
 
-    banned_addresses (hash) {
+    banned_addresses (hash, sanction_id) {
         hash -> Text,
         sanction_id -> SqlId,
     }

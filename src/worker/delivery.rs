@@ -18,11 +18,12 @@ use crate::{
 };
 
 /// Parcels claimed at a time.
-const BATCH: i64 = 50;
+const BATCH: i64 = 8;
 /// Letters under way at a time; the transport has its own bound as well.
 const AT_A_TIME: usize = 8;
-/// Seconds a claim lasts: far more than the transport's own limit for a batch needs.
-const LEASE_S: i64 = 600;
+/// Seconds a claim lasts: what all lanes' batches can need at most when every mail hangs until the transport's limit, and
+/// no longer, since that is how long a mail waits after a crash.
+const LEASE_S: i64 = 150;
 
 /// Delivers what is due, batch after batch; returns how many parcels were settled.
 pub async fn deliver(app: &Arc<App>) -> Result<usize> {

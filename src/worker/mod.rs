@@ -27,7 +27,13 @@ pub async fn tick(app: &Arc<App>) -> Result<usize> {
 
 /// Works until it is told to stop, finishing what is under way.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
-    tokio::join!(keep_house(&app, &stop), keep_delivering(&app, &stop));
+    // Several lanes, so that a mail that hangs holds up its neighbours and not everybody.
+    tokio::join!(
+        keep_house(&app, &stop),
+        keep_delivering(&app, &stop),
+        keep_delivering(&app, &stop),
+        keep_delivering(&app, &stop)
+    );
 }
 
 async fn keep_house(app: &Arc<App>, stop: &CancellationToken) {

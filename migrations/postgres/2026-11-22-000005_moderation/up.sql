@@ -29,8 +29,9 @@ CREATE TABLE sanctions (
 CREATE INDEX sanctions_account ON sanctions (account_id, id);
 
 CREATE TABLE banned_addresses (
-    hash text PRIMARY KEY,
-    sanction_id uuid NOT NULL
+    hash text NOT NULL,
+    sanction_id uuid NOT NULL,
+    PRIMARY KEY (hash, sanction_id)
 );
 
 CREATE TABLE reports (

@@ -29,8 +29,9 @@ CREATE TABLE sanctions (
 CREATE INDEX sanctions_account ON sanctions (account_id, id);
 
 CREATE TABLE banned_addresses (
-    hash TEXT PRIMARY KEY,
-    sanction_id BLOB NOT NULL
+    hash TEXT NOT NULL,
+    sanction_id BLOB NOT NULL,
+    PRIMARY KEY (hash, sanction_id)
 );
 
 CREATE TABLE reports (

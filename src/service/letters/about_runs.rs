@@ -137,6 +137,12 @@ impl Writer<'_, '_> {
         Ok(runs::find(self.tx, run)?.filter(|run| statuses.contains(&run.status)))
     }
 
+    /// A run to come that the reader really leads at the moment: whoever was stopped from it hears no more of its people.
+    pub(super) fn led_now(&mut self, run: Id) -> Result<Option<Run>> {
+        let active = facilitators::active_on(self.tx, run, self.now)?.contains(&self.account.id);
+        Ok(self.led(run, &[RunStatus::Published, RunStatus::Paused])?.filter(|_| active))
+    }
+
     pub(super) fn people_on(&mut self, run: Id) -> Result<u32> {
         Ok(u32::try_from(signups::of_run(self.tx, run, &SignupStatus::LIVE)?.len()).unwrap_or(u32::MAX))
     }
@@ -206,7 +212,7 @@ impl Writer<'_, '_> {
     pub(super) fn withdrew(&mut self, signup: Id) -> Written {
         let now = self.now;
         let Some((signup, run)) = self.signup_and_run(signup)? else { return Ok(None) };
-        if run.status != RunStatus::Published || run.starts_at <= now {
+        if run.starts_at <= now || self.led_now(run.id)?.is_none() {
             return Ok(None);
         }
         let name = accounts::get(self.tx, signup.account_id)?.display_name;
@@ -216,6 +222,13 @@ impl Writer<'_, '_> {
             name,
             coming: u32::try_from(coming).unwrap_or(u32::MAX),
         }))
+    }
+
+    pub(super) fn unlisted(&mut self, run: Id) -> Written {
+        let found = self.led(run, &[RunStatus::Draft, RunStatus::Published, RunStatus::Paused])?;
+        let listed = facilitators::find_listing(self.tx, run, self.account.id)?.is_some();
+        let Some(run) = found.filter(|_| !listed) else { return Ok(None) };
+        Ok(Some(Body::FacilitatorUnlisted { run: self.facts(&run, false)? }))
     }
 
     pub(super) fn invited_to_lead(&mut self, run: Id) -> Written {
@@ -231,7 +244,7 @@ impl Writer<'_, '_> {
             None => None,
         };
         Ok(Some(Body::CoFacilitatorInvited {
-            run: self.facts(&run, true)?,
+            run: self.facts(&run, false)?,
             invited_by: invited_by.unwrap_or_else(|| "A facilitator".to_owned()),
             accept_link: self.link(LinkAction::LeadTogether, Some((run.id, None)))?,
         }))

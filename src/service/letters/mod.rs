@@ -15,7 +15,7 @@ use crate::{
     },
     error::Result,
     id::Id,
-    mail::{Body, House, Letter, Notice, RunFacts, Templates},
+    mail::{Body, Change, FOR_THOSE_KEPT_OUT, House, Letter, Notice, RunFacts, Templates},
     service::{links, run_views, runs::run_time_in_words},
     store::{
         Tx,
@@ -49,16 +49,7 @@ impl Desk {
     /// Writes the letter for a parcel, or says that it is no longer true.
     pub fn compose(&self, tx: &mut Tx<'_>, parcel: &Parcel, now: Instant) -> Result<Option<Addressed>> {
         let Some(account) = accounts::find(tx, parcel.account_id)? else { return Ok(None) };
-        // Whom a decision keeps out may read it, object, and for that log in.
-        let always = matches!(
-            parcel.notice.0,
-            Notice::Decision { .. }
-                | Notice::DecisionLifted { .. }
-                | Notice::AppealDecided { .. }
-                | Notice::VerifyEmail { .. }
-                | Notice::ResetPassword { .. }
-                | Notice::PasswordChanged { .. }
-        );
+        let always = FOR_THOSE_KEPT_OUT.contains(&parcel.notice.name());
         if !always && !moderation::keeping_out(tx, account.id, now)?.is_empty() {
             return Ok(None);
         }
@@ -119,12 +110,11 @@ impl Writer<'_, '_> {
             Notice::SignupWaitlisted { signup_id } => self.waitlisted(*signup_id),
             Notice::SignupRemoved { signup_id } => self.removed(*signup_id),
             Notice::RunChanged { signup_id, changes } => {
-                let changes = changes.clone();
-                self.waiting_or_in(*signup_id, RunStatus::Published, |run, waiting, link| Body::RunChanged {
-                    run,
-                    changes,
-                    waiting,
-                    not_today_link: link,
+                let (changes, outside) = (changes.clone(), changes_seen_from_outside(changes));
+                self.waiting_or_in(*signup_id, RunStatus::Published, |run, waiting, link| {
+                    let sees_place = run.map_url.is_some();
+                    let changes = if sees_place { changes } else { outside };
+                    Body::RunChanged { run, changes, waiting, not_today_link: link }
                 })
             }
             Notice::RunPaused { signup_id } => self.paused(*signup_id),
@@ -143,10 +133,11 @@ impl Writer<'_, '_> {
                 self.facilitator_reminder(*run_id, *moment, *starts_at)
             }
             Notice::ParticipantWithdrew { signup_id } => self.withdrew(*signup_id),
+            Notice::FacilitatorUnlisted { run_id } => self.unlisted(*run_id),
             Notice::CoFacilitatorInvited { run_id, .. } => self.invited_to_lead(*run_id),
             Notice::RunTouched { run_id, by } => {
                 let by = *by;
-                let run = self.led(*run_id, &[RunStatus::Published, RunStatus::Paused])?;
+                let run = self.led_now(*run_id)?;
                 run.map(|run| Ok(Body::RunTouched { run: self.facts(&run, true)?, by })).transpose()
             }
             Notice::Barred { bar_id, runs } => self.barred(*bar_id, runs),
@@ -217,4 +208,16 @@ impl Writer<'_, '_> {
             page_url: self.page(&format!("/v1/runs/{}", run.id)),
         })
     }
+}
+
+/// The changes for whom the meeting point is hidden: that it is another, not which.
+fn changes_seen_from_outside(changes: &[Change]) -> Vec<Change> {
+    let (place, others): (Vec<Change>, Vec<Change>) = changes.iter().cloned().partition(|change| change.tells_place);
+    let moved = place.first().map(|_| Change {
+        what: "Where the group meets".to_owned(),
+        before: "shown to those who have a place".to_owned(),
+        after: "another spot, shown to those who have a place".to_owned(),
+        tells_place: false,
+    });
+    others.into_iter().chain(moved).collect()
 }
