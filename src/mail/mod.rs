@@ -21,6 +21,6 @@ mod transport_tests;
 
 pub use letter::{Body, DecisionKind, House, Letter, Note, RunFacts, Scope};
 pub use message::Outgoing;
-pub use notice::{Change, FOR_THOSE_KEPT_OUT, Notice, Touch};
+pub use notice::{Change, Notice, Touch};
 pub use render::{RenderError, Rendered, Templates};
 pub use transport::{SendFailure, Transport, TransportError};

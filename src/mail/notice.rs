@@ -96,21 +96,21 @@ pub struct Change {
     pub tells_place: bool,
 }
 
-/// Kinds that go out even to whom a decision keeps out: decisions with the way to object to them, and what is needed to
-/// log in and read them.
-pub const FOR_THOSE_KEPT_OUT: [&str; 9] = [
-    "decision",
-    "decision_lifted",
-    "appeal_decided",
-    "barred",
-    "signup_removed",
-    "application_decided",
-    "verify_email",
-    "reset_password",
-    "password_changed",
-];
-
 impl Notice {
+    /// Kinds that go out even to whom a decision keeps out: decisions with the way to object to them, and what is needed to
+    /// log in and read them.
+    pub const FOR_THOSE_KEPT_OUT: [&str; 9] = [
+        "decision",
+        "decision_lifted",
+        "appeal_decided",
+        "barred",
+        "signup_removed",
+        "application_decided",
+        "verify_email",
+        "reset_password",
+        "password_changed",
+    ];
+
     /// The kind in `snake_case`, as stored, logged and counted.
     pub fn name(&self) -> &'static str {
         self.into()

@@ -16,7 +16,7 @@ use crate::{
     domain::outbox::{MAX_ATTEMPTS, OutboxStatus, backoff_s},
     error::Result,
     id::Id,
-    mail::{FOR_THOSE_KEPT_OUT, Notice},
+    mail::Notice,
 };
 
 /// A mail that was promised.
@@ -147,7 +147,7 @@ pub fn drop_queued(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<()> {
     diesel::update(outbox::table)
         .filter(outbox::account_id.eq(account))
         .filter(outbox::status.eq(OutboxStatus::Queued))
-        .filter(outbox::kind.ne_all(FOR_THOSE_KEPT_OUT.as_slice()))
+        .filter(outbox::kind.ne_all(Notice::FOR_THOSE_KEPT_OUT.as_slice()))
         .set((outbox::status.eq(OutboxStatus::Dropped), outbox::finished_at.eq(now)))
         .execute(&mut **tx)?;
     Ok(())

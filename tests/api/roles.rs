@@ -154,7 +154,7 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
             let body = json!({ "account_id": town.person("Bo").await.id, "until": "2026-12-30T00:00:00Z", "reason_code": "not_a_fit", "private_note": "n" });
             (with(cast.facilitator.post("/me/bars", body).await.expect(201).id()), nothing)
         }
-        "POST /v1/facilitator-applications" => (path, json!({ "statement": " " })),
+        "POST /v1/facilitator-applications" => (path, json!({ "statement": "s" })),
         "POST /v1/facilitator-applications/{id}/approve" => (with(application().await), nothing),
         "POST /v1/facilitator-applications/{id}/reject" => (with(application().await), json!({ "reason": "r" })),
         "GET /v1/facilitators/{id}" => (with(cast.facilitator.id.to_string()), nothing),

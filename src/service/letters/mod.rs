@@ -15,7 +15,7 @@ use crate::{
     },
     error::Result,
     id::Id,
-    mail::{Body, Change, FOR_THOSE_KEPT_OUT, House, Letter, Notice, RunFacts, Templates},
+    mail::{Body, Change, House, Letter, Notice, RunFacts, Templates},
     service::{links, run_views, runs::run_time_in_words},
     store::{
         Tx,
@@ -49,7 +49,7 @@ impl Desk {
     /// Writes the letter for a parcel, or says that it is no longer true.
     pub fn compose(&self, tx: &mut Tx<'_>, parcel: &Parcel, now: Instant) -> Result<Option<Addressed>> {
         let Some(account) = accounts::find(tx, parcel.account_id)? else { return Ok(None) };
-        let always = FOR_THOSE_KEPT_OUT.contains(&parcel.notice.name());
+        let always = Notice::FOR_THOSE_KEPT_OUT.contains(&parcel.notice.name());
         if !always && !moderation::keeping_out(tx, account.id, now)?.is_empty() {
             return Ok(None);
         }
