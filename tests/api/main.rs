@@ -7,6 +7,7 @@ mod crash;
 mod facilitators;
 mod harness;
 mod health;
+mod hostile;
 mod idempotency;
 mod mail;
 mod matches;
@@ -30,6 +31,7 @@ fn main() -> std::process::ExitCode {
         idempotency::CASES,
         moderation::CASES,
         mail::CASES,
+        hostile::CASES,
         bad_input::CASES,
         roles::CASES,
         health::CASES,
