@@ -51,7 +51,7 @@ impl Transport {
         if let Some(url) = smtp_url {
             return Smtp::from_url(url).map(Self::Smtp);
         }
-        std::fs::create_dir_all(mail_dir).map_err(|error| TransportError::Folder {
+        private_folder(mail_dir).map_err(|error| TransportError::Folder {
             folder: mail_dir.display().to_string(),
             cause: error.to_string(),
         })?;
@@ -75,6 +75,12 @@ impl Transport {
             }
         }
     }
+}
+
+/// Mails hold links that act without log-in, so the folder is for its owner alone.
+fn private_folder(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// Whole or not at all: whoever watches the folder never sees half a mail.

@@ -18,7 +18,11 @@ const LOCK: i64 = 0x7369_6465;
 /// When the database has been migrated by a newer binary (its unknown migrations are named), or a migration fails.
 pub fn run(db: &Db) -> Result<Vec<String>> {
     let _file_lock = match db.target() {
-        Target::Sqlite(path) => Some(lock_file(&path.with_extension("migrate.lock"))?),
+        Target::Sqlite(path) => {
+            let lock = lock_file(&path.with_extension("migrate.lock"))?;
+            private_file(path)?;
+            Some(lock)
+        }
         Target::Postgres(_) => None,
     };
     match &mut db.connect_alone()? {
@@ -68,6 +72,15 @@ where
         )));
     }
     Ok(names(conn.run_pending_migrations(ours).map_err(fail)?))
+}
+
+/// Makes the database's file, unless it is there, for its owner's eyes only; SQLite gives its side files the same mode.
+fn private_file(path: &std::path::Path) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let made = std::fs::File::options().create(true).append(true).mode(0o600).open(path);
+    made.map(|_| ()).map_err(|fault| {
+        Error::Internal(anyhow::Error::new(fault).context(format!("making the database {}", path.display())))
+    })
 }
 
 /// Waits for an exclusive lock on a file, which lasts as long as the returned handle.

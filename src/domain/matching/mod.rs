@@ -1,7 +1,7 @@
 //! Matching: who may come to a run, how well it fits, and in which order runs are shown. One law for a person's
 //! matches, the alerts and the round.
 //!
-//! Here are the two sides and the ranking; the hard rules are in [`exclusion`], the numbers in [`fit`], the words in
+//! Here are the two sides and the ranking; the hard rules are in [`exclusion`], the numbers in [`mod@fit`], the words in
 //! [`reasons`]. Invariant: where a person lives enters only as the centre of the home cell, and the order of equal
 //! runs never depends on distance.
 
