@@ -70,11 +70,13 @@ fn unled(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
     Ok(suspects)
 }
 
-/// Paused runs to come whose pause may end: by the deadline, or because somebody leads them again.
+/// Paused runs whose pause may end: by the deadline, or because somebody leads them again.
 fn paused(conn: &mut Conn, policy: &Policy, now: Instant) -> Result<Vec<Id>> {
     let deadline = now.plus_hours(policy.take_over_deadline_hours);
+    // From the past as well: the worker may have been away when a deadline passed.
+    let (from, to) = (now.plus_days(-MAX_DAYS_AHEAD), now.plus_days(MAX_DAYS_AHEAD + 1));
     let mut ends = Vec::new();
-    for run in runs::starting_before(conn, &[RunStatus::Paused], now.plus_days(MAX_DAYS_AHEAD))? {
+    for run in runs::starting_between(conn, &[RunStatus::Paused], from, to)? {
         if run.starts_at <= deadline || !facilitators::active_on(conn, run.id, now)?.is_empty() {
             ends.push(run.id);
         }
@@ -107,14 +109,14 @@ fn complete(tx: &mut Tx<'_>, run: Id, over: Instant, now: Instant) -> Result<boo
 }
 
 fn to_remind(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
-    let mut due = Vec::new();
-    for run in runs::starting_before(conn, &[RunStatus::Published], now.plus_hours(LOOK_AHEAD_HOURS))? {
-        let Some(moment) = Moment::due_now(run.starts_at, &run.time_zone, now) else { continue };
-        if !runs::reminded(conn, run.id, run.starts_at)?.contains(&moment.to_string()) {
-            due.push(run.id);
-        }
-    }
-    Ok(due)
+    let until = now.plus_hours(LOOK_AHEAD_HOURS);
+    let done = runs::reminded_between(conn, now, until)?;
+    let due_and_not_done = |run: &runs::Run| {
+        Moment::due_now(run.starts_at, &run.time_zone, now)
+            .is_some_and(|moment| !done.contains(&(run.id, moment.to_string(), run.starts_at)))
+    };
+    let soon = runs::starting_between(conn, &[RunStatus::Published], now, until)?;
+    Ok(soon.iter().filter(|run| due_and_not_done(run)).map(|run| run.id).collect())
 }
 
 /// Hands a run's due reminder to the outbox, once for each start: for those who were in, and those who led, before it

@@ -126,9 +126,15 @@ pub fn require(tx: &mut Tx<'_>, application: Id, kinds: &[String]) -> Result<()>
 /// Which of these accounts may lead runs now: approved, verified, no decision against it, and every required credential
 /// unexpired on today's date (UTC).
 pub fn in_good_standing(conn: &mut Conn, ids: &[Id], now: Instant) -> Result<BTreeSet<Id>> {
-    if ids.is_empty() {
-        return Ok(BTreeSet::new());
+    let mut good = BTreeSet::new();
+    // SQLite takes 32,766 values in a statement; a country may have more facilitators.
+    for some in ids.chunks(10_000) {
+        good.extend(some_in_good_standing(conn, some, now)?);
     }
+    Ok(good)
+}
+
+fn some_in_good_standing(conn: &mut Conn, ids: &[Id], now: Instant) -> Result<BTreeSet<Id>> {
     let today = now.local("UTC").date().to_string();
     let approved: Vec<Id> = facilitator_applications::table
         .inner_join(accounts::table.on(accounts::id.eq(facilitator_applications::account_id)))

@@ -1,6 +1,6 @@
 //! Runs: one occasion each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
@@ -214,11 +214,12 @@ pub fn search(conn: &mut Conn, search: &Search) -> Result<Vec<Run>> {
     Ok(query.load(conn)?)
 }
 
-/// Runs in one of these states that start (or started) before `before`.
-pub fn starting_before(conn: &mut Conn, statuses: &[RunStatus], before: Instant) -> Result<Vec<Run>> {
+/// Runs in one of these states that start after `from` and until `to`.
+pub fn starting_between(conn: &mut Conn, statuses: &[RunStatus], from: Instant, to: Instant) -> Result<Vec<Run>> {
     Ok(runs::table
         .filter(runs::status.eq_any(statuses))
-        .filter(runs::starts_at.le(before))
+        .filter(runs::starts_at.gt(from))
+        .filter(runs::starts_at.le(to))
         .order((runs::starts_at, runs::id))
         .select(Run::as_select())
         .load(conn)?)
@@ -303,6 +304,16 @@ pub fn reminded(conn: &mut Conn, run: Id, starts_at: Instant) -> Result<Vec<Stri
         .filter(run_reminders::starts_at.eq(starts_at))
         .select(run_reminders::moment)
         .load(conn)?)
+}
+
+/// Which reminders have been handed to the outbox for runs that start after `from` and until `to`, each for its start.
+pub fn reminded_between(conn: &mut Conn, from: Instant, to: Instant) -> Result<BTreeSet<(Id, String, Instant)>> {
+    let rows: Vec<(Id, String, Instant)> = run_reminders::table
+        .filter(run_reminders::starts_at.gt(from))
+        .filter(run_reminders::starts_at.le(to))
+        .select((run_reminders::run_id, run_reminders::moment, run_reminders::starts_at))
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Notes that a reminder has been handed to the outbox.
