@@ -224,8 +224,11 @@ async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<()> 
             let link = links::find_working(tx, link, action, now)?;
             let (person, about) = (link.account_id, about(&link)?);
             match action {
+                // Not used up: it is about this one sign-up for good, so whoever taps twice on a bad connection reads twice
+                // that it is done.
                 LinkAction::NotToday => {
                     signup_service::withdraw(tx, person, about, policy.facilitator_ratio, now)?;
+                    return Ok(());
                 }
                 LinkAction::CannotLead => run_service::step_down(tx, person, about, &policy, now)?,
                 _ => run_service::accept_listing(tx, person, about, &policy, now)?,
