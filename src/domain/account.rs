@@ -2,68 +2,32 @@
 //!
 //! Nothing here knows how a password is kept or a token is made (`auth`).
 
-use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
-use utoipa::ToSchema;
-
 use super::refusal::Faults;
 
-/// How far an account has come.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum AccountStatus {
-    /// Brought in by an import: has not accepted the terms yet and holds no place before.
-    Invited,
-    /// Registered, but nobody has opened the link in the mail yet.
-    Unverified,
-    /// A verified adult who accepted the terms.
-    Active,
+word_enum! {
+    "snake_case";
+    /// How far an account has come.
+    pub enum AccountStatus {
+        /// Brought in by an import: has not accepted the terms yet and holds no place before.
+        Invited,
+        /// Registered, but nobody has opened the link in the mail yet.
+        Unverified,
+        /// A verified adult who accepted the terms.
+        Active,
+    }
 }
 
-/// What an account may do beyond joining runs. Facilitating is no role: it follows from an approved application.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Role {
-    /// Keeps the platform safe.
-    Moderator,
-    /// Also handles safeguarding.
-    WelfareModerator,
-    /// Runs the installation, and may moderate.
-    Admin,
+word_enum! {
+    "snake_case";
+    /// What an account may do beyond joining runs. Facilitating is no role: it follows from an approved application.
+    pub enum Role {
+        /// Keeps the platform safe.
+        Moderator,
+        /// Also handles safeguarding.
+        WelfareModerator,
+        /// Runs the installation, and may moderate.
+        Admin,
+    }
 }
 
 /// The shortest password when it is the only factor (NIST SP 800-63B-4, 3.1.1.2).

@@ -1,46 +1,26 @@
 //! What a link in a mail can do. Each works once or until it expires; opening it never changes anything.
 
-use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
-use utoipa::ToSchema;
-
-/// The act behind a link; the word in `/e/{action}/{token}`.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum LinkAction {
-    /// Show that the address is one's own.
-    VerifyEmail,
-    /// Set a new password.
-    ResetPassword,
-    /// Accept an invitation: set a password, accept the terms.
-    Invitation,
-    /// Give one's place back.
-    NotToday,
-    /// Step down from a run one leads.
-    CannotLead,
-    /// Agree to lead a run together.
-    LeadTogether,
-    /// Object to a decision about oneself.
-    Appeal,
-    /// No more reminders.
-    NoReminders,
+word_enum! {
+    "kebab-case";
+    /// The act behind a link; the word in `/e/{action}/{token}`.
+    pub enum LinkAction {
+        /// Show that the address is one's own.
+        VerifyEmail,
+        /// Set a new password.
+        ResetPassword,
+        /// Accept an invitation: set a password, accept the terms.
+        Invitation,
+        /// Give one's place back.
+        NotToday,
+        /// Step down from a run one leads.
+        CannotLead,
+        /// Agree to lead a run together.
+        LeadTogether,
+        /// Object to a decision about oneself.
+        Appeal,
+        /// No more reminders.
+        NoReminders,
+    }
 }
 
 impl LinkAction {

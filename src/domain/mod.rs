@@ -1,5 +1,19 @@
 //! Pure decisions: values in, decisions out. No queries, no web, no clock, no environment.
 
+/// An enum that is one of a few words: the same word in JSON, in the database, in addresses and in the API's description.
+macro_rules! word_enum {
+    ($case:tt; $(#[$about:meta])* pub enum $name:ident { $($variants:tt)* }) => {
+        $(#[$about])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+            utoipa::ToSchema, strum::IntoStaticStr, strum::EnumString, strum::Display, strum::VariantArray,
+        )]
+        #[serde(rename_all = $case)]
+        #[strum(serialize_all = $case)]
+        pub enum $name { $($variants)* }
+    };
+}
+
 pub mod account;
 pub mod availability;
 pub mod daylight;

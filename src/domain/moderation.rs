@@ -2,176 +2,76 @@
 //!
 //! Who may do what is in `policy`; what a decision does to places and runs is in `service::moderation`.
 
-use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
-use utoipa::ToSchema;
-
-/// Where a facilitator's application stands.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum ApplicationStatus {
-    Pending,
-    Approved,
-    Rejected,
-    /// Approved once and taken back by a decision.
-    Revoked,
+word_enum! {
+    "snake_case";
+    /// Where a facilitator's application stands.
+    pub enum ApplicationStatus {
+        Pending,
+        Approved,
+        Rejected,
+        /// Approved once and taken back by a decision.
+        Revoked,
+    }
 }
 
-/// What a moderator decides about an account.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum SanctionKind {
-    /// A neutral step aside while something is looked into: at most 14 days, not a finding.
-    Hold,
-    Warning,
-    Suspension,
-    Ban,
+word_enum! {
+    "snake_case";
+    /// What a moderator decides about an account.
+    pub enum SanctionKind {
+        /// A neutral step aside while something is looked into: at most 14 days, not a finding.
+        Hold,
+        Warning,
+        Suspension,
+        Ban,
+    }
 }
 
-/// How far a decision reaches.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum SanctionScope {
-    /// Everything.
-    Site,
-    /// Leading runs; joining them stays open.
-    Facilitating,
+word_enum! {
+    "snake_case";
+    /// How far a decision reaches.
+    pub enum SanctionScope {
+        /// Everything.
+        Site,
+        /// Leading runs; joining them stays open.
+        Facilitating,
+    }
 }
 
-/// What a report is about.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum AboutKind {
-    Account,
-    Run,
-    Facilitator,
-    Announcement,
+word_enum! {
+    "snake_case";
+    /// What a report is about.
+    pub enum AboutKind {
+        Account,
+        Run,
+        Facilitator,
+        Announcement,
+    }
 }
 
-/// What an appeal is about.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum AppealKind {
-    Sanction,
-    SignupDecision,
-    Bar,
-    Application,
+word_enum! {
+    "snake_case";
+    /// What an appeal is about.
+    pub enum AppealKind {
+        Sanction,
+        SignupDecision,
+        Bar,
+        Application,
+    }
 }
 
-/// Why somebody reports. Safeguarding comes first in the queue.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Category {
-    /// Somebody may be in danger or was hurt.
-    Safeguarding,
-    Harassment,
-    Discrimination,
-    UnsafeRun,
-    Impersonation,
-    Spam,
-    Other,
+word_enum! {
+    "snake_case";
+    /// Why somebody reports. Safeguarding comes first in the queue.
+    pub enum Category {
+        /// Somebody may be in danger or was hurt.
+        Safeguarding,
+        Harassment,
+        Discrimination,
+        UnsafeRun,
+        Impersonation,
+        Spam,
+        Other,
+    }
 }
 
 impl Category {
@@ -185,104 +85,56 @@ impl Category {
     }
 }
 
-/// Where a report is.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum ReportStatus {
-    Open,
-    Assigned,
-    Resolved,
+word_enum! {
+    "snake_case";
+    /// Where a report is.
+    pub enum ReportStatus {
+        Open,
+        Assigned,
+        Resolved,
+    }
 }
 
-/// What an appeal came to.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Outcome {
-    Uphold,
-    Overturn,
+word_enum! {
+    "snake_case";
+    /// What an appeal came to.
+    pub enum Outcome {
+        Uphold,
+        Overturn,
+    }
 }
 
-/// The acts of one person over another that the audit log keeps.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Act {
-    RoleGranted,
-    RoleRevoked,
-    AccountLookedUp,
-    ApplicationApproved,
-    ApplicationRejected,
-    FacilitatorImported,
-    FacilitatorListed,
-    FacilitatorUnlisted,
-    RunEdited,
-    RunCancelled,
-    RunTakenOver,
-    SignupApproved,
-    SignupDeclined,
-    SignupRemoved,
-    BarSet,
-    BarLifted,
-    ReportFiled,
-    ReportAssigned,
-    ReportResolved,
-    HoldSet,
-    WarningGiven,
-    Suspended,
-    Banned,
-    SanctionLifted,
-    AppealFiled,
-    AppealDecided,
+word_enum! {
+    "snake_case";
+    /// The acts of one person over another that the audit log keeps.
+    pub enum Act {
+        RoleGranted,
+        RoleRevoked,
+        AccountLookedUp,
+        ApplicationApproved,
+        ApplicationRejected,
+        FacilitatorImported,
+        FacilitatorListed,
+        FacilitatorUnlisted,
+        RunEdited,
+        RunCancelled,
+        RunTakenOver,
+        SignupApproved,
+        SignupDeclined,
+        SignupRemoved,
+        BarSet,
+        BarLifted,
+        ReportFiled,
+        ReportAssigned,
+        ReportResolved,
+        HoldSet,
+        WarningGiven,
+        Suspended,
+        Banned,
+        SanctionLifted,
+        AppealFiled,
+        AppealDecided,
+    }
 }
 
 /// The longest hold, in days: it is no finding, so it must not become one by lasting.

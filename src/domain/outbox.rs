@@ -1,38 +1,18 @@
 //! The life of a mail between the act that promised it and the mail server.
 
-use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
-use utoipa::ToSchema;
-
-/// Where a mail is.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum OutboxStatus {
-    /// Waits for its time or for another try.
-    Queued,
-    /// A mail server took it.
-    Sent,
-    /// It was no longer true when its turn came, or a decision took it back.
-    Dropped,
-    /// Refused for good, or tried for too long. `sidebyside outbox retry` tries again.
-    Dead,
+word_enum! {
+    "snake_case";
+    /// Where a mail is.
+    pub enum OutboxStatus {
+        /// Waits for its time or for another try.
+        Queued,
+        /// A mail server took it.
+        Sent,
+        /// It was no longer true when its turn came, or a decision took it back.
+        Dropped,
+        /// Refused for good, or tried for too long. `sidebyside outbox retry` tries again.
+        Dead,
+    }
 }
 
 /// Tries before a mail is given up; with the waits below that is about two days of a dead mail server.

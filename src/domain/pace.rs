@@ -6,33 +6,17 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How the group goes.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-    strum::IntoStaticStr,
-    strum::EnumString,
-    strum::Display,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Activity {
-    /// Walking throughout.
-    Walk,
-    /// Running and walking by turns.
-    RunWalk,
-    /// Running throughout.
-    Run,
+word_enum! {
+    "snake_case";
+    /// How the group goes.
+    pub enum Activity {
+        /// Walking throughout.
+        Walk,
+        /// Running and walking by turns.
+        RunWalk,
+        /// Running throughout.
+        Run,
+    }
 }
 
 impl Activity {

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use utoipa::ToSchema;
 
 use super::{
@@ -15,89 +14,41 @@ use super::{
 };
 use crate::clock::{Instant, time_zone};
 
-/// Where a run is in its life.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum RunStatus {
-    Draft,
-    Published,
-    /// Without a facilitator: nobody new gets in until somebody takes over.
-    Paused,
-    Cancelled,
-    Completed,
+word_enum! {
+    "snake_case";
+    /// Where a run is in its life.
+    pub enum RunStatus {
+        Draft,
+        Published,
+        /// Without a facilitator: nobody new gets in until somebody takes over.
+        Paused,
+        Cancelled,
+        Completed,
+    }
 }
 
-/// How people get in.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum JoinPolicy {
-    Open,
-    /// A facilitator says yes to each.
-    Approval,
+word_enum! {
+    "snake_case";
+    /// How people get in.
+    pub enum JoinPolicy {
+        Open,
+        /// A facilitator says yes to each.
+        Approval,
+    }
 }
 
-/// Why a run is called off.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum CancelReason {
-    Weather,
-    Illness,
-    TooFew,
-    /// No facilitator was found in time.
-    NoFacilitator,
-    Place,
-    Other,
+word_enum! {
+    "snake_case";
+    /// Why a run is called off.
+    pub enum CancelReason {
+        Weather,
+        Illness,
+        TooFew,
+        /// No facilitator was found in time.
+        NoFacilitator,
+        Place,
+        Other,
+    }
 }
 
 impl CancelReason {
@@ -114,54 +65,22 @@ impl CancelReason {
     }
 }
 
-/// Whether a facilitator leads a run or has been asked to.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum ListingStatus {
-    Invited,
-    Accepted,
+word_enum! {
+    "snake_case";
+    /// Whether a facilitator leads a run or has been asked to.
+    pub enum ListingStatus {
+        Invited,
+        Accepted,
+    }
 }
 
-/// A yes or no about access; what is not said is not in the map.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum YesNo {
-    Yes,
-    No,
+word_enum! {
+    "snake_case";
+    /// A yes or no about access; what is not said is not in the map.
+    pub enum YesNo {
+        Yes,
+        No,
+    }
 }
 
 /// Where the group meets.

@@ -2,46 +2,26 @@
 //!
 //! No code changes a status around [`next`]. Order in the line is `queue_no`, given under the run's lock.
 
-use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
-use utoipa::ToSchema;
-
 use super::refusal::Code;
 
-/// What a sign-up is at the moment.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum SignupStatus {
-    /// Waits for a facilitator's yes; holds nothing.
-    Requested,
-    Confirmed,
-    /// Waits for a place.
-    Waitlisted,
-    /// A place is held until the person answers.
-    Offered,
-    Withdrawn,
-    Declined,
-    Removed,
-    Expired,
-    Attended,
-    NoShow,
+word_enum! {
+    "snake_case";
+    /// What a sign-up is at the moment.
+    pub enum SignupStatus {
+        /// Waits for a facilitator's yes; holds nothing.
+        Requested,
+        Confirmed,
+        /// Waits for a place.
+        Waitlisted,
+        /// A place is held until the person answers.
+        Offered,
+        Withdrawn,
+        Declined,
+        Removed,
+        Expired,
+        Attended,
+        NoShow,
+    }
 }
 
 use SignupStatus::{Attended, Confirmed, Declined, Expired, Offered, Removed, Requested, Waitlisted, Withdrawn};
@@ -113,37 +93,21 @@ pub fn next(from: SignupStatus, act: SignupAct, who: Who) -> Option<SignupStatus
     LIFE.iter().find(|(f, a, w, _)| (*f, *a, *w) == (from, act, who)).map(|row| row.3)
 }
 
-/// Why a facilitator removes or declines somebody; each has a kind ready-made sentence.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    ToSchema,
-    IntoStaticStr,
-    EnumString,
-    Display,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum RemovalReason {
-    /// The run does not suit: pace, distance, terrain.
-    NotAFit,
-    /// Too many for this run.
-    GroupSize,
-    /// The person asked for it.
-    AtTheirRequest,
-    /// What the person did; needs a statement.
-    Conduct,
-    /// Somebody's safety; only the neutral sentence is told, and a report is opened.
-    Safety,
+word_enum! {
+    "snake_case";
+    /// Why a facilitator removes or declines somebody; each has a kind ready-made sentence.
+    pub enum RemovalReason {
+        /// The run does not suit: pace, distance, terrain.
+        NotAFit,
+        /// Too many for this run.
+        GroupSize,
+        /// The person asked for it.
+        AtTheirRequest,
+        /// What the person did; needs a statement.
+        Conduct,
+        /// Somebody's safety; only the neutral sentence is told, and a report is opened.
+        Safety,
+    }
 }
 
 impl RemovalReason {
@@ -220,6 +184,8 @@ pub fn may_sign_up(earlier: &[SignupStatus], barred: bool, leads_it: bool) -> Re
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     fn room(places: i64, held: i64, waiting: i64) -> Places {

@@ -3,7 +3,7 @@
 //! Second person, short, kind; read after "fits you because". Invariant: no word tells more than the numbers of the
 //! fit do: distances in whole kilometres from the area, never anyone's pace, never how many come.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Candidate, Exclusion, Person,
@@ -11,55 +11,39 @@ use super::{
 };
 use crate::domain::pace::{Activity, PaceBand};
 
-/// Which reason it is: stable, for programs.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-    strum::IntoStaticStr,
-    strum::EnumString,
-    strum::Display,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum ReasonCode {
-    /// The group's pace is one at which the person can chat.
-    PaceFits,
-    /// The group's pace is in the faster half of the person's band.
-    PaceAtQuickEnd,
-    /// The group is faster than the band.
-    PaceFaster,
-    /// The group is slower than the band.
-    PaceSlower,
-    /// The person gave no pace, and here none is needed.
-    NoPaceNeeded,
-    /// How far it is.
-    Distance,
-    /// The whole run lies in the person's hours.
-    TimeFits,
-    /// Some or all of it does not.
-    TimeOutsideHours,
-    /// Nobody will be alone at the back.
-    Company,
-    /// A facilitator the person has run with before.
-    KnownFace,
-    /// Not the gentle start that was asked for.
-    NotGentle,
-    /// The run does not say which languages are spoken.
-    AskAboutLanguage,
-    /// The run does not say something about access that the person needs.
-    AskAboutAccess,
-    /// No place left at the moment.
-    Full,
+word_enum! {
+    "snake_case";
+    /// Which reason it is: stable, for programs.
+    pub enum ReasonCode {
+        /// The group's pace is one at which the person can chat.
+        PaceFits,
+        /// The group's pace is in the faster half of the person's band.
+        PaceAtQuickEnd,
+        /// The group is faster than the band.
+        PaceFaster,
+        /// The group is slower than the band.
+        PaceSlower,
+        /// The person gave no pace, and here none is needed.
+        NoPaceNeeded,
+        /// How far it is.
+        Distance,
+        /// The whole run lies in the person's hours.
+        TimeFits,
+        /// Some or all of it does not.
+        TimeOutsideHours,
+        /// Nobody will be alone at the back.
+        Company,
+        /// A facilitator the person has run with before.
+        KnownFace,
+        /// Not the gentle start that was asked for.
+        NotGentle,
+        /// The run does not say which languages are spoken.
+        AskAboutLanguage,
+        /// The run does not say something about access that the person needs.
+        AskAboutAccess,
+        /// No place left at the moment.
+        Full,
+    }
 }
 
 /// One plain-word reason.
