@@ -30,12 +30,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.dont_write_bytecode = True  # leaves nothing beside the scripts
 
 from real_input import people_and_places as rule  # noqa: E402
 from real_input.house import Api, Clock, House  # noqa: E402
-from real_input.report import Report, count_matches  # noqa: E402
+from real_input.report import Report, compare_scores, count_matches  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PASSWORD = "wide meadow, slow miles"
@@ -82,6 +83,7 @@ class Traveller:
 
     def __init__(self, person):
         self.person, self.session, self.matches, self.signup, self.card = person, None, [], None, None
+        self.home = None  # the centre of the cell that the server keeps, (lat, lng)
 
 
 class Job:
@@ -139,9 +141,15 @@ class Job:
 
     def import_runs(self):
         self.import_twice("runs", 2 * len(self.places), "runs")
-        found = self.in_parallel(self.runs_at, self.places)
-        self.runs = {card["id"]: card for cards in found for card in cards}
-        self.report.check("every imported run is in the public list", len(self.runs) == 2 * len(self.places), len(self.runs))
+        # What another process brought in is to be seen after two seconds.
+        imported = time.monotonic()
+        while True:
+            last_look = time.monotonic() - imported > 2
+            found = self.in_parallel(self.runs_at, self.places)
+            self.runs = {card["id"]: card for cards in found for card in cards}
+            if last_look or len(self.runs) == 2 * len(self.places):
+                break
+        self.report.check("every imported run is in the public list within two seconds", len(self.runs) == 2 * len(self.places), len(self.runs))
         wall = collections.Counter(card["local_start"][:16] for card in self.runs.values())
         wanted = {f"{saturday}T09:00" for saturday in self.saturdays}
         self.report.check("every run starts at 09:00 on the clock there", set(wall) == wanted, dict(wall))
@@ -209,6 +217,8 @@ class Job:
         person = traveller.person
         traveller.session = self.api.log_in(person.email, PASSWORD)
         token = traveller.session["access_token"]
+        centre = self.must(200, "GET", "/v1/me/running-profile", token=token).body["home_centre"]
+        traveller.home = centre["lat"], centre["lng"]
         traveller.matches = self.must(200, "GET", "/v1/matches?limit=20", token=token).body["items"]
         for item in traveller.matches:
             card = item["run"]
@@ -416,6 +426,7 @@ class Job:
             self.let_everything_through()
         self.check_reminders(due)
         count_matches(report, self.travellers, self.runs)
+        compare_scores(report, self.travellers, self.runs)
         report.figures["answers that asked to come back later (429, 503)"] = self.api.waits
         self.count_mails()
         code = self.house.stop_serving()

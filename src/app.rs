@@ -19,6 +19,7 @@ use crate::{
         pages::{PageHouse, Pages},
         schemas::Schemas,
     },
+    index::{self, RunIndex, WishIndex},
     mail::{House, Templates, Transport},
     service::letters::Desk,
     store::{Db, installation, migrations},
@@ -29,6 +30,10 @@ pub struct App {
     pub config: Config,
     pub clock: Clock,
     pub db: Db,
+    /// All published runs to come, once [`follow_runs`](Self::follow_runs) was called.
+    pub runs: Arc<RunIndex>,
+    /// All standing match requests, as far as the worker has looked.
+    pub wishes: WishIndex,
     pub keyring: Arc<Keyring>,
     pub passwords: Passwords,
     pub pages: Pages,
@@ -75,13 +80,21 @@ impl App {
         let smtp_url = config.smtp_url();
         let transport = Transport::from_url(smtp_url.as_deref(), &config.mail_dir)?;
         Ok(Self {
-            desk: Desk { keyring: keyring.clone(), templates, house, policy: config.policy.clone() },
+            desk: Desk {
+                keyring: keyring.clone(),
+                templates,
+                house,
+                policy: config.policy.clone(),
+                help: config.help.lines.clone(),
+            },
             passwords: Passwords::default(),
             schemas: Schemas::of(&crate::http::api_doc())?,
             addresses: AddressHasher::new(address_key),
             cell_resolution: resolution,
             mail_waits: Notify::new(),
             ready: AtomicBool::new(false),
+            runs: Arc::new(RunIndex::new(config.policy.clone())),
+            wishes: WishIndex::new(config.policy.clone()),
             config,
             clock,
             db,
@@ -91,9 +104,17 @@ impl App {
         })
     }
 
+    /// Reads all runs to come into memory and follows what changes, on a thread of its own.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn follow_runs(&self) -> anyhow::Result<()> {
+        index::follow(&self.runs, self.db.clone(), self.clock.clone()).context("a thread for the run index")
+    }
+
     /// Whether requests are really served now.
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        self.ready.load(Ordering::Acquire) && self.runs.is_ready()
     }
 
     /// Says that requests are served from now on, or no more.

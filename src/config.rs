@@ -81,6 +81,8 @@ flags! {
     help_file HELP_FILE "FILE" false;
     /// Kinds of credentials that facilitators need, with commas; goes before the file's policy
     required_credentials REQUIRED_CREDENTIALS "KINDS" false;
+    /// Hours until somebody of the team gets in touch with whoever wishes for it after a run (default: not offered); goes before the file's policy
+    care_hours CARE_HOURS "HOURS" false;
     /// Youngest age at which people may sign up; goes before the file's policy
     min_age MIN_AGE "YEARS" false;
     /// Folder whose files take the place of the built-in mail templates

@@ -27,6 +27,16 @@ impl Id {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes()).into_uuid())
     }
 
+    /// The identifier of nothing, where one has to stand.
+    pub const fn nil() -> Self {
+        Self(Uuid::nil())
+    }
+
+    /// The identifier after which none comes.
+    pub fn max() -> Self {
+        Self(Uuid::max())
+    }
+
     /// The sixteen bytes, big end first.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

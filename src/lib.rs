@@ -1,7 +1,7 @@
 //! Side by Side: facilitator-led group runs, matched by the pace at which people can chat, and by place.
 //!
 //! The map of the house, and the rule of dependency (held by `tests/architecture.rs`):
-//! `main → cli → app → {http, worker} → service → {domain, store, mail::Notice}`; `store → domain`; `mail → domain`;
+//! `main → cli → app → {http, worker} → index → service → {domain, store, mail::Notice}`; `store → domain`; `mail → domain`;
 //! `domain → nothing of ours` but the plain values `clock::Instant` and `id::Id`.
 
 #![deny(clippy::unwrap_used, clippy::expect_used)]
@@ -15,6 +15,7 @@ pub mod domain;
 pub mod error;
 pub mod http;
 pub mod id;
+pub mod index;
 pub mod mail;
 pub mod service;
 pub mod store;

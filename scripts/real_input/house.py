@@ -64,6 +64,12 @@ class Clock:
                 "NO_FAKE_STAT": "1"}
 
 
+class PlainClock:
+    """The real clock, which nobody moves."""
+
+    settings, preload = {}, ""
+
+
 class ThrowawayPostgres:
     """A PostgreSQL of its own, whose clock is the moved one too: leases go by the database's clock."""
 
@@ -88,7 +94,7 @@ class House:
 
     TABLES = ["accounts", "account_roles", "running_profiles", "facilitator_applications", "runs", "run_facilitators"]
 
-    def __init__(self, folder, binary, database, clock, smtp_port):
+    def __init__(self, folder, binary, database, clock, smtp_port=None):
         self.folder, self.clock, self._binary = folder, clock, binary
         self._postgres = ThrowawayPostgres(clock) if database == "postgres" else None
         self._sqlite = folder / "data" / "sidebyside.db"
@@ -96,13 +102,15 @@ class House:
         plain = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "RUST_LOG")}
         self._env = {
             **plain, **clock.settings, "LD_PRELOAD": clock.preload,
-            "BIND": f"127.0.0.1:{self.port}", "BASE_URL": self.base_url, "SMTP_URL": f"smtp://127.0.0.1:{smtp_port}",
+            "BIND": f"127.0.0.1:{self.port}", "BASE_URL": self.base_url,
             "MAIL_FROM": "Side by Side <hello@house.example>", "RATE_LIMITS": "off", "ORG_NAME": "The real-input club",
             "CONTACT": "hello@house.example",
         }
+        if smtp_port:
+            self._env["SMTP_URL"] = f"smtp://127.0.0.1:{smtp_port}"
         if self._postgres:
             self._env.update(DATABASE_URL=self._postgres.url, SECRET_KEY=secrets.token_hex(32))
-        self._server = None
+        self._server, self._others = None, []
 
     @property
     def base_url(self):
@@ -116,14 +124,32 @@ class House:
 
     def serve(self, patience_s=60):
         """Starts the server and returns once /readyz says that it serves."""
+        self._server = self._start("serve", self._env)
+        self._wait_until_ready(self._server, self.port, patience_s)
+
+    def serve_also(self, patience_s=60):
+        """Starts a further server on the same database; returns its port."""
+        port = free_port()
+        process = self._start("serve", {**self._env, "BIND": f"127.0.0.1:{port}"})
+        self._others.append(process)
+        self._wait_until_ready(process, port, patience_s)
+        return port
+
+    def work_also(self):
+        """Starts a worker beside the server."""
+        self._others.append(self._start("worker", self._env))
+
+    def _start(self, command, env):
         log = open(self.folder / "server.log", "ab")  # kept open by the child
-        self._server = subprocess.Popen([self._binary, "serve"], cwd=self.folder, env=self._env, stdout=log, stderr=log)
+        return subprocess.Popen([self._binary, command], cwd=self.folder, env=env, stdout=log, stderr=log)
+
+    def _wait_until_ready(self, server, port, patience_s):
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
-            if self._server.poll() is not None:
-                raise SystemExit(f"the server stopped with {self._server.returncode}:\n{self.log_end()}")
+            if server.poll() is not None:
+                raise SystemExit(f"the server stopped with {server.returncode}:\n{self.log_end()}")
             with contextlib.suppress(OSError):
-                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
                 connection.request("GET", "/readyz")
                 if connection.getresponse().status == 200:
                     return
@@ -143,7 +169,12 @@ class House:
             return "killed: it did not stop within 60 s"
 
     def remove(self):
+        others, self._others = self._others, []
+        for other in others:
+            other.terminate()
         self.stop_serving()
+        for other in others:
+            other.wait(60)
         if self._postgres:
             self._postgres.stop()
 
@@ -160,6 +191,14 @@ class House:
             return [line.split("\x1f") for line in asked.stdout.splitlines()]
         with contextlib.closing(sqlite3.connect(f"file:{self._sqlite}?mode=ro", uri=True, timeout=10)) as connection:
             return [[str(value) for value in row] for row in connection.execute(sql)]
+
+    def change(self, sql):
+        """Changes the database behind the product's back: only to set the stage, before anything is looked at."""
+        if self._postgres:
+            subprocess.run(["psql", self._postgres.url, "-Xq", "-v", "ON_ERROR_STOP=1", "-c", sql], check=True)
+            return
+        with contextlib.closing(sqlite3.connect(self._sqlite, timeout=10)) as connection, connection:
+            connection.execute(sql)
 
     def fingerprint(self):
         """A hash of everything that an import may touch: the same before and after means that nothing changed."""

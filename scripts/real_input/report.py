@@ -8,6 +8,7 @@ import sys
 import time
 
 from real_input.people_and_places import distance_km
+from real_input.scores import OURS, SYMMETRIC, best, score
 
 
 class Report:
@@ -91,6 +92,40 @@ def count_paces(report, compared):
     figures["fastest first match beyond comfort (ln)"] = f"{max(ratio for _, ratio, _ in compared):+.3f}"
     hard = [card["id"] for card, ratio, _ in compared if ratio > 0.10 and not card["no_drop"]]
     report.check("no first match is more than 0.10 (ln) faster than comfort, save no-drop runs", not hard, hard[:5])
+
+
+def compare_scores(report, travellers, runs):
+    """Whether the server's scores are those of the rules read once more, and how many people would be on a run faster
+    than their comfort if each took the one that fits best: by our score, and by one that counts too fast as too slow."""
+    figures, cards = report.figures, list(runs.values())
+    near = {
+        traveller: [card for card in cards if abs(card["place"].lat - traveller.home[0]) < 0.2]
+        for traveller in travellers if traveller.home and (traveller.person.comfortable or traveller.person.walking)
+    }
+    compared, wrong = 0, []
+    for traveller in near:
+        for item in traveller.matches:
+            if item["fit"]["company"] is None:
+                expected = score(traveller.person, traveller.home, runs[item["run"]["id"]], OURS)
+                compared += 1
+                if expected is None or abs(expected - item["fit"]["score"]) > 0.0011:
+                    wrong.append((traveller.person.email, item["run"]["id"], item["fit"]["score"], expected))
+    figures["scores held against the rules read once more"] = compared
+    report.check("every score is that of the rules", compared and not wrong, wrong[:5])
+
+    for name, rule in [("our score", OURS), ("a symmetric score", SYMMETRIC)]:
+        firsts = [(t.person, runs[first]) for t, some in near.items() if (first := best(t.person, t.home, some, rule))]
+        beyond = [
+            (pace_ratios(band, card["pace"])[0], card["no_drop"])
+            for person, card in firsts if (band := person.band_for(card["activity"]))
+        ]
+        faster = sum(ratio > 0 for ratio, _ in beyond)
+        unwaiting = sum(ratio > 0 and not no_drop for ratio, no_drop in beyond)
+        hard = sum(ratio > OURS.not_shown_beyond and not no_drop for ratio, no_drop in beyond)
+        figures[f"on a run faster than comfort under {name}"] = (
+            f"{faster} of {len(beyond)} ({share(faster, len(beyond))}); {unwaiting} of them where nobody waits, "
+            f"{hard} more than 0.10 (ln) faster there"
+        )
 
 
 def share(part, whole):

@@ -22,7 +22,7 @@ use crate::{
         links,
         signups::{self, NewSignup},
     },
-    store::{Tx, accounts as people, outbox, runs},
+    store::{Tx, accounts as people, alerts, outbox, runs},
 };
 
 /// Words of a pass phrase: six of 64 give 36 bits, plenty against guessing through the log-in's rate limits.
@@ -81,6 +81,7 @@ fn fill(tx: &mut Tx<'_>, app: &App, hash: &str, now: Instant) -> Outcome<Filled>
         display_name: "Robin".to_owned(),
         password_hash: hash.to_owned(),
         terms_version: terms.clone(),
+        address_hash: app.addresses.hash(town::MODERATOR),
     };
     let (admin, _) = accounts::make_admin(tx, &admin, now)?;
     accounts::grant_role(tx, admin.id, admin.id, Role::Moderator, now)?;
@@ -92,8 +93,8 @@ fn fill(tx: &mut Tx<'_>, app: &App, hash: &str, now: Instant) -> Outcome<Filled>
         let run = runs::find_by_external_id(tx, run)?.ok_or(Error::NotFound)?.id;
         for key in keys {
             let person = person(tx, key)?;
-            let ratio = app.config.policy.facilitator_ratio;
-            let (signup, _) = signups::sign_up(tx, person, run, &NewSignup::default(), ratio, now)?;
+            let policy = app.config.policy.clone();
+            let (signup, _) = signups::sign_up(tx, person, run, &NewSignup::default(), &policy, now)?;
             signed_up += 1;
             waiting += usize::from(signup.status == SignupStatus::Waitlisted);
         }
@@ -103,7 +104,10 @@ fn fill(tx: &mut Tx<'_>, app: &App, hash: &str, now: Instant) -> Outcome<Filled>
         runs: town::keys(town::RUNS).count(),
         signups: signed_up,
         waiting,
-        mails: outbox::drop_all_queued(tx, now)?,
+        mails: {
+            alerts::no_mail_waits(tx, None)?;
+            outbox::drop_all_queued(tx, now)?
+        },
     })
 }
 

@@ -36,7 +36,7 @@ pub fn house(app: &App) -> House<'_> {
         read_draft: Box::new(|value| read(app, value)),
         addresses: &app.addresses,
         cell_resolution: app.cell_resolution,
-        facilitator_ratio: app.config.policy.facilitator_ratio,
+        policy: &app.config.policy,
     }
 }
 

@@ -25,6 +25,7 @@ pub fn serve(config: Config, with_worker: bool) -> Result<bool> {
         TcpListener::bind(config.bind).with_context(|| format!("cannot listen on {} (BIND)", config.bind))?;
     let app = Arc::new(App::build(config, Clock::system())?);
     announce(&app, with_worker)?;
+    app.follow_runs()?;
     actix_web::rt::System::new().block_on(async move {
         let server = server::start(app.clone(), listener)?;
         let handle = server.handle();

@@ -24,6 +24,9 @@ macro_rules! rules {
             /// Kinds of credentials that every facilitator needs. Default: none, since what the law and insurers ask for
             /// differs from place to place. Also `REQUIRED_CREDENTIALS`.
             pub required_credentials: Vec<String>,
+            /// Hours until somebody of the team gets in touch with whoever wishes for it after a run. Default: none, since
+            /// only an installation with people on duty can promise that. Also `CARE_HOURS`.
+            pub care_hours: Option<i64>,
             /// The version of the terms that people accept when they sign up. Default: "1". Change it with the terms.
             pub terms_version: String,
         }
@@ -36,7 +39,7 @@ macro_rules! rules {
 
         impl Default for Policy {
             fn default() -> Self {
-                Self { $($name: $default,)* required_credentials: Vec::new(), terms_version: "1".to_owned() }
+                Self { $($name: $default,)* required_credentials: Vec::new(), care_hours: None, terms_version: "1".to_owned() }
             }
         }
 
@@ -60,6 +63,37 @@ rules! {
     /// Hours before the start until which a paused run can be taken over; then it is cancelled. Default 12: people hear
     /// of it the evening before and need not set out.
     take_over_deadline_hours: i64 = 12, 1 to 72;
+    /// Minutes before the start at which a run's list is closed: unanswered requests and yeses that were due expire.
+    /// Default 60: whoever hears no has not set out yet.
+    cut_off_minutes: i64 = 60, 0 to 1440;
+    /// Hours before the start until which a free place is held long. Default 72: three days ahead there is time to ask.
+    long_offer_until_hours: i64 = 72, 1 to 720;
+    /// Hours that an early offer is held; 22:00 to 08:00 at the run do not count. Default 24: a day to think.
+    long_offer_hours: i64 = 24, 1 to 168;
+    /// Hours that a later offer is held; 22:00 to 08:00 at the run do not count. Default 4: a look at one's mail.
+    short_offer_hours: i64 = 4, 1 to 48;
+    /// Hours before the start from which nothing is held: the first yes has a free place. Default 24.
+    first_yes_hours: i64 = 24, 1 to 72;
+    /// Hours after which facilitators are asked again about a request. Default 24.
+    request_nudge_hours: i64 = 24, 1 to 168;
+    /// Hours before the start until which somebody who was missing twice has to say that they come. Default 12.
+    reconfirm_until_hours: i64 = 12, 1 to 24;
+    /// Hours that a place is kept for a friend who has yet to sign up. Default 24.
+    friend_hours: i64 = 24, 1 to 72;
+    /// Days before the start from which a run is paused when nobody who leads it would still have every required
+    /// credential that day. Default 7: time to find somebody.
+    credential_pause_days: i64 = 7, 1 to 30;
+    /// Days before the start from which a facilitator is told that a required credential lapses before it. Default 28:
+    /// time to renew it.
+    credential_notice_days: i64 = 28, 1 to 90;
+    /// Announcements that a run's facilitators may send in 24 hours. Default 5: more is noise, and people turn mails off.
+    announcements_a_day: i64 = 5, 1 to 50;
+    /// Weeks ahead that the dates of a series are made. Default 8: as far as people plan a habit.
+    series_weeks_ahead: i64 = 8, 1 to 26;
+    /// Places of each date of a series that are kept for newcomers where it does not say. Default 2.
+    newcomer_places: i32 = 2, 0 to 50;
+    /// Hours before the start until which places are kept for newcomers. Default 48.
+    newcomer_places_until_hours: i64 = 48, 0 to 336;
     /// Youngest age. Default 18: work with minors needs safeguards that are not built in. Also `MIN_AGE`.
     min_age: u8 = 18, 16 to 21;
     /// Minutes that an access token counts. Default 15: it is renewed by itself, and a lost one is soon worth nothing.
@@ -68,8 +102,27 @@ rules! {
     session_days: i64 = 60, 1 to 365;
     /// Days after a run for which its facilitators see who took part. Default 14: time to write a report, no archive.
     roster_visible_days: i64 = 14, 0 to 90;
+    /// Days after a run for which what it was like stays sealed for welfare moderators; then its sign-ups are forgotten.
+    /// Default 365: reports come late.
+    roster_sealed_days: i64 = 365, 30 to 3650;
+    /// Days after a run for which a guest's name and number are kept. Default 14.
+    guests_kept_days: i64 = 14, 0 to 90;
     /// Days ahead that matches look. Default 14: as far as people plan.
     match_window_days: i64 = 14, 1 to 60;
+    /// Per cent that a run has to fit a match request by, for an alert. Default 75: a run at one's own pace, in one's hours
+    /// and up to about seven tenths of one's travel radius away. What fits less well stands in the matches.
+    alert_fit_percent: i64 = 75, 1 to 100;
+    /// Minutes that a gathered alert waits for more. Default 30: what is posted in one sitting comes in one mail.
+    alert_wait_minutes: i64 = 30, 0 to 1440;
+    /// People alerted to a run for each of its free places, the best fits first. Default 100: an alert that thousands get
+    /// is a promise that cannot be kept.
+    alerts_per_place: i64 = 100, 1 to 100000;
+    /// Match requests that one person may have. Default 10: for a few habits and places, not for a map.
+    match_requests_each: i64 = 10, 1 to 100;
+    /// Days that a match request stands. Default 60: a season's habit; who still wants it says so with one tap.
+    match_request_days: i64 = 60, 1 to 365;
+    /// Days before a match request ends that its owner hears of it. Default 7: a week with a quiet evening in it.
+    match_request_notice_days: i64 = 7, 1 to 60;
     /// Days that mails which were sent are kept in the outbox. Default 30: time to answer "I got no mail".
     outbox_kept_days: i64 = 30, 1 to 365;
 }
@@ -90,6 +143,9 @@ pub(super) fn read(reader: &mut Reader<'_>, toml: Option<&str>) -> Policy {
         text.split(',').map(str::trim).filter(|kind| !kind.is_empty()).map(kind).collect()
     }) {
         policy.required_credentials = kinds;
+    }
+    if let Some(hours) = reader.read("CARE_HOURS", |text| care_hours(text.parse().ok())) {
+        policy.care_hours = Some(hours);
     }
     let rule = Policy::RULES.iter().find(|rule| rule.name == "min_age");
     if let Some((rule, age)) =
@@ -137,11 +193,12 @@ fn apply(policy: &mut Policy, name: &str, value: &toml::Value) -> Result<(), Str
     }
     match name {
         "required_credentials" => policy.required_credentials = kinds(value)?,
+        "care_hours" => policy.care_hours = Some(care_hours(value.as_integer())?),
         "terms_version" => policy.terms_version = version(value)?,
         _ => {
             let names: Vec<&str> = Policy::RULES.iter().map(|rule| rule.name).collect();
             return Err(format!(
-                "there is no such rule; there are {}, required_credentials and terms_version",
+                "there is no such rule; there are {}, required_credentials, care_hours and terms_version",
                 names.join(", ")
             ));
         }
@@ -154,6 +211,15 @@ fn within(rule: &Rule, value: Option<i64>) -> Result<i64, String> {
     value
         .filter(|value| (min..=max).contains(value))
         .ok_or_else(|| format!("it must be a whole number from {min} to {max}"))
+}
+
+/// The longest promise to get in touch, in hours: two weeks. Whoever cannot keep that should promise nothing.
+const CARE_HOURS_MAX: i64 = 336;
+
+fn care_hours(value: Option<i64>) -> Result<i64, String> {
+    value
+        .filter(|hours| (1..=CARE_HOURS_MAX).contains(hours))
+        .ok_or_else(|| format!("it must be a whole number of hours from 1 to {CARE_HOURS_MAX}, such as 48"))
 }
 
 fn kinds(value: &toml::Value) -> Result<Vec<String>, String> {

@@ -49,6 +49,7 @@ fn all_faults_are_told_at_once_and_by_name() {
         ("SAFEGUARDING_CONTACT", "tab\there"),
         ("HELP_FILE", "/nowhere/help.toml"),
         ("REQUIRED_CREDENTIALS", "First Aid"),
+        ("CARE_HOURS", "Mon-Fri 9-17"),
         ("MIN_AGE", "12"),
         ("DATA_DIR", "/dev/null"),
         ("TEMPLATES_DIR", "/nowhere"),

@@ -153,6 +153,43 @@ pub fn share_inside(windows: &[Window], local_start: civil::DateTime, duration_m
     inside as f64 / length as f64
 }
 
+/// The hours of the week that somebody's windows touch, for a quick look: a run that meets none of them lies wholly
+/// outside.
+#[derive(Debug, Clone)]
+pub struct Hours {
+    /// By hour since Monday's midnight; none where nothing was said.
+    touched: Option<[bool; HOURS_OF_WEEK]>,
+}
+
+const HOURS_OF_WEEK: usize = 7 * 24;
+
+impl Hours {
+    /// The hours that these windows touch.
+    pub fn of(windows: &[Window]) -> Self {
+        if windows.is_empty() {
+            return Self { touched: None };
+        }
+        let mut touched = [false; HOURS_OF_WEEK];
+        for window in windows {
+            let (Some(from), Some(to)) = (window.begins_min(), window.ends_min()) else { continue };
+            for hour in from / 60..(to + 59) / 60 {
+                let at = usize::try_from(i64::from(window.weekday as u8) * 24 + hour).unwrap_or(0);
+                touched[at % HOURS_OF_WEEK] = true;
+            }
+        }
+        Self { touched: Some(touched) }
+    }
+
+    /// Whether some of a run may lie inside the windows: it starts so many minutes after Monday's midnight.
+    pub fn meet(&self, start_min: u16, duration_min: u16) -> bool {
+        let Some(touched) = &self.touched else { return true };
+        let first = usize::from(start_min) / 60;
+        let length = i32::from(duration_min).clamp(1, LONGEST_MIN) + i32::from(start_min % 60);
+        let hours = usize::try_from(length / 60 + 1).unwrap_or(HOURS_OF_WEEK).min(HOURS_OF_WEEK);
+        (first..=first + hours).any(|at| touched[at % HOURS_OF_WEEK])
+    }
+}
+
 /// A window's spans in seconds since midnight of a day that is `first_day`, as far as `end`.
 fn occurrences(window: &Window, first_day: Weekday, end: i64) -> impl Iterator<Item = (i64, i64)> {
     let away = (window.weekday as i64 - first_day as i64).rem_euclid(7);

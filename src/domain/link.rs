@@ -12,26 +12,71 @@ word_enum! {
         Invitation,
         /// Give one's place back.
         NotToday,
+        /// Say yes to a place that is offered, or free at short notice.
+        TakePlace,
+        /// Let an offered place go, and stay in the line.
+        LetPlaceGo,
+        /// Say that one still comes.
+        StillComing,
+        /// Say that one was there, after having been marked as missing.
+        WasThere,
+        /// Say yes to somebody's request.
+        ApproveRequest,
+        /// Say no to somebody's request.
+        DeclineRequest,
+        /// As the facilitator: run with the one person who comes.
+        RunAsTwo,
         /// Step down from a run one leads.
         CannotLead,
         /// Agree to lead a run together.
         LeadTogether,
         /// Object to a decision about oneself.
         Appeal,
+        /// Say after a run that it was too fast.
+        PaceTooFast,
+        /// Say after a run that the pace was right.
+        PaceRight,
+        /// Say after a run that it was too slow.
+        PaceTooSlow,
+        /// Tell the team after a run that one did not feel safe.
+        FeltUnsafe,
+        /// Ask after a run that somebody gets in touch.
+        ContactMe,
         /// No more reminders.
         NoReminders,
+        /// No more mails about runs that fit one's match requests.
+        NoAlerts,
+        /// Take one match request back.
+        StopLooking,
+        /// Let a match request stand as long again.
+        KeepLooking,
     }
 }
 
 impl LinkAction {
-    /// How long such a link works, in hours; those about a run end with it instead.
+    /// How long such a link works, in hours; those about a run end with it, or two weeks after it, instead.
     pub fn hours(self) -> i64 {
         match self {
             Self::VerifyEmail => 48,
             Self::ResetPassword => 1,
             Self::Invitation => 30 * 24,
-            Self::NotToday | Self::CannotLead | Self::LeadTogether => 70 * 24,
-            Self::Appeal | Self::NoReminders => 180 * 24,
+            // A mark can be undone for as long.
+            Self::WasThere => 7 * 24,
+            Self::NotToday
+            | Self::TakePlace
+            | Self::LetPlaceGo
+            | Self::StillComing
+            | Self::ApproveRequest
+            | Self::DeclineRequest
+            | Self::RunAsTwo
+            | Self::CannotLead
+            | Self::LeadTogether
+            | Self::PaceTooFast
+            | Self::PaceRight
+            | Self::PaceTooSlow
+            | Self::FeltUnsafe
+            | Self::ContactMe => 70 * 24,
+            Self::Appeal | Self::NoReminders | Self::NoAlerts | Self::StopLooking | Self::KeepLooking => 180 * 24,
         }
     }
 }

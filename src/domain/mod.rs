@@ -15,17 +15,26 @@ macro_rules! word_enum {
 }
 
 pub mod account;
+pub mod after_run;
 pub mod availability;
+pub mod change;
+pub mod day;
 pub mod daylight;
 pub mod link;
+pub mod match_request;
 pub mod matching;
 pub mod moderation;
+pub mod offer;
 pub mod outbox;
 pub mod pace;
+pub mod pairs;
 pub mod place;
 pub mod policy;
 pub mod profile;
 pub mod refusal;
 pub mod reminder;
+pub mod route;
 pub mod run;
+pub mod series;
 pub mod signup;
+pub mod suggestion;

@@ -11,6 +11,8 @@ word_enum! {
         Rejected,
         /// Approved once and taken back by a decision.
         Revoked,
+        /// Approved once; a later one with renewed credentials stands in its place.
+        Renewed,
     }
 }
 
@@ -119,6 +121,8 @@ word_enum! {
         RunEdited,
         RunCancelled,
         RunTakenOver,
+        SeriesEdited,
+        SeriesEnded,
         SignupApproved,
         SignupDeclined,
         SignupRemoved,
@@ -134,6 +138,24 @@ word_enum! {
         SanctionLifted,
         AppealFiled,
         AppealDecided,
+        BlockSet,
+        BlockLifted,
+        /// A moderator looked at who was on a run, to find somebody who was described.
+        BlockRosterRead,
+        BlockResolved,
+        BlockDismissed,
+        CareTaken,
+        CareDone,
+        CheckedIn,
+        SignedOut,
+        NoShowMarked,
+        MarkUndone,
+        WalkedIn,
+        GuestAdded,
+        EmergencyContactSeen,
+        PairsChosen,
+        IncidentReported,
+        SealedRosterSeen,
     }
 }
 

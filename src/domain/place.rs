@@ -36,6 +36,24 @@ impl LatLng {
     }
 }
 
+/// A point as a unit vector from the centre of the Earth: distances to many points without a sine each.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OnSphere([f32; 3]);
+
+impl OnSphere {
+    /// The vector of a point; a point that is none is as far from all others as can be.
+    pub fn of(point: LatLng) -> Self {
+        let (lat, lng) = (point.lat.to_radians(), point.lng.to_radians());
+        Self([(lat.cos() * lng.cos()) as f32, (lat.cos() * lng.sin()) as f32, lat.sin() as f32])
+    }
+
+    /// The straight line between two points, in radii: never longer than the way over the ground, to about a metre.
+    pub fn chord(self, other: Self) -> f64 {
+        let square = |at: usize| f64::from(self.0[at] - other.0[at]).powi(2);
+        (square(0) + square(1) + square(2)).sqrt()
+    }
+}
+
 impl From<h3o::LatLng> for LatLng {
     fn from(at: h3o::LatLng) -> Self {
         Self { lat: at.lat(), lng: at.lng() }
@@ -173,7 +191,7 @@ pub struct BoundingBox {
 }
 
 /// Mean radius of the Earth in kilometres (IUGG), the one that geo's Haversine uses.
-const EARTH_RADIUS_KM: f64 = 6371.0088;
+pub const SPHERE_RADIUS_KM: f64 = 6371.0088;
 
 /// Widening of the box in degrees (a centimetre), so that rounding never loses a place on the rim.
 const RIM: f64 = 1e-7;
@@ -181,7 +199,7 @@ const RIM: f64 = 1e-7;
 impl BoundingBox {
     /// The smallest such box around all places within `radius_km` of `centre`. A negative radius counts as zero.
     pub fn around(centre: LatLng, radius_km: f64) -> BoundingBox {
-        let angle = (radius_km.max(0.0) / EARTH_RADIUS_KM).min(std::f64::consts::PI);
+        let angle = (radius_km.max(0.0) / SPHERE_RADIUS_KM).min(std::f64::consts::PI);
         let reach = angle.to_degrees() + RIM;
         let (south, north) = (centre.lat - reach, centre.lat + reach);
         let whole = vec![(-180.0, 180.0)];

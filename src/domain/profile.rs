@@ -12,6 +12,16 @@ use super::{
 };
 use crate::clock::Instant;
 
+word_enum! {
+    "snake_case";
+    /// How somebody likes to run beside another.
+    pub enum TalkOrQuiet {
+        Talk,
+        Quiet,
+        Either,
+    }
+}
+
 /// The body of `PUT /me/running-profile`. A null pace is "not sure yet".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +59,9 @@ pub struct RunningProfile {
     /// Rather something slow first: together with `new_here`, walks, run-walks and no-drop runs come first.
     #[serde(default)]
     pub gentle_start: bool,
+    /// How the person likes to run beside somebody; for suggested pairs only.
+    #[serde(default)]
+    pub talk_or_quiet: Option<TalkOrQuiet>,
 }
 
 /// The name of something a run's `access` speaks about.

@@ -52,6 +52,7 @@ codes! {
     FacilitatorsOnly Forbidden "Only facilitators may do this" "Apply with POST /v1/facilitator-applications; a moderator decides.";
     NotInGoodStanding Forbidden "You cannot lead runs at present" "A decision stands against it or a required credential has expired. See GET /v1/me/decisions.";
     ModeratorsOnly Forbidden "Only moderators may do this" "An admin grants the role.";
+    WelfareOnly Forbidden "Only welfare moderators may do this" "An admin grants the role.";
     AdminsOnly Forbidden "Only admins may do this" "The first admin is made with `sidebyside create-admin`.";
     NotForYourself Forbidden "Somebody else has to do this" "Nobody decides about themselves, and an appeal goes to somebody who did not decide before.";
     YouLeadThisRun Conflict "You lead this run" "Facilitators are on the run already and need no place.";
@@ -70,11 +71,36 @@ codes! {
     AlreadyListed Conflict "This person is listed already" "They lead the run or have been invited to.";
     NotListed Conflict "This person is not listed on the run" "There is nothing to step down from.";
 
+    OverlappingRun Conflict "You have a place in another run at that time" "`conflicting_signup_id` names it. Send `swap: true` to leave it for this one in one step.";
+    OfferExpired Conflict "The offer has expired" "It was held for a while and has gone to the next in line. You are still in the line, and it costs you nothing.";
+    NoOffer Conflict "There is no offer" "You are in the line and get a mail as soon as there is a place for you.";
+    PlaceTaken Conflict "Somebody was faster" "The place is taken. You are still in the line, and may hear again.";
+    ApprovalNotPossible Conflict "This request cannot be approved now" "There are several possible causes, and we do not say which. It can be declined.";
+    TooFewThisTime Conflict "Nobody else is coming this time" "It would be one participant with one facilitator, and it is too late to ask both whether they want that. Other runs are in GET /v1/matches.";
+    ReconfirmTooLate Conflict "It is too late to say that you come" "The place is being given to somebody else. You may sign up again.";
+    LeadersOnly Forbidden "Only those who lead this run may do this" "A back marker sees who comes and checks people in; deciding about the run and its people stays with those who lead it.";
+    FriendPlaceNotFree Conflict "There is no place to keep for a friend" "The run is full, or somebody waits for the place. A friend may sign up and wait as well.";
+    FriendPlaceGone Conflict "This place for a friend is gone" "It was taken, given back, or its time is over. Sign up without `friend_token` to get what is free.";
+    FriendAlreadyComes Conflict "You have brought a friend already" "Each sign-up can keep a place for one friend.";
+    ChangeTooLate Conflict "It is too late for so large a change" "Within three hours before the start a run cannot be moved far: people are setting out. Cancel it instead.";
+
+    DeskNotOpen Conflict "It is too early for this" "`from` says when it becomes possible: two hours before the start, or the start itself.";
+    DeskClosed Conflict "It is too late for this" "`until` says when it was possible for the last time.";
+    RunFull Conflict "The run is full" "Every place is taken. Nobody more can be taken in, since the places follow the facilitators who are there.";
+    NobodyCheckedIn Conflict "Nobody is checked in yet" "Where nobody was ticked off, nobody was missed. Check in at least one person first.";
+    NotCheckedIn Conflict "This person is not checked in" "Only who was checked in can be signed out or run beside somebody.";
+    SaidTheyWereThere Conflict "The person says that they were there" "That stands. If you think otherwise, tell the team with POST /v1/reports.";
+    PairNotPossible Conflict "These people cannot be paired" "There are several possible causes, and we do not say which. Choose another pair.";
+    SeriesEnded Conflict "The series has ended" "No more dates are made. Post a new series to begin again.";
+    SeriesDateOver Conflict "This date is over" "A series can be changed from a date that is still to come.";
+    RegularsKnowTheGroup Conflict "Come once first" "Where each sign-up needs a yes, you can come to all dates once a facilitator said yes to one. Sign up for one date.";
+
     HomeChangedRecently Conflict "The home area was changed too often" "It may change three times a week, so that nobody can be found by trying. `until` says when it may change again.";
     PaceChangedRecently Conflict "The paces were changed too often" "They may change three times a day. `until` says when they may change again.";
     ProfileMissing Conflict "There is no running profile yet" "Matches need at least a home area: PUT /v1/me/running-profile.";
+    TooManyMatchRequests Conflict "There are as many match requests as one person may have" "Take one back with DELETE /v1/match-requests/{id} first; `most` says how many may stand.";
     ApplicationPending Conflict "An application is waiting already" "A moderator has yet to decide about it.";
-    AlreadyFacilitator Conflict "You are a facilitator already" "There is nothing to apply for.";
+    AlreadyFacilitator Conflict "You are a facilitator already" "There is nothing to apply for; to renew a credential, name it.";
     ApplicationDecided Conflict "The application has been decided already" "A decision can be appealed with POST /v1/appeals.";
     CredentialsMissing Conflict "A required credential is missing or has expired" "`missing` names the kinds that this installation requires.";
 
@@ -86,6 +112,16 @@ codes! {
     LastAdmin Conflict "There must be an admin" "Grant the role to somebody else first.";
     AccountNotActive Conflict "The account is not active yet" "Its owner has to open the link in the mail first.";
     AddressTaken Conflict "There is an account with this address" "Its owner has it already; an admin can grant it roles.";
+
+    BlockYourself Conflict "This is yourself" "One cannot block oneself.";
+    TooManyBlocks Conflict "There are twenty blocks already" "Take one back with DELETE /v1/blocks/{id} first, or tell the team with POST /v1/reports.";
+    BlocksMadeTooOften Conflict "Too many blocks were made lately" "Forty may be made in thirty days, those taken back included, so that nobody finds people by trying. `until` says when another may be made.";
+    BlockDecided Conflict "This has been decided already" "Another moderator has found the person or could not, or the blocker has taken it back.";
+    AfterRunNotYet Conflict "The run is not over yet" "Tell us from its planned end on.";
+    AfterRunOver Conflict "It is too late to answer" "Answers are taken until fourteen days after the run. The team can always be told with POST /v1/reports.";
+    CareNotOffered Conflict "Nobody can promise to get in touch here" "This installation has nobody on duty for it. The help lines in GET /v1/help are there at any time.";
+    CareTaken Conflict "Somebody else takes care of this" "Another member of the team has taken it on.";
+    CareEnded Conflict "This wish has ended" "It was taken care of or taken back.";
 
     InProgress Conflict "The same request is being worked on" "Its twin with the same Idempotency-Key has not finished. Try again shortly.";
     VersionStale Stale "Somebody changed this in the meantime" "Read it again and send the new ETag in If-Match.";

@@ -11,6 +11,7 @@ use super::{
     pace::{Activity, PaceBand},
     place::{self, LatLng},
     refusal::Faults,
+    signup::SignupStatus,
 };
 use crate::clock::{Instant, time_zone};
 
@@ -71,6 +72,42 @@ word_enum! {
     pub enum ListingStatus {
         Invited,
         Accepted,
+    }
+}
+
+word_enum! {
+    "snake_case";
+    /// What somebody who is listed on a run does there.
+    pub enum ListingRole {
+        /// Answers for the run: makes its places, and without one it does not take place.
+        Leader,
+        /// Stays with the last; sees the roster, makes no places and cannot hold a run alone.
+        BackMarker,
+    }
+}
+
+word_enum! {
+    "snake_case";
+    /// To whom a facilitator says something.
+    pub enum Audience {
+        /// Everybody with a place, a request or a position in the line.
+        All,
+        /// Those with a place.
+        Confirmed,
+        /// Those without one yet.
+        Waiting,
+    }
+}
+
+impl Audience {
+    /// Whether somebody with such a sign-up is spoken to.
+    pub fn holds(self, status: SignupStatus) -> bool {
+        let is_in = matches!(status, SignupStatus::Confirmed | SignupStatus::Attended);
+        match self {
+            Self::All => is_in || status.is_live(),
+            Self::Confirmed => is_in,
+            Self::Waiting => status.is_live() && !is_in,
+        }
     }
 }
 
@@ -196,6 +233,16 @@ pub struct Derived {
     pub shown: LatLng,
 }
 
+impl Derived {
+    /// The same for another start of the same draft: of a place and its clock only the daylight changes.
+    pub fn at(&self, draft: &RunDraft) -> Self {
+        let ends_at = draft.starts_at.plus_minutes(i64::from(draft.duration_min));
+        let (from, to) = (draft.starts_at.timestamp(), ends_at.timestamp());
+        let after_dark = super::daylight::after_dark(self.shown, from, to);
+        Self { ends_at, after_dark, ..self.clone() }
+    }
+}
+
 /// How far ahead a run may be posted, in days.
 pub const MAX_DAYS_AHEAD: i64 = 366;
 /// The cell of a hidden meeting point: resolution 8 of H3, like a home (about 0.7 km²).
@@ -239,24 +286,46 @@ impl RunDraft {
             faults.unless(fine, "/access", "bad_name", "names are lower-case words with _ between them");
         }
         faults.unless(point.is_valid(), "/meeting_point", "out_of_range", "there is no such point");
-        let zone = if point.is_valid() { self.zone(point, &mut faults) } else { None };
+        let zone = if point.is_valid() { self.zone(&mut faults) } else { None };
         let area = place::Cell::containing(point, AREA_RESOLUTION);
         let (Some(time_zone), Some(area)) = (zone, area) else { return Err(faults) };
         faults.none()?;
         let ends_at = self.starts_at.plus_minutes(i64::from(self.duration_min));
-        let point_is_public = self.meeting_point_public.unwrap_or(self.join_policy == JoinPolicy::Open);
+        let point_is_public = self.point_is_public();
+        let shown = if point_is_public { point } else { area.centre() };
         Ok(Derived {
             time_zone,
             ends_at,
-            after_dark: super::daylight::after_dark(point, self.starts_at.timestamp(), ends_at.timestamp()),
+            // Everybody sees it, so a hidden point must not be read from the second at which it turns dark there.
+            after_dark: super::daylight::after_dark(shown, self.starts_at.timestamp(), ends_at.timestamp()),
             point_is_public,
             area,
-            shown: if point_is_public { point } else { area.centre() },
+            shown,
         })
     }
 
-    fn zone(&self, point: LatLng, faults: &mut Faults) -> Option<String> {
-        let Some(there) = place::time_zone_at(point) else {
+    /// Whether everybody sees the exact meeting point.
+    pub fn point_is_public(&self) -> bool {
+        self.meeting_point_public.unwrap_or(self.join_policy == JoinPolicy::Open)
+    }
+
+    /// The zone of the meeting point. Where the point is hidden, that of the area's centre if both show the same time
+    /// around the year: the name of a zone tells the side of a border.
+    pub fn zone_there(&self, now: Instant) -> Option<&'static str> {
+        let point = self.meeting_point.point();
+        let there = place::time_zone_at(point)?;
+        if self.point_is_public() {
+            return Some(there);
+        }
+        let centre = place::Cell::containing(point, AREA_RESOLUTION)?.centre();
+        let in_the_middle = place::time_zone_at(centre).filter(|zone| *zone != there);
+        let offset = |zone: &str, day: i64| now.plus_days(day).zoned(zone).offset();
+        let agrees = |zone: &&str| (0..=2 * MAX_DAYS_AHEAD).all(|day| offset(zone, day) == offset(there, day));
+        in_the_middle.filter(agrees).or(Some(there))
+    }
+
+    fn zone(&self, faults: &mut Faults) -> Option<String> {
+        let Some(there) = self.zone_there(self.starts_at) else {
             let words = "there is no time zone at this point: is it at sea, or are lat and lng swapped?";
             faults.unless(false, "/meeting_point", "no_time_zone", words);
             return None;

@@ -24,7 +24,9 @@ word_enum! {
     }
 }
 
-use SignupStatus::{Attended, Confirmed, Declined, Expired, Offered, Removed, Requested, Waitlisted, Withdrawn};
+use SignupStatus::{
+    Attended, Confirmed, Declined, Expired, NoShow, Offered, Removed, Requested, Waitlisted, Withdrawn,
+};
 
 impl SignupStatus {
     /// Those of which one person may have only one in a run.
@@ -48,7 +50,7 @@ impl SignupStatus {
 pub enum Who {
     Person,
     Facilitator,
-    /// A moderator's decision, or a facilitator's bar.
+    /// A moderator's decision, a facilitator's bar, or a block.
     Team,
     /// Time, or a place that became free.
     House,
@@ -57,40 +59,91 @@ pub enum Who {
 /// What happens to a sign-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignupAct {
+    TakePlace,
+    JoinLine,
+    Ask,
+    WalkIn,
     Approve,
     ApproveToWait,
     Decline,
-    Promote,
+    Offer,
+    Accept,
+    DeclineOffer,
+    /// An offer that nobody answered.
+    Lapse,
     Withdraw,
     Remove,
     GiveUp,
     Expire,
+    CheckIn,
+    UndoCheckIn,
+    MarkNoShow,
+    UndoNoShow,
+    /// "I was there."
+    WasThere,
+    /// The wrong person was checked in at the meeting point.
+    UndoWalkIn,
 }
 
-/// The one table: from, act, who, to.
-pub const LIFE: &[(SignupStatus, SignupAct, Who, SignupStatus)] = &[
-    (Requested, SignupAct::Approve, Who::Facilitator, Confirmed),
-    (Requested, SignupAct::ApproveToWait, Who::Facilitator, Waitlisted),
-    (Requested, SignupAct::ApproveToWait, Who::House, Waitlisted),
-    (Requested, SignupAct::Decline, Who::Facilitator, Declined),
-    (Requested, SignupAct::Withdraw, Who::Person, Withdrawn),
-    (Requested, SignupAct::GiveUp, Who::Team, Withdrawn),
-    (Requested, SignupAct::Expire, Who::House, Expired),
-    (Waitlisted, SignupAct::Promote, Who::House, Confirmed),
-    (Waitlisted, SignupAct::Withdraw, Who::Person, Withdrawn),
-    (Waitlisted, SignupAct::GiveUp, Who::Team, Withdrawn),
-    (Waitlisted, SignupAct::Expire, Who::House, Expired),
-    (Offered, SignupAct::Withdraw, Who::Person, Withdrawn),
-    (Offered, SignupAct::GiveUp, Who::Team, Withdrawn),
-    (Offered, SignupAct::Expire, Who::House, Expired),
-    (Confirmed, SignupAct::Withdraw, Who::Person, Withdrawn),
-    (Confirmed, SignupAct::Remove, Who::Facilitator, Removed),
-    (Confirmed, SignupAct::GiveUp, Who::Team, Withdrawn),
+/// The one table: from (none: there was no sign-up), act, who, to.
+pub const LIFE: &[(Option<SignupStatus>, SignupAct, Who, SignupStatus)] = &[
+    (None, SignupAct::TakePlace, Who::Person, Confirmed),
+    (None, SignupAct::JoinLine, Who::Person, Waitlisted),
+    (None, SignupAct::Ask, Who::Person, Requested),
+    (None, SignupAct::WalkIn, Who::Facilitator, Attended),
+    (None, SignupAct::TakePlace, Who::House, Confirmed),
+    (None, SignupAct::JoinLine, Who::House, Waitlisted),
+    (Some(Requested), SignupAct::Approve, Who::Facilitator, Confirmed),
+    (Some(Requested), SignupAct::ApproveToWait, Who::Facilitator, Waitlisted),
+    (Some(Requested), SignupAct::ApproveToWait, Who::House, Waitlisted),
+    (Some(Requested), SignupAct::Decline, Who::Facilitator, Declined),
+    (Some(Requested), SignupAct::Withdraw, Who::Person, Withdrawn),
+    (Some(Requested), SignupAct::GiveUp, Who::Team, Withdrawn),
+    (Some(Requested), SignupAct::Expire, Who::House, Expired),
+    (Some(Waitlisted), SignupAct::Offer, Who::House, Offered),
+    (Some(Waitlisted), SignupAct::Accept, Who::Person, Confirmed),
+    (Some(Waitlisted), SignupAct::Withdraw, Who::Person, Withdrawn),
+    (Some(Waitlisted), SignupAct::GiveUp, Who::Team, Withdrawn),
+    (Some(Waitlisted), SignupAct::Expire, Who::House, Expired),
+    (Some(Offered), SignupAct::Accept, Who::Person, Confirmed),
+    (Some(Offered), SignupAct::DeclineOffer, Who::Person, Waitlisted),
+    (Some(Offered), SignupAct::Lapse, Who::House, Waitlisted),
+    (Some(Offered), SignupAct::Withdraw, Who::Person, Withdrawn),
+    (Some(Offered), SignupAct::GiveUp, Who::Team, Withdrawn),
+    (Some(Offered), SignupAct::Expire, Who::House, Expired),
+    (Some(Confirmed), SignupAct::Withdraw, Who::Person, Withdrawn),
+    (Some(Confirmed), SignupAct::Remove, Who::Facilitator, Removed),
+    (Some(Confirmed), SignupAct::GiveUp, Who::Team, Withdrawn),
+    (Some(Confirmed), SignupAct::Expire, Who::House, Expired),
+    (Some(Confirmed), SignupAct::CheckIn, Who::Facilitator, Attended),
+    (Some(Confirmed), SignupAct::MarkNoShow, Who::Facilitator, NoShow),
+    (Some(Attended), SignupAct::UndoCheckIn, Who::Facilitator, Confirmed),
+    (Some(Attended), SignupAct::MarkNoShow, Who::Facilitator, NoShow),
+    (Some(Attended), SignupAct::UndoWalkIn, Who::Facilitator, Withdrawn),
+    (Some(NoShow), SignupAct::UndoNoShow, Who::Facilitator, Confirmed),
+    (Some(NoShow), SignupAct::CheckIn, Who::Facilitator, Attended),
+    (Some(NoShow), SignupAct::WasThere, Who::Person, Attended),
 ];
 
 /// Where `act` by `who` leads from `from`, if it may happen at all.
 pub fn next(from: SignupStatus, act: SignupAct, who: Who) -> Option<SignupStatus> {
-    LIFE.iter().find(|(f, a, w, _)| (*f, *a, *w) == (from, act, who)).map(|row| row.3)
+    LIFE.iter().find(|(f, a, w, _)| (*f, *a, *w) == (Some(from), act, who)).map(|row| row.3)
+}
+
+/// What a new sign-up is that begins with `act` by `who`.
+pub fn begin(act: SignupAct, who: Who) -> Option<SignupStatus> {
+    LIFE.iter().find(|(f, a, w, _)| (*f, *a, *w) == (None, act, who)).map(|row| row.3)
+}
+
+word_enum! {
+    "snake_case";
+    /// Why somebody with a place has to say again that they come.
+    pub enum ReconfirmReason {
+        /// The run was moved far: another day, more than two hours or two kilometres.
+        Changed,
+        /// Two silent absences in the last 90 days.
+        Absences,
+    }
 }
 
 word_enum! {
@@ -126,43 +179,53 @@ impl RemovalReason {
 }
 
 /// What a run offers at the moment it is asked for a place, read under its lock.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Places {
     /// min(capacity, ratio x facilitators active on the run).
     pub places: i64,
-    /// Offered, confirmed and attended.
+    /// Offered, confirmed and attended, guests, and places kept for friends.
     pub held: i64,
     /// People waiting in line.
     pub waiting: i64,
+    /// Of the held places, how many are offered to somebody who has yet to answer.
+    pub offered: i64,
+    /// Of the free places, how many are kept for people who have not run with this group.
+    pub kept_for_newcomers: i64,
     /// Whether each sign-up needs a facilitator's yes.
     pub by_approval: bool,
 }
 
 impl Places {
-    /// Places that somebody new could take, never negative.
+    /// Free places, never negative.
     pub fn left(self) -> i64 {
         (self.places - self.held).max(0)
     }
 
-    /// What a new sign-up becomes: nobody overtakes those who wait.
-    pub fn for_newcomer(self) -> SignupStatus {
+    /// Free places that this person could take: those kept for newcomers are not for those who know the group.
+    pub fn left_for(self, new_to_group: bool) -> i64 {
+        if new_to_group { self.left() } else { (self.left() - self.kept_for_newcomers).max(0) }
+    }
+
+    /// These places after somebody took one.
+    pub fn with_one_more(self, new_to_group: bool) -> Self {
+        let kept = if new_to_group { (self.kept_for_newcomers - 1).max(0) } else { self.kept_for_newcomers };
+        Self { held: self.held + 1, kept_for_newcomers: kept, ..self }
+    }
+
+    /// How a new sign-up begins, once everybody who waits and may have a free place has been offered it.
+    pub fn for_newcomer(self, new_to_group: bool) -> SignupAct {
         if self.by_approval {
-            Requested
-        } else if self.left() > 0 && self.waiting == 0 {
-            Confirmed
+            SignupAct::Ask
+        } else if self.left_for(new_to_group) > 0 {
+            SignupAct::TakePlace
         } else {
-            Waitlisted
+            SignupAct::JoinLine
         }
     }
 
     /// What an approved request becomes.
-    pub fn for_approved(self) -> SignupAct {
-        if self.left() > 0 && self.waiting == 0 { SignupAct::Approve } else { SignupAct::ApproveToWait }
-    }
-
-    /// How many of those waiting can have a place now.
-    pub fn to_promote(self) -> i64 {
-        self.left().min(self.waiting)
+    pub fn for_approved(self, new_to_group: bool) -> SignupAct {
+        if self.left_for(new_to_group) > 0 { SignupAct::Approve } else { SignupAct::ApproveToWait }
     }
 }
 
@@ -188,26 +251,29 @@ mod tests {
 
     use super::*;
 
-    fn room(places: i64, held: i64, waiting: i64) -> Places {
-        Places { places, held, waiting, by_approval: false }
+    fn room(places: i64, held: i64) -> Places {
+        Places { places, held, ..Default::default() }
     }
 
     #[test]
     fn a_full_run_puts_the_next_person_on_the_waiting_list() {
-        assert_eq!(room(10, 9, 0).for_newcomer(), Confirmed);
-        assert_eq!(room(10, 10, 0).for_newcomer(), Waitlisted);
-    }
-
-    #[test]
-    fn nobody_overtakes_those_who_wait() {
-        assert_eq!(room(10, 9, 1).for_newcomer(), Waitlisted);
-        assert_eq!(room(10, 7, 5).to_promote(), 3);
+        assert_eq!(room(10, 9).for_newcomer(true), SignupAct::TakePlace);
+        assert_eq!(room(10, 10).for_newcomer(true), SignupAct::JoinLine);
+        assert_eq!(Places { by_approval: true, ..room(10, 0) }.for_newcomer(true), SignupAct::Ask);
     }
 
     #[test]
     fn fewer_places_put_nobody_out_and_let_nobody_in() {
-        let shrunk = room(5, 8, 2);
-        assert_eq!((shrunk.left(), shrunk.to_promote()), (0, 0));
+        assert_eq!(room(5, 8).left(), 0);
+    }
+
+    #[test]
+    fn places_kept_for_newcomers_are_not_for_those_who_know_the_group() {
+        let room = Places { kept_for_newcomers: 2, ..room(10, 8) };
+        assert_eq!((room.left_for(true), room.left_for(false)), (2, 0));
+        assert_eq!(room.for_newcomer(false), SignupAct::JoinLine);
+        let after = room.with_one_more(true);
+        assert_eq!((after.left_for(true), after.left_for(false)), (1, 0));
     }
 
     #[test]
@@ -218,16 +284,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_final_leads_nowhere_and_live_statuses_can_always_be_left() {
+    fn what_is_live_can_always_be_left_and_what_has_ended_leads_nowhere() {
         for status in SignupStatus::VARIANTS {
-            let ways = LIFE.iter().filter(|row| row.0 == *status).count();
+            let ways = LIFE.iter().filter(|row| row.0 == Some(*status)).count();
             if status.is_live() {
                 assert!(next(*status, SignupAct::Withdraw, Who::Person).is_some(), "{status}");
                 assert!(next(*status, SignupAct::GiveUp, Who::Team).is_some(), "{status}");
-            } else {
+            } else if !matches!(status, Attended | NoShow) {
                 assert_eq!(ways, 0, "{status}");
             }
         }
         assert_eq!(next(Confirmed, SignupAct::Remove, Who::Person), None);
+    }
+
+    #[test]
+    fn the_table_says_one_thing_about_each_act() {
+        for (at, row) in LIFE.iter().enumerate() {
+            let twin = LIFE.iter().skip(at + 1).any(|other| (other.0, other.1, other.2) == (row.0, row.1, row.2));
+            assert!(!twin, "{row:?}");
+        }
     }
 }

@@ -17,18 +17,19 @@ use super::{
 };
 use crate::{
     auth::{Purpose, tokens},
+    clock::Instant,
     domain::refusal::{Code, Fault, Faults},
     error::{Error, Result, Unreadable},
     id::Id,
     service::callers,
 };
 
-type Extracted<T> = Pin<Box<dyn Future<Output = std::result::Result<T, Problem>>>>;
+pub(super) type Extracted<T> = Pin<Box<dyn Future<Output = std::result::Result<T, Problem>>>>;
 
 /// The largest JSON body, in bytes.
 pub const BODY_LIMIT: usize = 256 * 1024;
 
-fn app(request: &HttpRequest) -> std::result::Result<AppData, Problem> {
+pub(super) fn app(request: &HttpRequest) -> std::result::Result<AppData, Problem> {
     request
         .app_data::<AppData>()
         .cloned()
@@ -125,19 +126,27 @@ impl FromRequest for MaybeCaller {
 }
 
 async fn identify(request: &HttpRequest) -> std::result::Result<Option<callers::Caller>, Problem> {
-    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return Ok(None) };
     let app = app(request)?;
+    let now = app.clock.now();
+    let Some(claims) = claims(request, &app, now)? else { return Ok(None) };
+    let caller = app.db.read(move |conn| callers::identify(conn, claims.account, claims.session, now)).await?;
+    Ok(Some(caller))
+}
+
+/// What the token of a request says, if there is one.
+///
+/// # Errors
+/// [`Code::TokenInvalid`] for one that is none of ours or has expired.
+pub(super) fn claims(request: &HttpRequest, app: &AppData, now: Instant) -> Result<Option<tokens::Claims>> {
+    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return Ok(None) };
     let token = value
         .to_str()
         .ok()
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim().to_owned())
+        .map(|(_, token)| token.trim())
         .ok_or(Code::TokenInvalid)?;
-    let now = app.clock.now();
-    let claims = tokens::verify(&app.keyring, &token, now).map_err(|_| Code::TokenInvalid)?;
-    let caller = app.db.read(move |conn| callers::identify(conn, claims.account, claims.session, now)).await?;
-    Ok(Some(caller))
+    Ok(Some(tokens::verify(&app.keyring, token, now).map_err(|_| Code::TokenInvalid)?))
 }
 
 /// An id in the path; one that is none names nothing, so it is a 404.

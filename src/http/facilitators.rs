@@ -77,7 +77,8 @@ fn view(conn: &mut Conn, application: &Application) -> Outcome<ApplicationView> 
     })
 }
 
-/// Applies to lead runs; a moderator decides.
+/// Applies to lead runs; a moderator decides. Whoever leads runs already sends renewed credentials this way: what is named
+/// takes the place of what was approved, from a moderator's yes on.
 #[utoipa::path(tag = "Facilitators", request_body = NewApplication, security(("token" = [])), responses(
     (status = 201, body = ApplicationView), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/facilitator-applications")]
@@ -213,10 +214,10 @@ fn bar_view(conn: &mut Conn, bar: Bar) -> Outcome<BarView> {
     (status = 201, body = BarView), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/me/bars")]
 pub async fn set_bar(app: AppData, caller: Caller, request: Request<NewBar>) -> Result<Reply, Problem> {
-    let (me, ratio, body) = (caller.id(), app.config.policy.facilitator_ratio, request.clone());
+    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         callers::in_good_standing(tx, me, now)?;
-        let bar = bars::set(tx, me, body.body()?, ratio, now)?;
+        let bar = bars::set(tx, me, body.body()?, &policy, now)?;
         Reply::created(&bar_view(tx, bar)?)
     })
     .await

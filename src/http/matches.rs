@@ -6,12 +6,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     AppData, Problem, Reply,
-    extract::{Caller, Query},
+    extract::Query,
     problem::ProblemDocument,
+    reader::{self, Reader},
 };
 use crate::{
     clock::Instant,
-    domain::refusal::Fault,
+    domain::{
+        matching::Fit,
+        refusal::{Code, Fault},
+    },
     error::Error,
     id::Id,
     service::{
@@ -50,9 +54,9 @@ pub struct Matches {
     (status = 200, body = Matches), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument),
     (status = 422, body = ProblemDocument)))]
 #[get("/matches")]
-pub async fn matches(app: AppData, caller: Caller, query: Query<MatchQuery>) -> Result<Reply, Problem> {
+pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> Result<Reply, Problem> {
     let query = query.get()?;
-    let (me, now, state) = (caller.id(), app.clock.now(), app.clone());
+    let now = app.clock.now();
     let from = query.from.unwrap_or(now);
     let to = query.to.unwrap_or_else(|| from.max(now).plus_days(app.config.policy.match_window_days));
     if from >= to {
@@ -64,15 +68,49 @@ pub async fn matches(app: AppData, caller: Caller, query: Query<MatchQuery>) -> 
         limit: usize::try_from(query.limit.unwrap_or(20)).unwrap_or(20),
         include_full: query.include_full.unwrap_or(false),
     };
+    if let Some(run) = query.explain {
+        return Ok(explain(&app, reader.0.account, run, wish, now).await?);
+    }
+    let viewer = reader.0.viewer.as_ref().ok_or(Code::ProfileMissing)?;
+    app.runs.at(now, || app.db.own_changes().ring()).await?;
+    let is_usual = query.from.is_none() && query.to.is_none();
+    if is_usual && let Some(json) = app.runs.answered(&reader.0, &wish, now) {
+        return Ok(Reply::ready_made(json.to_string()));
+    }
+    let near = app.runs.near(viewer);
+    let found = near.matches(viewer, &wish, now, |run| app.keyring.tie(viewer.id, run));
+    let (runs, fits): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    let cards = reader::cards(&app, &runs, Some(&reader.0), now).await?;
+    let shown = cards.iter().zip(&fits).filter_map(|(card, fit)| Some((card.as_deref()?, fit)));
+    let json = in_json(shown)?;
+    if is_usual && cards.iter().all(Option::is_some) {
+        app.runs.answers.put(&reader.0, &wish, &near, now, &json);
+    }
+    Ok(Reply::ready_made(json))
+}
+
+/// [`Matches`] of cards that are JSON already.
+fn in_json<'c>(shown: impl Iterator<Item = (&'c str, &'c Fit)>) -> Result<String, Error> {
+    let mut json = Vec::with_capacity(32 * 1024);
+    json.extend_from_slice(b"{\"items\":[");
+    for (at, (card, fit)) in shown.enumerate() {
+        json.extend_from_slice(if at == 0 { b"{\"run\":" } else { b",{\"run\":" });
+        json.extend_from_slice(card.as_bytes());
+        json.extend_from_slice(b",\"fit\":");
+        serde_json::to_writer(&mut json, fit)?;
+        json.push(b'}');
+    }
+    json.extend_from_slice(b"]}");
+    String::from_utf8(json).map_err(|fault| Error::Internal(anyhow::Error::new(fault)))
+}
+
+async fn explain(app: &AppData, me: Id, run: Id, wish: Wish, now: Instant) -> Result<Reply, Error> {
+    let state = app.clone();
     let reply = app.db.read(move |conn| {
-        let policy = &state.config.policy;
-        let Some(run) = query.explain else {
-            let items = matching::matches(conn, me, &wish, policy, &state.keyring, now)?;
-            return Reply::ok(&Matches { items, explanation: None });
-        };
         let run = run_service::visible(conn, run, Some(me))?;
-        let explanation = matching::explain(conn, me, &run, &wish, policy, now)?;
+        let viewer = matching::viewer(conn, me, now)?;
+        let explanation = matching::explain(conn, &viewer, &run, &wish, &state.config.policy, now)?;
         Reply::ok(&Matches { items: Vec::new(), explanation: Some(explanation) })
     });
-    Ok(reply.await?)
+    reply.await
 }

@@ -15,6 +15,7 @@ use crate::{
     clock::Instant,
     domain::{
         account::{AccountStatus, Role, password_faults},
+        match_request::AlertChoice,
         moderation::{SanctionKind, SanctionScope},
         profile::RunningProfile,
         refusal::{Code, Fault, Faults},
@@ -23,10 +24,10 @@ use crate::{
     id::Id,
     service::{
         accounts::{self as service, Changes, DEFAULT_LOCALE},
-        limits,
+        limits, match_requests,
         profiles::{self, RunningProfileView},
     },
-    store::{Conn, accounts::Account, moderation},
+    store::{Conn, accounts::Account, alerts, moderation},
 };
 
 /// One's own account.
@@ -223,14 +224,22 @@ pub async fn put_profile(app: AppData, caller: Caller, request: Request<RunningP
 pub struct EmailPreferences {
     /// Reminders before runs.
     pub reminders: bool,
+    /// How often one hears of runs that fit one's match requests; what stands stays when it is left out.
+    #[serde(default)]
+    pub alerts: Option<AlertChoice>,
 }
 
 /// Which mails one gets.
 #[utoipa::path(tag = "Me", security(("token" = [])), responses((status = 200, body = EmailPreferences),
     (status = 401, body = ProblemDocument)))]
 #[get("/me/email-preferences")]
-pub async fn get_email_preferences(caller: Caller) -> Result<Reply, Problem> {
-    Ok(Reply::ok(&EmailPreferences { reminders: caller.account.reminders })?)
+pub async fn get_email_preferences(app: AppData, caller: Caller) -> Result<Reply, Problem> {
+    let (me, reminders) = (caller.id(), caller.account.reminders);
+    Ok(app.db.read(move |conn| Reply::ok(&preferences(conn, me, reminders)?)).await?)
+}
+
+fn preferences(conn: &mut Conn, account: Id, reminders: bool) -> Outcome<EmailPreferences> {
+    Ok(EmailPreferences { reminders, alerts: Some(alerts::state(conn, account)?.choice) })
 }
 
 /// Says which mails one wants.
@@ -245,6 +254,12 @@ pub async fn put_email_preferences(
     let wanted = request.body()?.clone();
     let (me, now) = (caller.id(), app.clock.now());
     let changes = Changes { reminders: Some(wanted.reminders), ..Changes::default() };
-    app.db.write(move |tx| service::edit(tx, me, &changes, now)).await?;
-    Ok(Reply::ok(&wanted)?)
+    let reply = app.db.write(move |tx| {
+        service::edit(tx, me, &changes, now)?;
+        if let Some(choice) = wanted.alerts {
+            match_requests::choose(tx, me, choice)?;
+        }
+        Reply::ok(&preferences(tx, me, wanted.reminders)?)
+    });
+    Ok(reply.await?)
 }

@@ -1,10 +1,16 @@
 //! Translation between HTTP and the services: the route table, extractors, problems. No decision is taken here.
 
 pub mod accounts;
+pub mod after_run;
+pub mod announcements;
+pub mod blocks;
+pub mod day;
 pub mod extract;
 pub mod facilitators;
+pub mod friends;
 pub mod help;
 pub mod links;
+pub mod match_requests;
 pub mod matches;
 pub mod me;
 pub mod middleware;
@@ -12,10 +18,13 @@ pub mod moderation;
 pub mod pages;
 pub mod paging;
 pub mod problem;
+mod reader;
 pub mod reply;
 mod routes;
+pub mod run_routes;
 pub mod runs;
 pub mod schemas;
+pub mod series;
 pub mod server;
 pub mod sessions;
 pub mod signups;

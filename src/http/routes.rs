@@ -11,7 +11,10 @@ use utoipa::{
 };
 use utoipa_actix_web::{scope, service_config::ServiceConfig as DocumentedConfig};
 
-use super::{accounts, facilitators, help, matches, me, moderation, problem, runs, sessions, signups};
+use super::{
+    accounts, after_run, announcements, blocks, day, facilitators, friends, help, match_requests, matches, me,
+    moderation, problem, run_routes, runs, series, sessions, signups,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +33,7 @@ use super::{accounts, facilitators, help, matches, me, moderation, problem, runs
         moderation::ReportQuery,
         moderation::AuditQuery,
         accounts::AccountQuery,
+        series::FromQuery,
     ))
 )]
 struct Head;
@@ -37,6 +41,9 @@ struct Head;
 fn documented(config: &mut DocumentedConfig<'_>) {
     config.service(
         scope("/v1")
+            // Routes are tried in this order: first what is asked most.
+            .service(matches::matches)
+            .service(runs::list_runs)
             .service(help::help)
             // Accounts and sessions
             .service(accounts::register)
@@ -62,6 +69,10 @@ fn documented(config: &mut DocumentedConfig<'_>) {
             .service(me::get_email_preferences)
             .service(me::put_email_preferences)
             .service(moderation::my_decisions)
+            .service(day::own::get_contact)
+            .service(day::own::put_contact)
+            .service(day::own::delete_contact)
+            .service(day::own::history)
             .service(signups::my_signups)
             .service(facilitators::set_bar)
             .service(facilitators::list_bars)
@@ -73,7 +84,6 @@ fn documented(config: &mut DocumentedConfig<'_>) {
             .service(facilitators::reject)
             .service(runs::get_facilitator)
             // Runs, matches, sign-ups
-            .service(runs::list_runs)
             .service(runs::post_run)
             .service(runs::get_run)
             .service(runs::edit_run)
@@ -81,15 +91,66 @@ fn documented(config: &mut DocumentedConfig<'_>) {
             .service(runs::list_facilitator)
             .service(runs::unlist_facilitator)
             .service(runs::take_over)
-            .service(matches::matches)
+            .service(runs::close_run)
+            .service(runs::lead_one)
+            .service(announcements::announce)
+            .service(announcements::list_announcements)
+            .service(run_routes::get_route)
+            .service(run_routes::put_route)
+            .service(run_routes::delete_route)
+            .service(series::post_series)
+            .service(series::my_series)
+            .service(series::get_series)
+            .service(series::edit_series)
+            .service(series::end_series)
+            .service(series::become_regular)
+            .service(series::stop_coming)
+            .service(match_requests::make_match_request)
+            .service(match_requests::list_match_requests)
+            .service(match_requests::take_match_request_back)
             .service(signups::sign_up)
             .service(signups::roster)
             .service(signups::get_signup)
             .service(signups::withdraw)
+            .service(signups::accept)
+            .service(signups::decline_offer)
+            .service(signups::reconfirm)
             .service(signups::approve)
             .service(signups::decline)
             .service(signups::remove)
+            .service(after_run::after_run)
+            .service(friends::keep_place)
+            .service(friends::give_back_place)
+            .service(friends::look)
+            // The day itself
+            .service(day::check_in)
+            .service(day::check_in_all)
+            .service(day::sign_out)
+            .service(day::sign_out_all)
+            .service(day::no_show)
+            .service(day::undo)
+            .service(day::own::was_there)
+            .service(day::look_at_contact)
+            .service(day::people::walk_in)
+            .service(day::people::sign_guest_out)
+            .service(day::people::look_at_guest)
+            .service(day::people::pairs)
+            .service(day::people::choose_pairs)
+            .service(day::team::report_incident)
+            .service(day::team::list_incidents)
+            .service(day::team::get_incident)
+            .service(day::team::open_sealed)
             // Safety
+            .service(blocks::make_block)
+            .service(blocks::list_blocks)
+            .service(blocks::take_block_back)
+            .service(blocks::block_tasks)
+            .service(blocks::block_task)
+            .service(blocks::resolve_block)
+            .service(blocks::dismiss_block)
+            .service(after_run::care_queue)
+            .service(after_run::take_care)
+            .service(after_run::care_done)
             .service(moderation::file_report)
             .service(moderation::queue)
             .service(moderation::get_report)

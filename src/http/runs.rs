@@ -9,25 +9,27 @@ use super::{
     extract::{Caller, IfMatch, MaybeCaller, Nothing, PathId, Query, Request, checked},
     paging::{Page, Paging},
     problem::ProblemDocument,
+    reader::{self, MaybeReader},
 };
 use crate::{
     clock::Instant,
     domain::{
         pace::{Activity, PaceBand},
-        place::{BoundingBox, LatLng},
+        place::LatLng,
         refusal::{Fault, Faults},
-        run::{CancelReason, ListingStatus, RunDraft, YesNo},
+        run::{CancelReason, ListingRole, ListingStatus, RunDraft},
     },
     error::{Error, Result as Outcome},
     id::Id,
+    index::Listing,
     service::{
-        callers,
+        callers, one_to_one,
         run_views::{self, RunCard, RunView},
-        runs as service,
+        runs::{self as service, calling_off, leading},
     },
     store::{
         facilitators,
-        runs::{self, Run, Search},
+        runs::{self, Run},
     },
 };
 
@@ -70,14 +72,14 @@ fn point(text: &str) -> Result<LatLng, Fault> {
 
 /// Days that the public list looks ahead when nothing is said.
 const LIST_DAYS: i64 = 60;
-/// Rows read at a time while filters that the database does not know thin them out.
-const LIST_CHUNK: i64 = 200;
+/// Kilometres around a place when nothing is said.
+const LIST_KM: f64 = 10.0;
 
 /// The runs to come, by their start; with `near`, those within `radius_km` of it.
 #[utoipa::path(tag = "Runs", params(RunQuery), responses(
     (status = 200, body = Page<RunCard>), (status = 422, body = ProblemDocument)))]
 #[get("/runs")]
-pub async fn list_runs(app: AppData, viewer: MaybeCaller, query: Query<RunQuery>) -> Result<Reply, Problem> {
+pub async fn list_runs(app: AppData, reader: MaybeReader, query: Query<RunQuery>) -> Result<Reply, Problem> {
     let query = query.get()?;
     let now = app.clock.now();
     let mut faults = Faults::default();
@@ -87,43 +89,27 @@ pub async fn list_runs(app: AppData, viewer: MaybeCaller, query: Query<RunQuery>
     let fine = query.to.is_none_or(|to| query.from.is_none_or(|from| from < to));
     faults.unless(fine, "?to", "before_from", "`to` must lie after `from`");
     faults.none().map_err(Error::from)?;
-    let viewer = viewer.id();
     let filters = format!("{:?}", RunQuery { limit: None, cursor: None, ..query.clone() });
-    let radius = query.radius_km.unwrap_or(10.0);
-    let app2 = app.clone();
-    let reply = app.db.read(move |conn| {
-        let paging = Paging::new(&app2.keyring, &["runs", &filters], query.limit, query.cursor.clone());
-        let mut search = Search {
-            from: Some(from),
-            to: Some(to),
-            around: near.map(|near| BoundingBox::around(near, radius)),
-            activities: query.activity.into_iter().collect(),
-            pace_between: query.pace_s_per_km.map(|pace| (pace, pace)),
-            after: paging.after()?,
-            limit: Some(LIST_CHUNK),
-        };
-        let wanted = |run: &Run| {
-            near.is_none_or(|near| near.distance_km(&run.shown()) <= radius)
-                && query.access.as_ref().is_none_or(|need| run.access.get(need) == Some(&YesNo::Yes))
-                && query.language.as_ref().is_none_or(|tag| run.languages.iter().any(|known| known.0 == *tag))
-        };
-        let mut found = Vec::new();
-        let enough = usize::try_from(paging.fetch()).unwrap_or(usize::MAX);
-        loop {
-            let chunk = runs::search(conn, &search)?;
-            search.after = chunk.last().map(|run| (run.starts_at, run.id));
-            let last_chunk = i64::try_from(chunk.len()).unwrap_or(0) < LIST_CHUNK;
-            found.extend(chunk.into_iter().filter(&wanted));
-            if last_chunk || found.len() >= enough {
-                break;
-            }
-        }
-        let (found, next_cursor) = paging.page(found, |run| (run.starts_at, run.id))?;
-        let facts = run_views::facts(conn, &found, viewer, app2.config.policy.facilitator_ratio, now)?;
-        Reply::ok(&Page { items: found.iter().map(|run| facts.card(run)).collect(), next_cursor })
-    });
-    let reply = reply.await?;
-    Ok(if viewer.is_none() { reply.public() } else { reply })
+    let paging = Paging::new(&app.keyring, &["runs", &filters], query.limit, query.cursor.clone());
+    let wanted = Listing {
+        from,
+        to,
+        near: near.map(|near| (near, query.radius_km.unwrap_or(LIST_KM))),
+        activity: query.activity,
+        pace_s_per_km: query.pace_s_per_km,
+        access: query.access,
+        language: query.language,
+        after: paging.after()?,
+        limit: usize::try_from(paging.fetch()).unwrap_or(usize::MAX),
+    };
+    app.runs.at(now, || app.db.own_changes().ring()).await?;
+    let (found, next_cursor) = paging.page(app.runs.list(&wanted, now), |run| (run.starts_at, run.id))?;
+    let cards = reader::cards(&app, &found, reader.0.as_deref(), now).await?;
+    let items: Vec<&str> = cards.iter().flatten().map(AsRef::as_ref).collect();
+    let next_cursor = serde_json::to_string(&next_cursor).map_err(Error::from)?;
+    let json = format!(r#"{{"items":[{}],"next_cursor":{next_cursor}}}"#, items.join(","));
+    let reply = Reply::ready_made(json);
+    Ok(if reader.0.is_none() { reply.public() } else { reply })
 }
 
 /// A run; its meeting point only for whom it is visible.
@@ -132,10 +118,10 @@ pub async fn list_runs(app: AppData, viewer: MaybeCaller, query: Query<RunQuery>
 #[get("/runs/{id}")]
 pub async fn get_run(app: AppData, viewer: MaybeCaller, id: PathId) -> Result<Reply, Problem> {
     let (now, viewer) = (app.clock.now(), viewer.id());
-    let ratio = app.config.policy.facilitator_ratio;
+    let policy = app.config.policy.clone();
     let reply = app.db.read(move |conn| {
         let run = service::visible(conn, id.0, viewer)?;
-        reply_with(&run_views::view(conn, &run, viewer, ratio, now)?, 200)
+        reply_with(&run_views::view(conn, &run, viewer, &policy, now)?, 200)
     });
     let reply = reply.await?;
     Ok(if viewer.is_none() { reply.public() } else { reply })
@@ -150,12 +136,12 @@ fn reply_with(view: &RunView, status: u16) -> Outcome<Reply> {
     (status = 201, body = RunView), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/runs")]
 pub async fn post_run(app: AppData, caller: Caller, request: Request<RunDraft>) -> Result<Reply, Problem> {
-    let (me, ratio, draft) = (caller.id(), app.config.policy.facilitator_ratio, request.clone());
+    let (me, policy, draft) = (caller.id(), app.config.policy.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         callers::in_good_standing(tx, me, now)?;
         let draft = draft.checked(|draft| draft.derive(now, None).map(|_| ()))?;
         let run = service::post(tx, me, draft, None, now)?;
-        reply_with(&run_views::view(tx, &run, Some(me), ratio, now)?, 201)
+        reply_with(&run_views::view(tx, &run, Some(me), &policy, now)?, 201)
     })
     .await
 }
@@ -178,14 +164,14 @@ pub async fn edit_run(
     version: IfMatch,
     request: Request<RunPatch>,
 ) -> Result<Reply, Problem> {
-    let (me, ratio, patch, state) = (caller.id(), app.config.policy.facilitator_ratio, request.clone(), app.clone());
+    let (me, policy, patch, state) = (caller.id(), app.config.policy.clone(), request.clone(), app.clone());
     app.act(&caller, &request, move |tx, now| {
         let proof = callers::leads(tx, me, id.0, now)?;
         let run = runs::get(tx, id.0)?;
         version.check(run.version)?;
         let draft = merged(&state, &run, patch.body()?, now)?;
-        let run = service::edit(tx, &proof, &draft, run.version, ratio, now)?;
-        reply_with(&run_views::view(tx, &run, Some(me), ratio, now)?, 200)
+        let run = service::edit(tx, &proof, &draft, run.version, &policy, now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), &policy, now)?, 200)
     })
     .await
 }
@@ -225,7 +211,7 @@ pub async fn cancel_run(
     id: PathId,
     request: Request<Cancellation>,
 ) -> Result<Reply, Problem> {
-    let (me, ratio, body) = (caller.id(), app.config.policy.facilitator_ratio, request.clone());
+    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
     let moderates = caller.moderates();
     app.act(&caller, &request, move |tx, now| {
         service::visible(tx, id.0, Some(me))?;
@@ -233,8 +219,8 @@ pub async fn cancel_run(
             callers::leads(tx, me, id.0, now)?;
         }
         let body = body.body()?;
-        let run = service::cancel(tx, me, id.0, body.reason_code, body.message.clone(), now)?;
-        reply_with(&run_views::view(tx, &run, Some(me), ratio, now)?, 200)
+        let run = calling_off::cancel(tx, me, id.0, body.reason_code, body.message.clone(), now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), &policy, now)?, 200)
     })
     .await
 }
@@ -245,6 +231,14 @@ pub async fn cancel_run(
 pub struct NewListing {
     /// One's own id accepts an invitation.
     pub account_id: Id,
+    /// What they are asked to do; accepting keeps what was asked.
+    #[serde(default = "leader")]
+    #[schema(default = "leader")]
+    pub role: ListingRole,
+}
+
+fn leader() -> ListingRole {
+    ListingRole::Leader
 }
 
 /// Somebody's listing on a run.
@@ -253,9 +247,11 @@ pub struct ListingView {
     pub run_id: Id,
     pub account_id: Id,
     pub status: ListingStatus,
+    pub role: ListingRole,
 }
 
-/// Asks another approved facilitator to lead together; with one's own id, accepts having been asked.
+/// Asks another approved facilitator to lead together or to be the back marker; with one's own id, accepts having been
+/// asked.
 #[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = NewListing, security(("token" = [])),
     responses((status = 200, body = ListingView), (status = 201, body = ListingView),
     (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
@@ -272,15 +268,14 @@ pub async fn list_facilitator(
         if listed.is_none() {
             return Err(Error::NotFound);
         }
-        let account_id = body.body()?.account_id;
-        let (listing_status, status) = if account_id == me {
-            service::accept_listing(tx, me, id.0, &policy, now)?;
-            (ListingStatus::Accepted, 200)
+        let NewListing { account_id, role } = *body.body()?;
+        let (listing, status) = if account_id == me {
+            (leading::accept_listing(tx, me, id.0, &policy, now)?, 200)
         } else {
             let proof = callers::leads(tx, me, id.0, now)?;
-            (service::list_facilitator(tx, &proof, account_id, now)?.status, 201)
+            (leading::list_facilitator(tx, &proof, account_id, role, now)?, 201)
         };
-        Reply::new(status, &ListingView { run_id: id.0, account_id, status: listing_status })
+        Reply::new(status, &ListingView { run_id: id.0, account_id, status: listing.status, role: listing.role })
     })
     .await
 }
@@ -301,17 +296,17 @@ pub async fn unlist_facilitator(
     let (me, policy, now) = (caller.id(), app.config.policy.clone(), app.clock.now());
     let done = app.db.write(move |tx| {
         if account == me {
-            return service::step_down(tx, me, run, &policy, now);
+            return leading::step_down(tx, me, run, &policy, now);
         }
         let proof = callers::leads(tx, me, run, now)?;
-        service::unlist_facilitator(tx, &proof, account, &policy, now)
+        leading::unlist_facilitator(tx, &proof, account, &policy, now)
     });
     done.await?;
     app.mail_waits.notify_one();
     Ok(Reply::nothing())
 }
 
-/// Takes over a paused run.
+/// Takes over a paused run, or leads one together that has too few facilitators.
 #[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = Nothing, security(("token" = [])),
     responses((status = 200, body = RunView), (status = 403, body = ProblemDocument), (status = 404, body = ProblemDocument),
     (status = 409, body = ProblemDocument)))]
@@ -322,8 +317,38 @@ pub async fn take_over(app: AppData, caller: Caller, id: PathId, request: Reques
         service::visible(tx, id.0, Some(me))?;
         callers::in_good_standing(tx, me, now)?;
         body.body()?;
-        let run = service::take_over(tx, me, id.0, &policy, now)?;
-        reply_with(&run_views::view(tx, &run, Some(me), policy.facilitator_ratio, now)?, 200)
+        let run = leading::take_over(tx, me, id.0, &policy, now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), &policy, now)?, 200)
+    })
+    .await
+}
+
+/// Closes a run for new sign-ups; those who are in or wait stay, and nobody new gets in.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = Nothing, security(("token" = [])),
+    responses((status = 200, body = RunView), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+#[post("/runs/{id}/lock")]
+pub async fn close_run(app: AppData, caller: Caller, id: PathId, request: Request<Nothing>) -> Result<Reply, Problem> {
+    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
+    app.act(&caller, &request, move |tx, now| {
+        let proof = callers::leads(tx, me, id.0, now)?;
+        body.body()?;
+        let run = service::close(tx, &proof, now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), &policy, now)?, 200)
+    })
+    .await
+}
+
+/// As the only facilitator of a run to which one person comes: says that one runs with them alone.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = Nothing, security(("token" = [])),
+    responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+#[post("/runs/{id}/reconfirm")]
+pub async fn lead_one(app: AppData, caller: Caller, id: PathId, request: Request<Nothing>) -> Result<Reply, Problem> {
+    let (me, body) = (caller.id(), request.clone());
+    app.act(&caller, &request, move |tx, now| {
+        callers::leads(tx, me, id.0, now)?;
+        body.body()?;
+        one_to_one::say_yes(tx, me, id.0, now)?;
+        Ok(Reply::nothing())
     })
     .await
 }
@@ -344,7 +369,7 @@ pub struct FacilitatorView {
     (status = 200, body = FacilitatorView), (status = 404, body = ProblemDocument)))]
 #[get("/facilitators/{id}")]
 pub async fn get_facilitator(app: AppData, viewer: MaybeCaller, id: PathId) -> Result<Reply, Problem> {
-    let (now, viewer, ratio) = (app.clock.now(), viewer.id(), app.config.policy.facilitator_ratio);
+    let (now, viewer, policy) = (app.clock.now(), viewer.id(), app.config.policy.clone());
     let reply = app.db.read(move |conn| {
         if !facilitators::in_good_standing(conn, &[id.0], now)?.contains(&id.0) {
             return Err(Error::NotFound);
@@ -352,7 +377,7 @@ pub async fn get_facilitator(app: AppData, viewer: MaybeCaller, id: PathId) -> R
         let display_name = crate::store::accounts::get(conn, id.0)?.display_name;
         let mut led = runs::led_by(conn, id.0, &[crate::domain::run::RunStatus::Published])?;
         led.retain(|run| run.starts_at > now);
-        let facts = run_views::facts(conn, &led, viewer, ratio, now)?;
+        let facts = run_views::facts(conn, &led, viewer, &policy, now)?;
         let mut paces: Vec<PaceBand> = led.iter().map(Run::pace).collect();
         paces.dedup();
         let runs = led.iter().map(|run| facts.card(run)).collect();

@@ -37,7 +37,10 @@ impl Schemas {
         let documents = doc.pointer("/components/schemas").and_then(Value::as_object).cloned().unwrap_or_default();
         let mut by_name = HashMap::new();
         for name in documents.keys() {
-            let root = json!({ "$ref": format!("#/components/schemas/{name}"), "components": doc["components"] });
+            // Only what it refers to: with all of them in each, the start would grow with their square.
+            let mut needed = serde_json::Map::new();
+            gather(&documents, name, &mut needed);
+            let root = json!({ "$ref": format!("#/components/schemas/{name}"), "components": { "schemas": needed } });
             let validator = jsonschema::draft202012::options()
                 .should_validate_formats(true)
                 .with_format("date-time", is_instant)
@@ -163,6 +166,25 @@ fn typed(text: &str, schema: Option<&Value>) -> Value {
         return value;
     }
     Value::String(text.to_owned())
+}
+
+/// Adds a schema and everything it refers to.
+fn gather(documents: &serde_json::Map<String, Value>, name: &str, needed: &mut serde_json::Map<String, Value>) {
+    let Some(schema) = documents.get(name).filter(|_| !needed.contains_key(name)) else { return };
+    needed.insert(name.to_owned(), schema.clone());
+    let mut values = vec![schema];
+    while let Some(value) = values.pop() {
+        match value {
+            Value::String(text) => {
+                if let Some(other) = text.strip_prefix("#/components/schemas/") {
+                    gather(documents, other, needed);
+                }
+            }
+            Value::Array(inner) => values.extend(inner),
+            Value::Object(inner) => values.extend(inner.values()),
+            _ => {}
+        }
+    }
 }
 
 fn collect(error: &jsonschema::ValidationError<'_>, faults: &mut Vec<Fault>) {

@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     AppData, Problem, Reply,
+    day::GuestView,
     extract::{Caller, MaybeCaller, Nothing, PathId, Query, Request},
     paging::{Page, Paging},
     problem::ProblemDocument,
@@ -14,8 +15,9 @@ use crate::{
     clock::Instant,
     domain::{
         link::LinkAction,
+        pace::PaceBand,
         refusal::Code,
-        signup::{RemovalReason, SignupStatus},
+        signup::{ReconfirmReason, RemovalReason, SignupStatus},
     },
     error::{Error, Result as Outcome},
     id::Id,
@@ -23,10 +25,15 @@ use crate::{
         callers, links, run_views,
         run_views::RunCard,
         runs as run_service,
-        signups::{self as service, NewSignup, Removal},
+        signups::{
+            self as service, Instead, NewSignup,
+            decisions::{self, Removal},
+            offers::{self, Acceptance},
+            reconfirming,
+        },
     },
     store::{
-        Conn, Tx, accounts, runs,
+        Conn, Tx, accounts, day, runs,
         signups::{self, Signup},
     },
 };
@@ -40,6 +47,16 @@ pub struct SignupView {
     /// 1 for the next; only for those who wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_position: Option<usize>,
+    /// Until when an offered place is held; accept or decline it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offer_expires_at: Option<Instant>,
+    /// Until when the person has to say that they come, and why they are asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconfirm_by: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconfirm_reason: Option<ReconfirmReason>,
+    /// Whether the person is asked if a changed run still suits; silence keeps the place.
+    pub change_to_answer: bool,
     pub answers: Vec<String>,
     pub note: Option<String>,
     pub short_notice: bool,
@@ -60,12 +77,16 @@ pub struct SignupDecision {
     pub appeal: &'static str,
 }
 
-fn view(conn: &mut Conn, signup: &Signup) -> Outcome<SignupView> {
+pub(super) fn view(conn: &mut Conn, signup: &Signup) -> Outcome<SignupView> {
     Ok(SignupView {
         id: signup.id,
         run_id: signup.run_id,
         status: signup.status,
         waiting_position: service::waiting_position(conn, signup)?,
+        offer_expires_at: signup.offer_expires_at.filter(|_| signup.status == SignupStatus::Offered),
+        reconfirm_by: signup.reconfirm_by,
+        reconfirm_reason: signup.reconfirm_reason,
+        change_to_answer: signup.change_asked_at.is_some(),
         answers: signup.answers.0.clone(),
         note: signup.note.clone(),
         short_notice: signup.short_notice,
@@ -87,10 +108,12 @@ fn view(conn: &mut Conn, signup: &Signup) -> Outcome<SignupView> {
     (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/runs/{id}/signups")]
 pub async fn sign_up(app: AppData, caller: Caller, id: PathId, request: Request<NewSignup>) -> Result<Reply, Problem> {
-    let (me, ratio, body) = (caller.id(), app.config.policy.facilitator_ratio, request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        run_service::visible(tx, id.0, Some(me))?;
-        let (signup, is_new) = service::sign_up(tx, me, id.0, body.body()?, ratio, now)?;
+        run_service::is_visible(tx, id.0, me)?;
+        let input = body.body()?;
+        let place = input.friend_token.as_deref().and_then(|token| state.keyring.read_link_token(token));
+        let (signup, is_new) = service::sign_up_with(tx, me, id.0, input, place, &state.config.policy, now)?;
         Reply::new(if is_new { 201 } else { 200 }, &view(tx, &signup)?)
     })
     .await
@@ -144,7 +167,7 @@ pub async fn my_signups(app: AppData, caller: Caller, query: Query<PageQuery>) -
         for signup in &found {
             let run = runs::get(conn, signup.run_id)?;
             let one = std::slice::from_ref(&run);
-            let facts = run_views::facts(conn, one, Some(me), state.config.policy.facilitator_ratio, now)?;
+            let facts = run_views::facts(conn, one, Some(me), &state.config.policy, now)?;
             items.push(MySignup { signup: view(conn, signup)?, run: facts.card(&run) });
         }
         Reply::ok(&Page { items, next_cursor })
@@ -152,18 +175,58 @@ pub async fn my_signups(app: AppData, caller: Caller, query: Query<PageQuery>) -
     Ok(reply.await?)
 }
 
-/// The body of `POST /signups/{id}/withdraw`.
+/// The body of an act that a link in a mail can do as well.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Withdrawal {
-    /// The token of a "not today" link, instead of logging in.
+pub struct ByToken {
+    /// The token of the link, instead of logging in.
     #[serde(default)]
     #[schema(max_length = 200)]
     pub token: Option<String>,
 }
 
+/// Does something with one's own sign-up, logged in or with the token of the link for it.
+pub(super) async fn by_person_or_link<T>(
+    app: &AppData,
+    caller: MaybeCaller,
+    id: Id,
+    request: &Request<T>,
+    token: impl Fn(&T) -> Option<String>,
+    link: LinkAction,
+    work: impl Fn(&mut Tx<'_>, Id, Instant) -> Outcome<Signup> + Send + 'static,
+) -> Result<Reply, Problem>
+where
+    T: serde::de::DeserializeOwned + Send + 'static,
+{
+    if caller.0.is_none() && request.body().is_err() {
+        return Err(Code::NotLoggedIn.into());
+    }
+    let Some(token) = token(request.body()?) else {
+        let caller = caller.0.ok_or(Code::NotLoggedIn)?;
+        callers::not_kept_out(caller.kept_out.as_ref())?;
+        let me = caller.id();
+        let work = move |tx: &mut Tx<'_>, now| {
+            let signup = work(tx, me, now)?;
+            Reply::ok(&view(tx, &signup)?)
+        };
+        return app.act_of(me, request, work).await;
+    };
+    let (now, token) = (app.clock.now(), app.keyring.read_link_token(&token).ok_or(Code::LinkInvalid)?);
+    let reply = app.db.write(move |tx| {
+        let link = links::find_working(tx, token, link, now)?;
+        if link.about_id != Some(id) {
+            return Err(Code::LinkInvalid.into());
+        }
+        let signup = work(tx, link.account_id, now)?;
+        Reply::ok(&view(tx, &signup)?)
+    });
+    let reply = reply.await?;
+    app.mail_waits.notify_one();
+    Ok(reply)
+}
+
 /// Gives one's place, request or waiting position back, logged in or with the token of a "not today" link.
-#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = Withdrawal,
+#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = ByToken,
     security(("token" = []), ()), responses((status = 200, body = SignupView), (status = 401, body = ProblemDocument),
     (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 #[post("/signups/{id}/withdraw")]
@@ -171,34 +234,95 @@ pub async fn withdraw(
     app: AppData,
     caller: MaybeCaller,
     id: PathId,
-    request: Request<Withdrawal>,
+    request: Request<ByToken>,
 ) -> Result<Reply, Problem> {
-    let ratio = app.config.policy.facilitator_ratio;
-    if caller.0.is_none() && request.body().is_err() {
-        return Err(Code::NotLoggedIn.into());
-    }
-    let Some(token) = request.body()?.token.clone() else {
-        let caller = caller.0.ok_or(Code::NotLoggedIn)?;
-        callers::not_kept_out(caller.kept_out.as_ref())?;
-        let me = caller.id();
-        let work = move |tx: &mut Tx<'_>, now| {
-            let signup = service::withdraw(tx, me, id.0, ratio, now)?;
-            Reply::ok(&view(tx, &signup)?)
-        };
-        return app.act_of(me, &request, work).await;
-    };
-    let (now, link) = (app.clock.now(), app.keyring.read_link_token(&token).ok_or(Code::LinkInvalid)?);
-    let reply = app.db.write(move |tx| {
-        let link = links::find_working(tx, link, LinkAction::NotToday, now)?;
-        if link.about_id != Some(id.0) {
-            return Err(Code::LinkInvalid.into());
-        }
-        let signup = service::withdraw(tx, link.account_id, id.0, ratio, now)?;
-        Reply::ok(&view(tx, &signup)?)
-    });
-    let reply = reply.await?;
-    app.mail_waits.notify_one();
-    Ok(reply)
+    let (policy, id) = (app.config.policy.clone(), id.0);
+    by_person_or_link(
+        &app,
+        caller,
+        id,
+        &request,
+        |body| body.token.clone(),
+        LinkAction::NotToday,
+        move |tx, me, now| service::withdraw(tx, me, id, &policy, now),
+    )
+    .await
+}
+
+/// Takes an offered place, or a free one at short notice, logged in or with the token of the link in the mail.
+#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = Acceptance,
+    security(("token" = []), ()), responses((status = 200, body = SignupView), (status = 401, body = ProblemDocument),
+    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+#[post("/signups/{id}/accept")]
+pub async fn accept(
+    app: AppData,
+    caller: MaybeCaller,
+    id: PathId,
+    request: Request<Acceptance>,
+) -> Result<Reply, Problem> {
+    let (policy, id, body) = (app.config.policy.clone(), id.0, request.clone());
+    by_person_or_link(
+        &app,
+        caller,
+        id,
+        &request,
+        |body| body.token.clone(),
+        LinkAction::TakePlace,
+        move |tx, me, now| {
+            let body = body.body()?;
+            let instead = Instead { swap: body.swap, leave_overlapping: body.leave_overlapping };
+            offers::accept(tx, me, id, instead, &policy, now)
+        },
+    )
+    .await
+}
+
+/// Lets an offered place go and waits on, at the end of the line.
+#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = ByToken,
+    security(("token" = []), ()), responses((status = 200, body = SignupView), (status = 401, body = ProblemDocument),
+    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+#[post("/signups/{id}/decline-offer")]
+pub async fn decline_offer(
+    app: AppData,
+    caller: MaybeCaller,
+    id: PathId,
+    request: Request<ByToken>,
+) -> Result<Reply, Problem> {
+    let (policy, id) = (app.config.policy.clone(), id.0);
+    by_person_or_link(
+        &app,
+        caller,
+        id,
+        &request,
+        |body| body.token.clone(),
+        LinkAction::LetPlaceGo,
+        move |tx, me, now| offers::decline_offer(tx, me, id, &policy, now),
+    )
+    .await
+}
+
+/// Says that one still comes: to a changed run, as the only participant, or the day before.
+#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = ByToken,
+    security(("token" = []), ()), responses((status = 200, body = SignupView), (status = 401, body = ProblemDocument),
+    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+#[post("/signups/{id}/reconfirm")]
+pub async fn reconfirm(
+    app: AppData,
+    caller: MaybeCaller,
+    id: PathId,
+    request: Request<ByToken>,
+) -> Result<Reply, Problem> {
+    let id = id.0;
+    by_person_or_link(
+        &app,
+        caller,
+        id,
+        &request,
+        |body| body.token.clone(),
+        LinkAction::StillComing,
+        move |tx, me, now| reconfirming::reconfirm(tx, me, id, now),
+    )
+    .await
 }
 
 /// Somebody on the roster, as the run's facilitators see them.
@@ -211,20 +335,44 @@ pub struct RosterEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_id: Option<Id>,
     pub new_here: bool,
+    /// The pace at which they can chat, for this activity.
+    pub pace: Option<PaceBand>,
     pub answers: Vec<String>,
+    /// Their word to the facilitators; from when they have a place.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     pub waiting_position: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offer_expires_at: Option<Instant>,
+    /// Asked about a change of the run, or for a yes, and has not answered.
+    pub has_not_answered: bool,
+    /// Was not signed up and came.
+    pub walked_in: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checked_in_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_out_at: Option<Instant>,
     pub created_at: Instant,
 }
 
-/// Who comes to a run and who waits; for its facilitators, until 14 days after.
+/// Who comes to a run and who waits, with guests who have no account.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Roster {
+    #[serde(flatten)]
+    pub people: Page<RosterEntry>,
+    pub guests: Vec<GuestView>,
+    /// How many of those who were checked in, guests included, have not been signed out.
+    pub not_signed_out: usize,
+}
+
+/// Who comes to a run and who waits; for its facilitators and its back marker, until 14 days after.
 #[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), security(("token" = [])), responses(
-    (status = 200, body = Page<RosterEntry>), (status = 404, body = ProblemDocument)))]
+    (status = 200, body = Roster), (status = 404, body = ProblemDocument)))]
 #[get("/runs/{id}/signups")]
 pub async fn roster(app: AppData, caller: Caller, id: PathId) -> Result<Reply, Problem> {
     let (me, now, days) = (caller.id(), app.clock.now(), app.config.policy.roster_visible_days);
     let reply = app.db.read(move |conn| {
-        callers::leads(conn, me, id.0, now)?;
+        callers::accompanies(conn, me, id.0, now)?;
         let run = runs::get(conn, id.0)?;
         if run.ends_at.plus_days(days) <= now {
             return Err(Error::NotFound);
@@ -233,26 +381,41 @@ pub async fn roster(app: AppData, caller: Caller, id: PathId) -> Result<Reply, P
         let found = signups::of_run(conn, id.0, &shown)?;
         let people: Vec<Id> = found.iter().map(|signup| signup.account_id).collect();
         let names = accounts::display_names(conn, &people)?;
+        let profiles = accounts::profiles(conn, &people)?;
         let mut waiting = 0;
+        let guests = day::guests_of(conn, id.0)?;
+        let is_here = |signup: &&Signup| signup.status == SignupStatus::Attended && signup.signed_out_at.is_none();
+        let not_signed_out =
+            found.iter().filter(is_here).count() + guests.iter().filter(|guest| guest.signed_out_at.is_none()).count();
         let items = found
             .into_iter()
             .map(|signup| {
                 let waits = signup.status == SignupStatus::Waitlisted;
+                let is_in =
+                    matches!(signup.status, SignupStatus::Confirmed | SignupStatus::Attended | SignupStatus::NoShow);
+                let profile = profiles.iter().find(|profile| profile.account_id == signup.account_id);
                 waiting += usize::from(waits);
                 RosterEntry {
                     id: signup.id,
                     status: signup.status,
                     display_name: names.get(&signup.account_id).cloned().unwrap_or_default(),
-                    account_id: Some(signup.account_id).filter(|_| SignupStatus::HOLDING.contains(&signup.status)),
+                    account_id: Some(signup.account_id).filter(|_| is_in),
                     new_here: signup.new_here,
+                    pace: profile.and_then(|profile| profile.pace_for(run.activity)),
                     answers: signup.answers.0,
-                    note: signup.note,
+                    note: signup.note.filter(|_| is_in),
                     waiting_position: waits.then_some(waiting),
+                    offer_expires_at: signup.offer_expires_at.filter(|_| signup.status == SignupStatus::Offered),
+                    has_not_answered: signup.change_asked_at.is_some() || signup.reconfirm_by.is_some(),
+                    walked_in: signup.walked_in,
+                    checked_in_at: signup.checked_in_at,
+                    signed_out_at: signup.signed_out_at,
                     created_at: signup.created_at,
                 }
             })
             .collect();
-        Reply::ok(&Page::<RosterEntry> { items, next_cursor: None })
+        let people = Page::<RosterEntry> { items, next_cursor: None };
+        Reply::ok(&Roster { people, guests: guests.into_iter().map(GuestView::from).collect(), not_signed_out })
     });
     Ok(reply.await?)
 }
@@ -262,11 +425,11 @@ pub async fn roster(app: AppData, caller: Caller, id: PathId) -> Result<Reply, P
     responses((status = 200, body = SignupView), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 #[post("/signups/{id}/approve")]
 pub async fn approve(app: AppData, caller: Caller, id: PathId, request: Request<Nothing>) -> Result<Reply, Problem> {
-    let (me, ratio, body) = (caller.id(), app.config.policy.facilitator_ratio, request.clone());
+    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        let (found, proof) = service::led_by(tx, me, id.0, now)?;
+        let (found, proof) = decisions::led_by(tx, me, id.0, now)?;
         body.body()?;
-        let signup = service::approve(tx, &found, &proof, ratio, now)?;
+        let signup = decisions::approve(tx, &found, &proof, &policy, now)?;
         Reply::ok(&view(tx, &signup)?)
     })
     .await
@@ -280,8 +443,8 @@ pub async fn approve(app: AppData, caller: Caller, id: PathId, request: Request<
 pub async fn decline(app: AppData, caller: Caller, id: PathId, request: Request<Removal>) -> Result<Reply, Problem> {
     let (me, body) = (caller.id(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        let (found, proof) = service::led_by(tx, me, id.0, now)?;
-        let signup = service::decline(tx, &found, &proof, body.body()?, now)?;
+        let (found, proof) = decisions::led_by(tx, me, id.0, now)?;
+        let signup = decisions::decline(tx, &found, &proof, body.body()?, now)?;
         Reply::ok(&view(tx, &signup)?)
     })
     .await
@@ -293,10 +456,10 @@ pub async fn decline(app: AppData, caller: Caller, id: PathId, request: Request<
     (status = 422, body = ProblemDocument)))]
 #[post("/signups/{id}/remove")]
 pub async fn remove(app: AppData, caller: Caller, id: PathId, request: Request<Removal>) -> Result<Reply, Problem> {
-    let (me, ratio, body) = (caller.id(), app.config.policy.facilitator_ratio, request.clone());
+    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        let (found, proof) = service::led_by(tx, me, id.0, now)?;
-        let signup = service::remove(tx, &found, &proof, body.body()?, ratio, now)?;
+        let (found, proof) = decisions::led_by(tx, me, id.0, now)?;
+        let signup = decisions::remove(tx, &found, &proof, body.body()?, &policy, now)?;
         Reply::ok(&view(tx, &signup)?)
     })
     .await

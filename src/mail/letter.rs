@@ -14,6 +14,8 @@ pub struct Letter {
     pub house: House,
     /// Where the reader says which mails they want; set on mails that they may turn off (reminders, alerts).
     pub preferences_link: Option<String>,
+    /// What that link does: "No more reminders, please".
+    pub preferences_words: String,
 }
 
 /// Who runs this installation: the footer of every mail.
@@ -77,6 +79,109 @@ pub struct Note {
     pub note: String,
 }
 
+/// Another run that fits the reader and has places.
+#[derive(Serialize, Clone, Debug)]
+pub struct OtherRun {
+    /// *User text.*
+    pub title: String,
+    pub when: String,
+    /// *User text.*
+    pub where_name: String,
+    pub page_url: String,
+}
+
+/// A place that the reader has at the same time.
+#[derive(Serialize, Clone, Debug)]
+pub struct OtherPlace {
+    /// *User text.*
+    pub title: String,
+    pub when: String,
+    pub zone: String,
+    pub not_today_link: String,
+}
+
+/// A run that fits the reader's match request.
+#[derive(Serialize, Clone, Debug)]
+pub struct FoundRun {
+    /// *User text.*
+    pub title: String,
+    pub when: String,
+    pub zone: String,
+    /// *User text.* The meeting point's name where everybody may know it, or the area's.
+    pub where_name: String,
+    /// "a run, 7:30–8:30 min/km".
+    pub kind: String,
+    /// After "It fits you because": our words, without how far from the reader's home.
+    pub reasons: Vec<String>,
+    pub page_url: String,
+}
+
+/// A match request of the reader.
+#[derive(Serialize, Clone, Debug)]
+pub struct Wished {
+    /// "walks and runs, in your area": our words, without a place.
+    pub words: String,
+    pub stop_link: String,
+}
+
+/// A run in which somebody is whom the reader never wants to meet.
+#[derive(Serialize, Clone, Debug)]
+pub struct SharedRun {
+    /// *User text.*
+    pub title: String,
+    pub when: String,
+    pub page_url: String,
+    /// Whether the reader leads it.
+    pub leads: bool,
+    pub leave_link: String,
+}
+
+/// Where somebody in need is helped; the operator's words.
+#[derive(Serialize, Clone, Debug)]
+pub struct Help {
+    pub name: String,
+    pub phone: Option<String>,
+    pub url: Option<String>,
+    pub hours: Option<String>,
+}
+
+/// One date of a series, in a mail about several.
+#[derive(Serialize, Clone, Debug)]
+pub struct SeriesDate {
+    /// "Saturday 28 November 2026, 09:00", local time at the run.
+    pub when: String,
+    pub zone: String,
+    pub waiting: bool,
+    /// `before` and `after` may be *user text*.
+    pub changes: Vec<Change>,
+    /// The place is kept only with a fresh yes.
+    pub far: bool,
+    pub answer_by: String,
+    pub fine_link: Option<String>,
+    pub not_today_link: Option<String>,
+}
+
+/// Somebody who asks to come.
+#[derive(Serialize, Clone, Debug)]
+pub struct Asking {
+    /// *User text.*
+    pub name: String,
+    pub pace: Option<String>,
+    pub new_here: bool,
+    pub answers: Vec<Answered>,
+    pub approve_link: String,
+    pub decline_link: String,
+}
+
+/// A question and what was answered.
+#[derive(Serialize, Clone, Debug)]
+pub struct Answered {
+    /// *User text.*
+    pub question: String,
+    /// *User text.*
+    pub answer: String,
+}
+
 /// What a moderator decided.
 #[derive(Serialize, Copy, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -123,9 +228,10 @@ pub enum Body {
         applicant: String,
         queue_url: Option<String>,
     },
-    /// `statement` is *user text* of the moderator: the reason.
+    /// `statement` is *user text* of the moderator: the reason. `renewal`: of somebody who was a facilitator already.
     ApplicationDecided {
         approved: bool,
+        renewal: bool,
         statement: Option<String>,
         appeal_link: Option<String>,
     },
@@ -139,7 +245,45 @@ pub enum Body {
         position: u32,
         not_today_link: String,
     },
-    SignupPromoted {
+    /// `until`: "Saturday 28 November 2026, 09:00".
+    PlaceOffered {
+        run: RunFacts,
+        until: String,
+        accept_link: String,
+        decline_link: String,
+    },
+    PlaceFree {
+        run: RunFacts,
+        accept_link: String,
+        not_today_link: String,
+    },
+    RequestsWait {
+        run: RunFacts,
+        requests: Vec<Asking>,
+        again: bool,
+        answer_by: String,
+    },
+    RequestExpired {
+        run: RunFacts,
+        others: Vec<OtherRun>,
+    },
+    PlaceReleased {
+        run: RunFacts,
+        others: Vec<OtherRun>,
+    },
+    AskedToRunAsTwo {
+        run: RunFacts,
+        answer_by: String,
+        yes_link: String,
+        not_today_link: String,
+    },
+    AskedToLeadOne {
+        run: RunFacts,
+        answer_by: String,
+        yes_link: String,
+        cannot_lead_link: String,
+    },
+    OfferLapsed {
         run: RunFacts,
         not_today_link: String,
     },
@@ -155,6 +299,10 @@ pub enum Body {
         run: RunFacts,
         changes: Vec<Change>,
         waiting: bool,
+        /// The place is kept only with a fresh yes.
+        far: bool,
+        fine_link: Option<String>,
+        answer_by: String,
         not_today_link: String,
     },
     /// `reason` is the code's ready-made sentence, `message` *user text*.
@@ -163,6 +311,7 @@ pub enum Body {
         reason: String,
         message: Option<String>,
         waiting: bool,
+        others: Vec<OtherRun>,
     },
     /// `decide_by`: when it is called off if nobody takes over.
     RunPaused {
@@ -175,6 +324,30 @@ pub enum Body {
         run: RunFacts,
         waiting: bool,
         not_today_link: String,
+    },
+    /// `title` is *user text*.
+    BecameRegular {
+        title: String,
+        dates: Vec<SeriesDate>,
+        page_url: String,
+    },
+    /// `title` is *user text*.
+    RegularEnded {
+        title: String,
+        page_url: String,
+    },
+    /// `title` is *user text*.
+    SeriesChanged {
+        title: String,
+        dates: Vec<SeriesDate>,
+        page_url: String,
+    },
+    /// `reason` is the code's ready-made sentence, `title` and `message` are *user text*, `dates` are our words.
+    SeriesEnded {
+        title: String,
+        reason: String,
+        message: Option<String>,
+        dates: Vec<String>,
     },
     /// `people`: how many had a place.
     LeadRunCancelled {
@@ -191,15 +364,35 @@ pub enum Body {
     Reminder {
         run: RunFacts,
         moment: Moment,
+        /// Set for whoever has to say that they come.
+        still_coming_link: Option<String>,
+        answer_by: String,
         not_today_link: String,
     },
+    /// `back_marker`: the reader stays with the last and does not lead.
     FacilitatorReminder {
         run: RunFacts,
+        back_marker: bool,
         moment: Moment,
         coming: u32,
         new_people: u32,
         notes: Vec<Note>,
         cannot_lead_link: String,
+    },
+    /// `until`: when saying so ends.
+    Missed {
+        run: RunFacts,
+        was_there_link: String,
+        until: String,
+    },
+    /// `elsewhere`: what the reader has a place in at the same time.
+    CheckedIn {
+        run: RunFacts,
+        elsewhere: Vec<OtherPlace>,
+    },
+    NotSignedOut {
+        run: RunFacts,
+        people: u32,
     },
     /// `name` is *user text*.
     ParticipantWithdrew {
@@ -216,6 +409,33 @@ pub enum Body {
         run: RunFacts,
         invited_by: String,
         accept_link: String,
+    },
+    /// `until` is the deadline; not `paused` where somebody leads but more are needed.
+    SubstituteWanted {
+        run: RunFacts,
+        until: String,
+        paused: bool,
+    },
+    LeadersChanged {
+        run: RunFacts,
+        waiting: bool,
+        not_today_link: String,
+    },
+    /// `until`: the last day on which the credentials count; `pause_on`: when the run is put on hold without them.
+    CredentialLapses {
+        run: RunFacts,
+        until: String,
+        pause_on: String,
+    },
+    /// `from` and `words` are *user text*.
+    Announcement {
+        run: RunFacts,
+        from: String,
+        words: String,
+        announcement_id: String,
+        report_url: String,
+        waiting: bool,
+        not_today_link: String,
     },
     RunTouched {
         run: RunFacts,
@@ -268,6 +488,49 @@ pub enum Body {
     /// `reported_on`: "Saturday 28 November 2026".
     ReportResolved {
         reported_on: String,
+    },
+    BothAreIn {
+        runs: Vec<SharedRun>,
+    },
+    BlockAsked {
+        queue_url: Option<String>,
+    },
+    BlockLookedAt {
+        found: bool,
+    },
+    /// `contact_within`: "two days"; set with `contact_link`.
+    AfterRun {
+        run: RunFacts,
+        too_fast_link: String,
+        right_link: String,
+        too_slow_link: String,
+        unsafe_link: String,
+        contact_link: Option<String>,
+        contact_within: String,
+        help: Vec<Help>,
+    },
+    /// `answer_by`: "Saturday 28 November 2026, 09:00", with the zone.
+    CareAsked {
+        answer_by: String,
+        overdue: bool,
+        queue_url: Option<String>,
+    },
+    CareLate {
+        help: Vec<Help>,
+    },
+    /// Best first. `day`: the one day that all are on, for the subject.
+    RunsFound {
+        runs: Vec<FoundRun>,
+        day: Option<String>,
+        requests: Vec<Wished>,
+        daily: bool,
+    },
+    /// `words`: "walks and runs, in your area"; `until`: "Saturday 28 November 2026".
+    MatchRequestEnds {
+        words: String,
+        until: String,
+        days: u32,
+        keep_link: String,
     },
 }
 

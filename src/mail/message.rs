@@ -89,6 +89,11 @@ fn mailbox(text: &str, fault: &str) -> Result<Mailbox, SendFailure> {
     text.parse().map_err(|_| SendFailure::Temporary(fault.to_owned()))
 }
 
+/// Whether answers can be sent to this: a contact may also be a page.
+pub fn is_mailbox(text: &str) -> bool {
+    text.parse::<Mailbox>().is_ok()
+}
+
 fn permanent(fault: &str) -> SendFailure {
     SendFailure::Permanent(fault.to_owned())
 }

@@ -19,8 +19,11 @@ mod render_tests;
 #[cfg(test)]
 mod transport_tests;
 
-pub use letter::{Body, DecisionKind, House, Letter, Note, RunFacts, Scope};
-pub use message::Outgoing;
-pub use notice::{Change, Notice, Touch};
+pub use letter::{
+    Answered, Asking, Body, DecisionKind, FoundRun, Help, House, Letter, Note, OtherPlace, OtherRun, RunFacts, Scope,
+    SeriesDate, SharedRun, Wished,
+};
+pub use message::{Outgoing, is_mailbox};
+pub use notice::{Change, DateChange, Notice, Touch};
 pub use render::{RenderError, Rendered, Templates};
 pub use transport::{SendFailure, Transport, TransportError};

@@ -30,8 +30,24 @@ pub enum Notice {
     SignupConfirmed { signup_id: Id },
     /// The run is full; the person is on the waiting list.
     SignupWaitlisted { signup_id: Id },
-    /// A place came free and is now theirs.
-    SignupPromoted { signup_id: Id },
+    /// A place became free and is held for them until they answer.
+    PlaceOffered { signup_id: Id },
+    /// A place is free at short notice: the first yes has it.
+    PlaceFree { signup_id: Id },
+    /// An offer was not answered; no harm done.
+    OfferLapsed { signup_id: Id },
+    /// To the facilitators: somebody asks to come.
+    SignupRequested { signup_id: Id },
+    /// To the facilitators: these requests wait for an answer; `again` when they were told before.
+    RequestsWait { run_id: Id, again: bool },
+    /// Nobody answered the request in time.
+    RequestExpired { signup_id: Id },
+    /// The place was given free, since the person had not said that they come.
+    PlaceReleased { signup_id: Id },
+    /// Only one person comes: is that all right with them?
+    AskedToRunAsTwo { signup_id: Id },
+    /// To the facilitator: only one person comes.
+    AskedToLeadOne { run_id: Id },
     /// A facilitator took the person off the run.
     SignupRemoved { signup_id: Id },
     /// Something that matters changed about the run. The changes are kept, since the row no longer holds the old state.
@@ -42,6 +58,14 @@ pub enum Notice {
     RunPaused { signup_id: Id },
     /// The run has a facilitator again.
     RunResumed { signup_id: Id },
+    /// The person comes to every date of a series from now on; the one mail about all of them.
+    BecameRegular { series_id: Id },
+    /// After two silent absences a regular's places are free again.
+    RegularEnded { series_id: Id },
+    /// Something that matters changed on dates of a series: one mail about all of them.
+    SeriesChanged { series_id: Id, dates: Vec<DateChange> },
+    /// A series has ended: one mail about all the dates that are off.
+    SeriesEnded { series_id: Id, signups: Vec<Id> },
     /// To its facilitators: the run is off.
     LeadRunCancelled { run_id: Id },
     /// To its facilitators: the run is paused.
@@ -50,6 +74,12 @@ pub enum Notice {
     Reminder { signup_id: Id, moment: Moment, starts_at: Instant },
     /// The same for a facilitator, with who comes.
     FacilitatorReminder { run_id: Id, moment: Moment, starts_at: Instant },
+    /// A facilitator says that the person did not come.
+    Missed { signup_id: Id },
+    /// The person was taken in at the meeting point.
+    CheckedIn { signup_id: Id },
+    /// To the facilitators: not everybody was signed out.
+    NotSignedOut { run_id: Id },
     /// To the facilitators: somebody gave up a place within the last 24 hours.
     ParticipantWithdrew { signup_id: Id },
     /// Somebody was taken off a run they led, by another of its facilitators.
@@ -58,6 +88,14 @@ pub enum Notice {
     CoFacilitatorInvited { run_id: Id, account_id: Id },
     /// To the facilitators: a report or a hold touches their run.
     RunTouched { run_id: Id, by: Touch },
+    /// To somebody who could lead: a run has nobody who does, or too few.
+    SubstituteWanted { run_id: Id },
+    /// Somebody stepped down at the last moment; those who lead it with them take over.
+    LeadersChanged { signup_id: Id },
+    /// To a facilitator: a credential that they need lapses before a run that they lead.
+    CredentialLapses { run_id: Id },
+    /// A facilitator says something to those on a run.
+    Announcement { announcement_id: Id, signup_id: Id },
     /// A facilitator closed their runs to this person until a date.
     Barred { bar_id: Id, runs: Vec<Id> },
     /// A decision about the account, a revoked facilitator included.
@@ -72,6 +110,22 @@ pub enum Notice {
     ReportReceived { report_id: Id },
     /// To the reporter: it was looked at; nothing about the other person.
     ReportResolved { report_id: Id },
+    /// To a blocker: both are in a run to come already; the choice is theirs.
+    BothAreIn { block_id: Id },
+    /// To the moderators: somebody who was described has to be found.
+    BlockAsked { block_id: Id },
+    /// To a blocker: the person was found, or could not be; no name.
+    BlockLookedAt { block_id: Id },
+    /// How was it? With answers of one tap, and the help lines.
+    AfterRun { signup_id: Id },
+    /// To those with welfare duty: somebody would like to be contacted; to the whole team when `overdue`.
+    CareAsked { wish_id: Id, overdue: bool },
+    /// To the person: nobody has taken their wish yet; with the help lines.
+    CareLate { wish_id: Id },
+    /// Runs that fit the person's match requests: all that this mail gathers when its turn comes.
+    RunsFound { mail_id: Id },
+    /// A match request ends soon. Another end than the one it was made for makes it untrue.
+    MatchRequestEnds { request_id: Id, expires_at: Instant },
 }
 
 /// What touches a facilitator's run.
@@ -94,6 +148,13 @@ pub struct Change {
     /// It tells where the group meets: only for whom the meeting point is visible.
     #[serde(default)]
     pub tells_place: bool,
+}
+
+/// What changed on one date of a series, for one person.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct DateChange {
+    pub signup_id: Id,
+    pub changes: Vec<Change>,
 }
 
 impl Notice {

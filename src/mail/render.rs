@@ -119,6 +119,7 @@ impl Templates {
                     _ => text::name(&letter.to_name),
                 },
                 preferences_link => letter.preferences_link.clone(),
+                preferences_words => letter.preferences_words.clone(),
             },
         )
     }

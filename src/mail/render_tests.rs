@@ -39,7 +39,7 @@ fn flat(text: &str) -> String {
 #[test]
 fn a_sample_exists_of_every_kind() {
     let kinds: std::collections::BTreeSet<_> = sample::letters("x").iter().map(|l| l.body.kind_name()).collect();
-    assert_eq!(kinds.len(), 30);
+    assert_eq!(kinds.len(), 56);
     for letter in sample::letters("x") {
         assert_eq!(serde_json::to_value(&letter.body).unwrap()["kind"], letter.body.kind_name());
     }
@@ -125,7 +125,7 @@ fn a_link_is_alone_on_a_line_and_in_both_parts() {
         let anywhere = mail.text.matches(LINK).count();
         assert_eq!(alone, anywhere, "{}", mail.text);
         let uses_it = json.contains(LINK);
-        assert_eq!(alone, usize::from(uses_it), "{}:\n{}", letter.body.kind_name(), mail.text);
+        assert_eq!(alone, json.matches(LINK).count(), "{}:\n{}", letter.body.kind_name(), mail.text);
         assert_eq!(mail.html.contains(&format!("href=\"{LINK}\"")), uses_it, "{}", mail.html);
         assert!(!uses_it || mail.html.contains(&format!(">{LINK}</span>")), "visible too");
     }
@@ -135,10 +135,7 @@ fn a_link_is_alone_on_a_line_and_in_both_parts() {
 fn confirmations_promotions_and_reminders_say_all_that_is_needed() {
     let run = sample::run("plain");
     for (letter, mail) in everything("plain words of Somebody") {
-        let (Body::SignupConfirmed { run: of, .. }
-        | Body::SignupPromoted { run: of, .. }
-        | Body::Reminder { run: of, .. }) = &letter.body
-        else {
+        let (Body::SignupConfirmed { run: of, .. } | Body::Reminder { run: of, .. }) = &letter.body else {
             continue;
         };
         for part in [flat(&mail.text), flat(&mail.html)] {

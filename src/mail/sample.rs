@@ -1,13 +1,17 @@
 //! One letter of every kind, with invented facts: tried out at start against overridden templates, shown by a preview,
 //! and the hostile reader of the tests, since every *user text* in them is what the caller gives.
 
-use super::letter::{Body, DecisionKind, House, Letter, Note, RunFacts, Scope};
+use super::letter::{
+    Answered, Asking, Body, DecisionKind, FoundRun, Help, House, Letter, Note, OtherPlace, OtherRun, RunFacts, Scope,
+    SeriesDate, SharedRun, Wished,
+};
 use super::notice::{Change, Touch};
 use crate::domain::reminder::Moment;
 
 /// A letter for every kind, and for every turn a kind's wording can take. `words` stands wherever people type.
 pub fn letters(words: &str) -> Vec<Letter> {
-    let all = [account(words), own_place(words), leading(words), decisions(words), team(words)].concat();
+    let (a, b) = ([account(words), own_place(words), series(words), leading(words)], [decisions(words), team(words)]);
+    let all = [a.concat(), b.concat(), apart(words), after(words), wishes(words)].concat();
     all.into_iter().map(|body| letter(words, body)).collect()
 }
 
@@ -15,7 +19,8 @@ pub fn letters(words: &str) -> Vec<Letter> {
 pub const LINK: &str = "https://example.org/e/action/Zx81_sample-token";
 
 fn letter(words: &str, body: Body) -> Letter {
-    let optional = matches!(body, Body::Reminder { .. } | Body::FacilitatorReminder { .. });
+    let is_alert = matches!(body, Body::RunsFound { .. } | Body::MatchRequestEnds { .. });
+    let is_reminder = matches!(body, Body::Reminder { .. } | Body::FacilitatorReminder { .. } | Body::AfterRun { .. });
     Letter {
         to_name: words.to_owned(),
         body,
@@ -26,7 +31,9 @@ fn letter(words: &str, body: Body) -> Letter {
             help_url: "https://example.org/help".to_owned(),
             base_url: "https://example.org".to_owned(),
         },
-        preferences_link: optional.then(|| "https://example.org/e/preferences/sample".to_owned()),
+        preferences_link: (is_alert || is_reminder).then(|| "https://example.org/e/preferences/sample".to_owned()),
+        preferences_words: if is_alert { "No more of these mails, please" } else { "No more reminders, please" }
+            .to_owned(),
     }
 }
 
@@ -84,9 +91,22 @@ fn account(words: &str) -> Vec<Body> {
     ];
     for yes in [true, false] {
         all.push(Body::ApplicationReceived { for_the_team: yes, applicant: words.to_owned(), queue_url: url(yes) });
-        all.push(Body::ApplicationDecided { approved: yes, statement: Some(words.to_owned()), appeal_link: url(!yes) });
+        for renewal in [false, true] {
+            let (statement, appeal_link) = (Some(words.to_owned()), url(!yes));
+            all.push(Body::ApplicationDecided { approved: yes, renewal, statement, appeal_link });
+        }
     }
     all
+}
+
+fn elsewhere(words: &str, some: bool) -> Vec<OtherPlace> {
+    let place = OtherPlace {
+        title: words.to_owned(),
+        when: WHEN.to_owned(),
+        zone: "Europe/London".to_owned(),
+        not_today_link: LINK.to_owned(),
+    };
+    if some { vec![place] } else { Vec::new() }
 }
 
 fn url(given: bool) -> Option<String> {
@@ -101,9 +121,24 @@ fn own_place(words: &str) -> Vec<Body> {
         let link = || not_today_link.clone();
         all.push(Body::SignupConfirmed { run: run.clone(), not_today_link: link() });
         all.push(Body::SignupWaitlisted { run: run.clone(), position: 3, not_today_link: link() });
-        all.push(Body::SignupPromoted { run: run.clone(), not_today_link: link() });
+        all.push(Body::PlaceOffered {
+            run: run.clone(),
+            until: WHEN.to_owned(),
+            accept_link: link(),
+            decline_link: link(),
+        });
+        all.push(Body::PlaceFree { run: run.clone(), accept_link: link(), not_today_link: link() });
+        all.push(Body::OfferLapsed { run: run.clone(), not_today_link: link() });
         for moment in [Moment::DayBefore, Moment::TwoHours] {
-            all.push(Body::Reminder { run: run.clone(), moment, not_today_link: link() });
+            for asked in [true, false] {
+                all.push(Body::Reminder {
+                    run: run.clone(),
+                    moment,
+                    still_coming_link: url(asked),
+                    answer_by: WHEN.to_owned(),
+                    not_today_link: link(),
+                });
+            }
         }
         let full = run.map_url.is_some();
         let (statement, waiting) = (full.then(|| words.to_owned()), full);
@@ -117,13 +152,101 @@ fn own_place(words: &str) -> Vec<Body> {
                 statement: statement.clone(),
                 appeal_link: url(full),
             },
-            Body::RunChanged { run: run.clone(), changes: vec![change], waiting, not_today_link: link() },
-            Body::RunCancelled { run: run.clone(), reason: reason.clone(), message: statement, waiting },
+            Body::RunChanged {
+                run: run.clone(),
+                changes: vec![change],
+                waiting,
+                far: !full,
+                fine_link: url(!waiting),
+                answer_by: WHEN.to_owned(),
+                not_today_link: link(),
+            },
+            Body::RequestExpired { run: run.clone(), others: others(words, full) },
+            Body::PlaceReleased { run: run.clone(), others: others(words, full) },
+            Body::AskedToRunAsTwo {
+                run: run.clone(),
+                answer_by: WHEN.to_owned(),
+                yes_link: link(),
+                not_today_link: link(),
+            },
+            Body::RunCancelled {
+                run: run.clone(),
+                reason: reason.clone(),
+                message: statement,
+                waiting,
+                others: others(words, full),
+            },
+            Body::Missed { run: run.clone(), was_there_link: link(), until: WHEN.to_owned() },
+            Body::CheckedIn { run: run.clone(), elsewhere: elsewhere(words, full) },
             Body::RunPaused { run: run.clone(), decide_by, waiting, not_today_link: link() },
+            Body::LeadersChanged { run: run.clone(), waiting, not_today_link: link() },
+            Body::Announcement {
+                run: run.clone(),
+                from: words.to_owned(),
+                words: words.to_owned(),
+                announcement_id: "0193a1b2-0000-7000-8000-000000000001".to_owned(),
+                report_url: LINK.to_owned(),
+                waiting,
+                not_today_link: link(),
+            },
             Body::RunResumed { run, waiting, not_today_link: link() },
         ]);
     }
     all
+}
+
+fn series(words: &str) -> Vec<Body> {
+    let (page_url, title) = ("https://example.org/series/sample".to_owned(), words.to_owned());
+    let date = |full: bool| SeriesDate {
+        when: WHEN.to_owned(),
+        zone: "Europe/London".to_owned(),
+        waiting: full,
+        changes: Vec::new(),
+        far: false,
+        answer_by: String::new(),
+        fine_link: None,
+        not_today_link: Some(LINK.to_owned()),
+    };
+    let mut all = vec![Body::RegularEnded { title: title.clone(), page_url: page_url.clone() }];
+    for full in [true, false] {
+        let dates = if full { vec![date(true), date(false)] } else { Vec::new() };
+        let change = Change {
+            what: "The meeting point".to_owned(),
+            before: words.to_owned(),
+            after: words.to_owned(),
+            tells_place: true,
+        };
+        let changed = SeriesDate {
+            changes: vec![change],
+            far: full,
+            answer_by: WHEN.to_owned(),
+            fine_link: url(full),
+            ..date(full)
+        };
+        all.push(Body::BecameRegular { title: title.clone(), dates, page_url: page_url.clone() });
+        let dates = vec![changed.clone(), changed];
+        all.push(Body::SeriesChanged { title: title.clone(), dates, page_url: page_url.clone() });
+        all.push(Body::SeriesEnded {
+            title: title.clone(),
+            reason: if full { "The meeting point cannot be used.".to_owned() } else { String::new() },
+            message: full.then(|| words.to_owned()),
+            dates: if full { vec![WHEN.to_owned()] } else { Vec::new() },
+        });
+    }
+    all
+}
+
+/// A moment, as people read it.
+const WHEN: &str = "Friday 27 November 2026, 14:00";
+
+fn others(words: &str, any: bool) -> Vec<OtherRun> {
+    let other = OtherRun {
+        title: words.to_owned(),
+        when: WHEN.to_owned(),
+        where_name: words.to_owned(),
+        page_url: "https://example.org/runs/other".to_owned(),
+    };
+    if any { vec![other] } else { Vec::new() }
 }
 
 fn leading(words: &str) -> Vec<Body> {
@@ -135,6 +258,7 @@ fn leading(words: &str) -> Vec<Body> {
         for moment in [Moment::DayBefore, Moment::TwoHours] {
             all.push(Body::FacilitatorReminder {
                 run: run.clone(),
+                back_marker: !full,
                 moment,
                 coming: people,
                 new_people: if full { 2 } else { 0 },
@@ -148,7 +272,33 @@ fn leading(words: &str) -> Vec<Body> {
             Body::LeadRunCancelled { run: run.clone(), reason, message, people },
             Body::LeadRunPaused { run: run.clone(), decide_by, people },
             Body::ParticipantWithdrew { run: run.clone(), name: words.to_owned(), coming: people },
+            Body::NotSignedOut { run: run.clone(), people },
             Body::FacilitatorUnlisted { run: run.clone() },
+            Body::SubstituteWanted { run: run.clone(), until: WHEN.to_owned(), paused: full },
+            Body::CredentialLapses {
+                run: run.clone(),
+                until: "Friday 27 November 2026".to_owned(),
+                pause_on: "Saturday 21 November 2026".to_owned(),
+            },
+            Body::AskedToLeadOne {
+                run: run.clone(),
+                answer_by: WHEN.to_owned(),
+                yes_link: LINK.to_owned(),
+                cannot_lead_link: LINK.to_owned(),
+            },
+            Body::RequestsWait {
+                run: run.clone(),
+                requests: vec![Asking {
+                    name: words.to_owned(),
+                    pace: full.then(|| "7:30–8:30 min/km".to_owned()),
+                    new_here: full,
+                    answers: vec![Answered { question: words.to_owned(), answer: words.to_owned() }],
+                    approve_link: LINK.to_owned(),
+                    decline_link: LINK.to_owned(),
+                }],
+                again: full,
+                answer_by: WHEN.to_owned(),
+            },
             Body::CoFacilitatorInvited { run: run.clone(), invited_by: words.to_owned(), accept_link: LINK.to_owned() },
             Body::RunTouched { run, by: if full { Touch::Report } else { Touch::Hold } },
         ]);
@@ -200,4 +350,81 @@ fn team(_words: &str) -> Vec<Body> {
         all.push(Body::ReportReceived { category: "safety".to_owned(), safeguarding: yes, queue_url: url(yes) });
     }
     all
+}
+
+fn apart(words: &str) -> Vec<Body> {
+    let shared = |leads: bool| SharedRun {
+        title: words.to_owned(),
+        when: WHEN.to_owned(),
+        page_url: "https://example.org/runs/sample".to_owned(),
+        leads,
+        leave_link: LINK.to_owned(),
+    };
+    let mut all = vec![Body::BothAreIn { runs: vec![shared(false)] }];
+    all.push(Body::BothAreIn { runs: vec![shared(true), shared(false)] });
+    for yes in [true, false] {
+        all.push(Body::BlockAsked { queue_url: url(yes) });
+        all.push(Body::BlockLookedAt { found: yes });
+    }
+    all
+}
+
+fn after(words: &str) -> Vec<Body> {
+    let help = || {
+        let line = |name: &str, known: bool| Help {
+            name: name.to_owned(),
+            phone: known.then(|| "112".to_owned()),
+            url: (!known).then(|| "https://help.example.org".to_owned()),
+            hours: known.then(|| "always".to_owned()),
+        };
+        vec![line("Emergency services", true), line("Somebody to talk to", false)]
+    };
+    let mut all = vec![Body::CareLate { help: help() }];
+    for full in [true, false] {
+        all.push(Body::AfterRun {
+            run: if full { run(words) } else { bare_run(words) },
+            too_fast_link: LINK.to_owned(),
+            right_link: LINK.to_owned(),
+            too_slow_link: LINK.to_owned(),
+            unsafe_link: LINK.to_owned(),
+            contact_link: url(full),
+            contact_within: if full { "2 days".to_owned() } else { String::new() },
+            help: help(),
+        });
+        all.push(Body::CareAsked { answer_by: WHEN.to_owned(), overdue: full, queue_url: url(full) });
+    }
+    all
+}
+
+fn wishes(words: &str) -> Vec<Body> {
+    let run = FoundRun {
+        title: words.to_owned(),
+        when: "Saturday 28 November 2026, 09:00".to_owned(),
+        zone: "Europe/London".to_owned(),
+        where_name: words.to_owned(),
+        kind: "run-walk, 7:30–8:30 min/km".to_owned(),
+        reasons: vec![
+            "the group's pace is one at which you can chat".to_owned(),
+            "you have run with one of its facilitators before".to_owned(),
+        ],
+        page_url: "https://example.org/runs/sample".to_owned(),
+    };
+    let requests = |many: usize| {
+        vec![Wished { words: "walks and runs, in your area".to_owned(), stop_link: LINK.to_owned() }; many]
+    };
+    vec![
+        Body::RunsFound {
+            runs: vec![run.clone()],
+            day: Some("Saturday 28 November".to_owned()),
+            requests: requests(1),
+            daily: true,
+        },
+        Body::RunsFound { runs: vec![run.clone(), run], day: None, requests: requests(2), daily: false },
+        Body::MatchRequestEnds {
+            words: "walks and runs, in your area".to_owned(),
+            until: "Saturday 28 November 2026".to_owned(),
+            days: 60,
+            keep_link: LINK.to_owned(),
+        },
+    ]
 }

@@ -151,7 +151,7 @@ fn overturn(tx: &mut Tx<'_>, moderator: Id, appeal: &Appeal, words: &str, now: I
         }
         AppealKind::Application => {
             let Some(mut application) = facilitators::find(tx, appeal.about_id)? else { return Ok(()) };
-            if facilitators::find_open(tx, application.account_id)?.is_none() {
+            if facilitators::find_in(tx, application.account_id, ApplicationStatus::Pending)?.is_none() {
                 application.status = ApplicationStatus::Pending;
                 application.decided_by = None;
                 application.decided_at = None;

@@ -51,14 +51,21 @@ pub struct NewApplication {
     pub credentials: Vec<NewCredential>,
 }
 
-/// Applies to lead runs.
+/// Applies to lead runs. Whoever leads runs already may send renewed credentials; they count from a moderator's yes on, and
+/// what was approved stands until then.
+///
+/// # Errors
+/// [`Code::ApplicationPending`]; [`Code::AlreadyFacilitator`] for a facilitator who names no credential.
 pub fn apply(tx: &mut Tx<'_>, account: Id, new: &NewApplication, policy: &Policy, now: Instant) -> Result<Application> {
     check(new, policy, now)?;
     accounts::lock(tx, account)?;
     callers::still_welcome(tx, account, now)?;
-    if let Some(open) = facilitators::find_open(tx, account)? {
-        let approved = open.status == ApplicationStatus::Approved;
-        return Err(if approved { Code::AlreadyFacilitator } else { Code::ApplicationPending }.into());
+    if facilitators::find_in(tx, account, ApplicationStatus::Pending)?.is_some() {
+        return Err(Code::ApplicationPending.into());
+    }
+    let is_renewal = facilitators::find_in(tx, account, ApplicationStatus::Approved)?.is_some();
+    if is_renewal && new.credentials.is_empty() {
+        return Err(Code::AlreadyFacilitator.into());
     }
     let (application, credentials) = rows(account, new, now);
     facilitators::insert(tx, &application, &credentials)?;
@@ -139,6 +146,11 @@ pub fn decide(
     if application.status != ApplicationStatus::Pending {
         return Err(Code::ApplicationDecided.into());
     }
+    let renewed = facilitators::find_in(tx, found.account_id, ApplicationStatus::Approved)?.filter(|_| yes);
+    if let Some(mut before) = renewed.clone() {
+        before.status = ApplicationStatus::Renewed;
+        facilitators::update(tx, &before)?;
+    }
     application.status = if yes { ApplicationStatus::Approved } else { ApplicationStatus::Rejected };
     application.decided_by = Some(moderator);
     application.decided_at = Some(now);
@@ -146,6 +158,9 @@ pub fn decide(
     facilitators::update(tx, &application)?;
     if yes {
         facilitators::require(tx, application.id, &policy.required_credentials)?;
+    }
+    if let Some(before) = renewed {
+        facilitators::carry_over(tx, before.id, application.id)?;
     }
     let notice = Notice::ApplicationDecided { application_id: application.id };
     notices::to_person(tx, application.account_id, notice, now)?;

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     clock::Instant,
+    config::Policy,
     domain::{
         moderation::Act,
         refusal::{Code, Fault, Faults},
@@ -15,7 +16,10 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, notices, places, signups as seats},
+    service::{
+        callers, notices, places,
+        signups::{self as seats, decisions},
+    },
     store::{
         Tx, accounts, audit, facilitators,
         moderation::{self, Bar},
@@ -49,7 +53,7 @@ pub const MAX_DAYS: i64 = 731;
 
 /// Sets a bar: the person gives up every place in the facilitator's runs to come, freed places are promoted, and the
 /// person is told until when and how to object.
-pub fn set(tx: &mut Tx<'_>, facilitator: Id, new: &NewBar, ratio: i32, now: Instant) -> Result<Bar> {
+pub fn set(tx: &mut Tx<'_>, facilitator: Id, new: &NewBar, policy: &Policy, now: Instant) -> Result<Bar> {
     callers::in_good_standing(tx, facilitator, now)?;
     let person = subject(tx, facilitator, new, now)?;
     accounts::lock(tx, person)?;
@@ -71,11 +75,11 @@ pub fn set(tx: &mut Tx<'_>, facilitator: Id, new: &NewBar, ratio: i32, now: Inst
         if listing.is_none_or(|listing| listing.status != ListingStatus::Accepted) {
             continue;
         }
-        let locked = runs::lock(tx, run)?;
+        let mut locked = runs::lock(tx, run)?;
         if seats::give_up(tx, &locked, person, now)? {
             lost.push(run);
         }
-        places::promote(tx, &locked, ratio, now)?;
+        places::settle(tx, &mut locked, policy, now)?;
     }
     notices::to_person(tx, person, Notice::Barred { bar_id: bar.id, runs: lost.clone() }, now)?;
     let about = json!({ "bar_id": bar.id, "reason_code": bar.reason_code, "until": bar.until, "runs": lost });
@@ -92,7 +96,7 @@ fn subject(tx: &mut Tx<'_>, facilitator: Id, new: &NewBar, now: Instant) -> Resu
     faults.unless(new.reason_code != RemovalReason::Conduct || said, "/statement", "required", words);
     let person = match (new.account_id, new.signup_id) {
         (Some(account), None) => Some(account),
-        (None, Some(signup)) => match seats::led_by(tx, facilitator, signup, now) {
+        (None, Some(signup)) => match decisions::led_by(tx, facilitator, signup, now) {
             Ok((signup, _)) => Some(signup.account_id),
             Err(Error::NotFound) => {
                 faults.unless(false, "/signup_id", "not_found", "this is no sign-up in one of your runs");

@@ -8,13 +8,13 @@ use crate::{
     clock::Instant,
     domain::{
         account::{AccountStatus, Role},
-        moderation::SanctionScope,
-        policy::{self, Leads, NotLeading},
+        moderation::{ApplicationStatus, SanctionScope},
+        policy::{self, Accompanies, Leads, NotLeading},
         refusal::{Code, Refusal},
     },
     error::{Error, Result},
     id::Id,
-    store::{Conn, accounts, facilitators, moderation, sessions},
+    store::{Conn, Tx, accounts, facilitators, moderation, sessions},
 };
 
 /// Somebody with a living session.
@@ -22,6 +22,7 @@ use crate::{
 pub struct Caller {
     pub account: accounts::Account,
     pub session: Id,
+    pub session_expires_at: Instant,
     pub roles: BTreeSet<Role>,
     /// The decision that keeps this person out of everything but reading it and objecting.
     pub kept_out: Option<moderation::Sanction>,
@@ -49,12 +50,14 @@ impl Caller {
 /// # Errors
 /// [`Code::SessionEnded`] when the session or the account is gone.
 pub fn identify(conn: &mut Conn, account: Id, session: Id, now: Instant) -> Result<Caller> {
-    let alive = sessions::find(conn, session)?.is_some_and(|s| s.account_id == account && s.is_alive(now));
-    let account = accounts::find(conn, account)?.filter(|a| a.status == AccountStatus::Active);
-    let (true, Some(account)) = (alive, account) else { return Err(Code::SessionEnded.into()) };
+    let found = sessions::find_with_account(conn, session)?;
+    let living = found.filter(|(session, owner)| {
+        session.account_id == account && session.is_alive(now) && owner.status == AccountStatus::Active
+    });
+    let Some((alive, account)) = living else { return Err(Code::SessionEnded.into()) };
     let roles = accounts::roles(conn, account.id)?;
     let kept_out = moderation::keeping_out(conn, account.id, now)?.into_iter().next();
-    Ok(Caller { account, session, roles, kept_out })
+    Ok(Caller { account, session, session_expires_at: alive.expires_at, roles, kept_out })
 }
 
 /// Refuses somebody whom a decision keeps out, and says what, why, until when and how to object.
@@ -87,6 +90,29 @@ pub fn still_welcome(conn: &mut Conn, account: Id, now: Instant) -> Result<()> {
     not_kept_out(moderation::keeping_out(conn, account, now)?.first())
 }
 
+/// Proof that no decision keeps out somebody whose account this transaction holds; while it does, none is made.
+#[derive(Debug)]
+pub struct Welcome {
+    person: Id,
+}
+
+impl Welcome {
+    /// Who is welcome.
+    pub fn person(&self) -> Id {
+        self.person
+    }
+}
+
+/// Locks a person and reads, under that lock, that no decision keeps them out.
+///
+/// # Errors
+/// [`Code::AccountRestricted`] with the decision.
+pub fn lock_welcome(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<Welcome> {
+    accounts::lock(tx, account)?;
+    still_welcome(tx, account, now)?;
+    Ok(Welcome { person: account })
+}
+
 /// Reads again, inside the transaction, that somebody may moderate and that no decision keeps them out.
 pub fn still_moderates(conn: &mut Conn, account: Id, now: Instant) -> Result<()> {
     still_welcome(conn, account, now)?;
@@ -104,14 +130,29 @@ pub fn rest_of_the_team(conn: &mut Conn, but: Id, now: Instant) -> Result<Vec<Id
 /// Proof that an account leads a run.
 ///
 /// # Errors
-/// Not found when it does not: other facilitators' runs have no inside for it.
+/// Not found when it does not: other facilitators' runs have no inside for it. [`Code::LeadersOnly`] for a back marker.
 pub fn leads(conn: &mut Conn, account: Id, run: Id, now: Instant) -> Result<Leads> {
+    let listing = facilitators::find_listing(conn, run, account)?.map(|listing| (listing.status, listing.role));
+    let good = facilitators::in_good_standing(conn, &[account], now)?.contains(&account);
+    policy::leads(account, run, listing, good).map_err(not_leading)
+}
+
+/// Proof that an account leads a run or is its back marker: enough to see who comes and to check people in.
+///
+/// # Errors
+/// Not found when it is neither.
+pub fn accompanies(conn: &mut Conn, account: Id, run: Id, now: Instant) -> Result<Accompanies> {
     let listing = facilitators::find_listing(conn, run, account)?.map(|listing| listing.status);
     let good = facilitators::in_good_standing(conn, &[account], now)?.contains(&account);
-    policy::leads(account, run, listing, good).map_err(|why| match why {
+    policy::accompanies(account, run, listing, good).map_err(not_leading)
+}
+
+fn not_leading(why: NotLeading) -> Error {
+    match why {
         NotLeading::NotListed => Error::NotFound,
         NotLeading::NotInGoodStanding => Code::NotInGoodStanding.into(),
-    })
+        NotLeading::BackMarkerOnly => Code::LeadersOnly.into(),
+    }
 }
 
 /// Refuses whoever may not lead runs at present.
@@ -119,7 +160,6 @@ pub fn in_good_standing(conn: &mut Conn, account: Id, now: Instant) -> Result<()
     if facilitators::in_good_standing(conn, &[account], now)?.contains(&account) {
         return Ok(());
     }
-    let approved = facilitators::find_open(conn, account)?
-        .is_some_and(|a| a.status == crate::domain::moderation::ApplicationStatus::Approved);
+    let approved = facilitators::find_in(conn, account, ApplicationStatus::Approved)?.is_some();
     Err(if approved { Code::NotInGoodStanding } else { Code::FacilitatorsOnly }.into())
 }

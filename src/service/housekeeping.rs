@@ -3,10 +3,14 @@
 //! Each step is small, in a transaction of its own under the run's lock, and finds nothing to do the second time, so
 //! any number of workers may take it.
 
+use std::collections::BTreeSet;
+
 use crate::{
     clock::Instant,
     config::Policy,
     domain::{
+        after_run::{ANSWER_DAYS, KEPT_DAYS},
+        day::COMPLETE_AFTER_HOURS,
         reminder::{LOOK_AHEAD_HOURS, Moment},
         run::{MAX_DAYS_AHEAD, RunStatus},
         signup::{SignupAct, SignupStatus, Who},
@@ -14,16 +18,17 @@ use crate::{
     error::Result,
     id::Id,
     mail::Notice,
-    service::{places, runs as leading},
+    service::{
+        after_run, blocks, care, day::retention, match_requests, one_to_one, places, requests, runs::leading,
+        series::making, series::regulars as series_regulars, signups::reconfirming,
+    },
     store::{
-        Conn, Db, Tx, accounts, facilitators, idempotency, limits,
+        Conn, Db, Tx, accounts, after_runs, blocks as block_store, care as wishes, changes, facilitators, idempotency,
+        limits, match_requests as match_request_store,
         outbox::{self, Promise},
-        runs, sessions, signups,
+        runs, sessions, signups, substitutes,
     },
 };
-
-/// Hours after its planned end at which a run counts as over.
-const COMPLETE_AFTER_HOURS: i64 = 2;
 
 /// Days after which an account that nobody verified is forgotten: its links have long stopped working.
 const UNVERIFIED_KEPT_DAYS: i64 = 7;
@@ -40,34 +45,87 @@ pub fn tick(db: &Db, policy: &Policy, now: Instant) -> Result<usize> {
             }
         }
     };
-    each(db.read_here(|conn| unled(conn, now))?, &|tx, run| {
+    each(db.read_here(|conn| unled(conn, policy, now))?, &|tx, run| {
         let mut locked = runs::lock(tx, run)?;
+        let before = locked.run.status;
         leading::pause_if_unled(tx, &mut locked, policy, now)?;
-        Ok(locked.run.status != RunStatus::Published)
+        Ok(locked.run.status != before)
     });
+    each(db.read_here(|conn| lapses_to_tell(conn, policy, now))?, &|tx, run| leading::warn_of_lapses(tx, run, now));
     each(db.read_here(|conn| paused(conn, policy, now))?, &|tx, run| leading::end_pause(tx, run, policy, now));
     each(db.read_here(|conn| runs::started_with_open_ends(conn, now))?, &|tx, run| expire(tx, run, now));
     let over = now.plus_hours(-COMPLETE_AFTER_HOURS);
     each(db.read_here(|conn| runs::published_ended_before(conn, over))?, &|tx, run| complete(tx, run, over, now));
-    each(db.read_here(|conn| runs::with_people_waiting(conn, now))?, &|tx, run| {
-        let locked = runs::lock(tx, run)?;
-        Ok(places::promote(tx, &locked, policy.facilitator_ratio, now)? > 0)
+    each(db.read_here(|conn| places_to_pass_on(conn, policy, now))?, &|tx, run| {
+        let mut locked = runs::lock(tx, run)?;
+        places::settle(tx, &mut locked, policy, now)?;
+        Ok(true)
     });
+    let cut_off = now.plus_minutes(policy.cut_off_minutes);
+    each(db.read_here(|conn| runs::with_requests_until(conn, now, cut_off))?, &|tx, run| {
+        requests::expire(tx, run, policy, now)
+    });
+    let long_ago = now.plus_hours(-policy.request_nudge_hours);
+    each(db.read_here(|conn| runs::with_requests_older_than(conn, now, long_ago))?, &|tx, run| {
+        requests::nudge(tx, run, policy, now)
+    });
+    each(db.read_here(|conn| runs::with_yeses_overdue(conn, now))?, &|tx, run| {
+        reconfirming::release_overdue(tx, run, policy, now)
+    });
+    each(db.read_here(|conn| one_to_one::to_look_at(conn, now))?, &|tx, run| {
+        let mut locked = runs::lock(tx, run)?;
+        one_to_one::look(tx, &mut locked, policy, now)
+    });
+    each(db.read_here(|conn| care::to_look_at(conn, now))?, &|tx, wish| care::look(tx, wish, now));
+    each(db.read_here(|conn| retention::to_ask(conn, now))?, &|tx, run| retention::ask(tx, run, now));
     each(db.read_here(|conn| to_remind(conn, now))?, &|tx, run| remind(tx, run, now));
-    Ok(done)
+    each(db.read_here(series_regulars::often_absent)?, &|tx, regular| {
+        series_regulars::end_if_absent_twice(tx, regular, policy, now)
+    });
+    let soon = now.plus_days(policy.match_request_notice_days);
+    each(db.read_here(|conn| match_request_store::ending_untold(conn, now, soon))?, &|tx, request| {
+        match_requests::warn(tx, request, now)
+    });
+    each(db.read_here(|conn| match_request_store::ended(conn, now))?, &|tx, request| {
+        match_requests::end(tx, request, now)
+    });
+    Ok(done + making::make_due(db, policy, now)?)
 }
 
-/// Published runs to come on which nobody is active any more: a credential lapsed, or a decision ended.
-fn unled(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
+/// Published runs to come on which somebody is no longer active, or soon not: a credential lapses, or a decision ended.
+fn unled(conn: &mut Conn, policy: &Policy, now: Instant) -> Result<Vec<Id>> {
     let leaders = runs::leaders_of_upcoming(conn, now)?;
     let good = facilitators::in_good_standing(conn, &leaders, now)?;
-    let mut suspects = Vec::new();
-    for leader in leaders.iter().filter(|leader| !good.contains(leader)) {
-        suspects.extend(runs::upcoming_led_by(conn, *leader, now)?);
+    let gone: BTreeSet<Id> = leaders.into_iter().filter(|leader| !good.contains(leader)).collect();
+    let end = now.plus_days(MAX_DAYS_AHEAD + 1);
+    let mut suspects = substitutes::published_led_by(conn, &gone, now, end)?;
+    for run in with_lapsing_credentials(conn, policy.credential_pause_days, now)? {
+        let run = runs::get(conn, run)?;
+        if leading::answering_for(conn, &run, policy, now)?.is_empty() {
+            suspects.insert(run.id);
+        }
     }
-    suspects.sort_unstable();
-    suspects.dedup();
-    Ok(suspects)
+    Ok(suspects.into_iter().collect())
+}
+
+/// Runs of the weeks to come of which a facilitator has yet to hear that a credential lapses before them.
+fn lapses_to_tell(conn: &mut Conn, policy: &Policy, now: Instant) -> Result<Vec<Id>> {
+    let mut untold = Vec::new();
+    for run in with_lapsing_credentials(conn, policy.credential_notice_days, now)? {
+        let run = runs::get(conn, run)?;
+        if !leading::lapses_to_tell(conn, &run, now)?.is_empty() {
+            untold.push(run.id);
+        }
+    }
+    Ok(untold)
+}
+
+/// Published runs of the days to come that somebody leads whose required credentials end before those days do.
+fn with_lapsing_credentials(conn: &mut Conn, days: i64, now: Instant) -> Result<Vec<Id>> {
+    let end = now.plus_days(days);
+    let day = end.local("UTC").date().to_string();
+    let lapsing = substitutes::with_credentials_until(conn, &day)?;
+    Ok(substitutes::published_led_by(conn, &lapsing, now, end)?.into_iter().collect())
 }
 
 /// Paused runs whose pause may end: by the deadline, or because somebody leads them again.
@@ -77,11 +135,23 @@ fn paused(conn: &mut Conn, policy: &Policy, now: Instant) -> Result<Vec<Id>> {
     let (from, to) = (now.plus_days(-MAX_DAYS_AHEAD), now.plus_days(MAX_DAYS_AHEAD + 1));
     let mut ends = Vec::new();
     for run in runs::starting_between(conn, &[RunStatus::Paused], from, to)? {
-        if run.starts_at <= deadline || !facilitators::active_on(conn, run.id, now)?.is_empty() {
+        if run.starts_at <= deadline || !leading::answering_for(conn, &run, policy, now)?.is_empty() {
             ends.push(run.id);
         }
     }
     Ok(ends)
+}
+
+/// Published runs with offers that nobody answered in time, or with free places and people who wait.
+fn places_to_pass_on(conn: &mut Conn, policy: &Policy, now: Instant) -> Result<Vec<Id>> {
+    let mut due: BTreeSet<Id> = runs::with_offers_overdue(conn, now)?.into_iter().collect();
+    let waited_for = runs::with_people_waiting(conn, now)?;
+    for some in waited_for.chunks(1000) {
+        let found = runs::of_ids(conn, some)?;
+        let rooms = places::of_runs(conn, &found, policy, now)?;
+        due.extend(rooms.into_iter().filter(|(_, room)| room.left() > 0).map(|(id, _)| id));
+    }
+    Ok(due.into_iter().collect())
 }
 
 /// At the start, whoever has no place goes home with a clear answer.
@@ -104,6 +174,7 @@ fn complete(tx: &mut Tx<'_>, run: Id, over: Instant, now: Instant) -> Result<boo
         locked.run.status = RunStatus::Completed;
         locked.run.updated_at = now;
         runs::update(tx, &locked)?;
+        after_run::promise_mails(tx, &locked.run, now)?;
     }
     Ok(due)
 }
@@ -136,39 +207,36 @@ fn remind(tx: &mut Tx<'_>, run: Id, now: Instant) -> Result<bool> {
         if signup.confirmed_at.is_some_and(|at| at > due_at) {
             continue;
         }
-        let promise = Promise {
-            to: signup.account_id,
-            notice: Notice::Reminder { signup_id: signup.id, moment, starts_at },
-            run: Some(run.id),
-            signup: Some(signup.id),
-            once: Some(format!("reminder:{}:{moment}:{starts_at}", signup.id)),
-        };
-        outbox::promise(tx, promise, now)?;
+        let notice = Notice::Reminder { signup_id: signup.id, moment, starts_at };
+        let promise = Promise::new(signup.account_id, notice).of_signup(&signup);
+        outbox::promise(tx, promise.once(format!("reminder:{}:{moment}:{starts_at}", signup.id)), now)?;
     }
     let listings = facilitators::listings(tx, &[run.id])?;
     let knew = |leader: Id| listings.iter().any(|listing| listing.account_id == leader && listing.listed_at <= due_at);
-    for leader in facilitators::active_on(tx, run.id, now)?.into_iter().filter(|leader| knew(*leader)) {
-        let promise = Promise {
-            to: leader,
-            notice: Notice::FacilitatorReminder { run_id: run.id, moment, starts_at },
-            run: Some(run.id),
-            signup: None,
-            once: Some(format!("lead:{}:{leader}:{moment}:{starts_at}", run.id)),
-        };
-        outbox::promise(tx, promise, now)?;
+    for leader in facilitators::accompanying(tx, run.id, now)?.into_iter().filter(|leader| knew(*leader)) {
+        let notice = Notice::FacilitatorReminder { run_id: run.id, moment, starts_at };
+        let promise = Promise::new(leader, notice).of_run(run.id);
+        outbox::promise(tx, promise.once(format!("lead:{}:{leader}:{moment}:{starts_at}", run.id)), now)?;
     }
     Ok(true)
 }
 
-/// Forgets what has served its purpose: answers kept for retries, counters, links and sessions long over, mails sent.
+/// Forgets what has served its purpose: answers kept for retries, counters, links and sessions long over, mails sent,
+/// guests, and who was on runs long ago.
 pub fn forget(db: &Db, policy: &Policy, now: Instant) -> Result<()> {
     db.write_here(|tx| {
+        changes::purge(tx)?;
         idempotency::purge(tx, now.plus_hours(-idempotency::KEPT_HOURS))?;
         limits::purge(tx, now.plus_days(-2))?;
         accounts::purge_unverified(tx, now.plus_days(-UNVERIFIED_KEPT_DAYS))?;
+        block_store::purge(tx, now.plus_days(-blocks::MADE_DAYS))?;
+        after_runs::forget(tx, now.plus_days(-ANSWER_DAYS), now.plus_days(-KEPT_DAYS))?;
+        wishes::purge(tx, now.plus_days(-care::ENDED_KEPT_DAYS))?;
+        match_requests::forget(tx, now)?;
         sessions::purge_links(tx, now.plus_days(-7))?;
         sessions::purge(tx, now.plus_days(-7))?;
         outbox::purge(tx, now.plus_days(-policy.outbox_kept_days))?;
         Ok(())
-    })
+    })?;
+    retention::forget(db, policy, now)
 }

@@ -5,7 +5,7 @@
 use crate::{
     auth::Keyring,
     clock::Instant,
-    domain::{link::LinkAction, moderation::AppealKind, refusal::Code},
+    domain::{after_run::answer_until, link::LinkAction, moderation::AppealKind, refusal::Code},
     error::Result,
     id::Id,
     store::{
@@ -52,19 +52,39 @@ pub fn ensure(tx: &mut Tx<'_>, account: Id, action: LinkAction, about: About, no
 }
 
 fn is_about_a_run(action: LinkAction) -> bool {
-    matches!(action, LinkAction::NotToday | LinkAction::CannotLead | LinkAction::LeadTogether)
+    is_about_a_signup(action) || is_about_leading(action) || is_said_after(action)
+}
+
+/// Those about a sign-up whose run is over.
+pub fn is_said_after(action: LinkAction) -> bool {
+    use LinkAction::{ContactMe, FeltUnsafe, PaceRight, PaceTooFast, PaceTooSlow};
+    matches!(action, PaceTooFast | PaceRight | PaceTooSlow | FeltUnsafe | ContactMe)
+}
+
+/// Those whose `about` is a sign-up.
+pub fn is_about_a_signup(action: LinkAction) -> bool {
+    use LinkAction::{ApproveRequest, DeclineRequest, LetPlaceGo, NotToday, StillComing, TakePlace};
+    matches!(action, NotToday | TakePlace | LetPlaceGo | StillComing | ApproveRequest | DeclineRequest)
+}
+
+/// Those whose `about` is a run.
+fn is_about_leading(action: LinkAction) -> bool {
+    matches!(action, LinkAction::CannotLead | LinkAction::LeadTogether | LinkAction::RunAsTwo)
 }
 
 /// Links about a run end with it; after that they would only say that it is over.
 fn expiry(conn: &mut Conn, action: LinkAction, about: About, now: Instant) -> Result<Instant> {
     let usual = now.plus_hours(action.hours());
     let run = match (action, about) {
-        (LinkAction::NotToday, Some((signup, _))) => signups::find(conn, signup)?.map(|signup| signup.run_id),
-        (LinkAction::CannotLead | LinkAction::LeadTogether, Some((run, _))) => Some(run),
+        (action, Some((signup, _))) if is_about_a_signup(action) || is_said_after(action) => {
+            signups::find(conn, signup)?.map(|signup| signup.run_id)
+        }
+        (action, Some((run, _))) if is_about_leading(action) => Some(run),
         _ => None,
     };
     let run = run.map(|id| runs::find(conn, id)).transpose()?.flatten();
-    Ok(run.map_or(usual, |run| run.ends_at))
+    let end = |run: runs::Run| if is_said_after(action) { answer_until(run.ends_at) } else { run.ends_at };
+    Ok(run.map_or(usual, end))
 }
 
 /// The link, while it works.

@@ -1,7 +1,5 @@
 //! Matches: the runs that fit a person, best first, and why a run is or is not among them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,19 +8,21 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        matching::{self, Candidate, Exclusion, Fit, Person},
-        pace::PaceBand,
+        matching::{Exclusion, Fit, Person, Scored, Viewer, best, verdict},
         place::{BoundingBox, Cell},
         refusal::Code,
-        run::YesNo,
     },
     error::{Error, Result},
     id::Id,
-    service::run_views::{self, Facts, RunCard},
+    service::{
+        run_sides::{self, Read, Shared},
+        run_views::{self, RunCard},
+    },
     store::{
         Conn,
         accounts::{self, Profile},
-        facilitators, moderation,
+        blocks, moderation,
+        run_sides::Which,
         runs::{self, Run, Search},
         signups,
     },
@@ -60,55 +60,58 @@ pub struct Wish {
     pub include_full: bool,
 }
 
-/// The runs that fit a person, best first.
+/// The person's side of matching, read afresh. Bars count, and blocks between the person and those who lead: who leads a
+/// run is public. Who else comes is not, so a block between two who come never takes a run out of anybody's list, which
+/// would tell where the other is; it bites when the second signs up.
 ///
 /// # Errors
 /// [`Code::ProfileMissing`] without a running profile.
-pub fn matches(
+pub fn viewer(conn: &mut Conn, person: Id, now: Instant) -> Result<Viewer> {
+    let profile = accounts::find_profile(conn, person)?.ok_or(Code::ProfileMissing)?;
+    let mut closed_by = blocks::apart_from(conn, person)?;
+    closed_by.extend(moderation::bars_against(conn, person, now)?.into_iter().map(|bar| bar.facilitator_id));
+    let known = signups::known_facilitators(conn, person)?.into_iter().collect();
+    Ok(Viewer { id: person, person: person_of(&profile)?, known, closed_by })
+}
+
+/// The ids of the runs that fit a person, best first, from the database: for whoever has no index of all runs at hand.
+fn matches(
     conn: &mut Conn,
-    person: Id,
+    viewer: &Viewer,
     wish: &Wish,
     policy: &Policy,
     keyring: &Keyring,
     now: Instant,
-) -> Result<Vec<Match>> {
-    let profile = accounts::find_profile(conn, person)?.ok_or(Code::ProfileMissing)?;
-    let me = person_of(&profile)?;
+) -> Result<Vec<Id>> {
     let search = Search {
         from: Some(wish.from.max(now)),
         to: Some(wish.to),
-        around: Some(BoundingBox::around(me.home, me.travel_radius_km)),
-        activities: profile.activities.0.clone(),
+        around: Some(BoundingBox::around(viewer.person.home, viewer.person.travel_radius_km)),
+        activities: viewer.person.activities.clone(),
         ..Default::default()
     };
-    let found = runs::search(conn, &search)?;
-    let facts = run_views::facts(conn, &found, Some(person), policy.facilitator_ratio, now)?;
-    let candidates = candidates(conn, person, &me, &found, &facts, now)?;
-    let ranked = matching::rank(&me, &candidates, |run| keyring.tie(person, run), wish.include_full, wish.limit);
-    Ok(ranked
-        .into_iter()
-        .filter_map(|(at, fit)| found.get(at).map(|run| Match { run: facts.card(run), fit: fit.rounded() }))
-        .collect())
+    let ids: Vec<Id> = runs::search(conn, &search)?.into_iter().map(|run| run.id).collect();
+    let sides = run_sides::read(conn, Which::These(&ids), policy, &Shared::default(), now)?;
+    let scored = sides
+        .iter()
+        .filter(|read| !read.side.is_closed)
+        .filter_map(|Read { side, .. }| {
+            Some((Scored::of(&viewer.person, &side.candidate(viewer), wish.include_full)?, side.id))
+        })
+        .collect();
+    let best = best(scored, |id: &Id| *id.as_bytes(), |run| keyring.tie(viewer.id, run), wish.limit);
+    Ok(best.into_iter().map(|(_, id)| id).collect())
 }
 
 /// Why one run is or is not among somebody's matches.
 pub fn explain(
     conn: &mut Conn,
-    person: Id,
+    viewer: &Viewer,
     run: &Run,
     wish: &Wish,
     policy: &Policy,
     now: Instant,
 ) -> Result<Explanation> {
-    let profile = accounts::find_profile(conn, person)?.ok_or(Code::ProfileMissing)?;
-    let me = person_of(&profile)?;
-    let one = std::slice::from_ref(run);
-    let facts = run_views::facts(conn, one, Some(person), policy.facilitator_ratio, now)?;
-    let candidate = candidates(conn, person, &me, one, &facts, now)?
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::Internal(anyhow::anyhow!("a run without a candidate")))?;
-    let verdict = matching::verdict(&me, &candidate, wish.include_full);
     let mut obstacles = Vec::new();
     let mut obstacle = |code: &str, text: &str| obstacles.push(Obstacle { code: code.into(), text: text.into() });
     if let Err(refusal) = crate::service::signups::open_for_signups(run, now) {
@@ -117,25 +120,70 @@ pub fn explain(
         obstacle("not_in_the_time_asked", "It does not start in the time that was asked about.");
     }
     let mut fit = None;
-    match verdict {
-        Ok(found) => fit = Some(found.rounded()),
-        Err(exclusions) => {
-            for exclusion in exclusions {
-                match exclusion {
-                    Exclusion::NotOpenToYou => {
-                        let code = Code::RunNotOpenToYou;
-                        obstacle(code.as_str(), code.words());
+    // A run that is not published, or has begun, has no side to weigh: that it is so is obstacle enough.
+    let read = run_sides::read(conn, Which::These(&[run.id]), policy, &Shared::default(), now)?;
+    if let Some(Read { side, .. }) = read.first() {
+        let candidate = side.candidate(viewer);
+        match verdict(&viewer.person, &candidate, wish.include_full) {
+            Ok(found) => fit = Some(found.rounded()),
+            Err(exclusions) => {
+                for exclusion in exclusions {
+                    match exclusion {
+                        Exclusion::NotOpenToYou => {
+                            let code = Code::RunNotOpenToYou;
+                            obstacle(code.as_str(), code.words());
+                        }
+                        other => obstacle(other.code(), &other.in_words(&viewer.person, &candidate)),
                     }
-                    other => obstacle(other.code(), &other.in_words(&me, &candidate)),
                 }
             }
         }
     }
     let fit = fit.filter(|_| obstacles.is_empty());
+    let facts = run_views::facts(conn, std::slice::from_ref(run), Some(viewer.id), policy, now)?;
     Ok(Explanation { run: facts.card(run), fit, obstacles })
 }
 
-fn person_of(profile: &Profile) -> Result<Person> {
+/// The other runs with places that fit a person best in the days to come; for whom we know no profile, those nearest to
+/// `run`. Ids, best first.
+pub fn instead_of(
+    conn: &mut Conn,
+    person: Id,
+    run: &Run,
+    limit: usize,
+    policy: &Policy,
+    keyring: &Keyring,
+    now: Instant,
+) -> Result<Vec<Id>> {
+    let to = now.plus_days(policy.match_window_days);
+    if accounts::find_profile(conn, person)?.is_some() {
+        let wish = Wish { from: now, to, limit: limit + 1, include_full: false };
+        let viewer = viewer(conn, person, now)?;
+        let found = matches(conn, &viewer, &wish, policy, keyring, now)?;
+        return Ok(found.into_iter().filter(|id| *id != run.id).take(limit).collect());
+    }
+    let around = Some(BoundingBox::around(run.shown(), NEARBY_KM));
+    let mut found = runs::search(conn, &Search { from: Some(now), to: Some(to), around, ..Default::default() })?;
+    let places = crate::service::places::of_runs(conn, &found, policy, now)?;
+    found.retain(|other| other.id != run.id && places.get(&other.id).is_some_and(|room| room.left() > 0));
+    found.sort_by(|a, b| run.shown().distance_km(&a.shown()).total_cmp(&run.shown().distance_km(&b.shown())));
+    let mut near = Vec::new();
+    for other in found {
+        if near.len() < limit && !crate::service::entry::is_closed_to(conn, person, other.id, now)? {
+            near.push(other.id);
+        }
+    }
+    Ok(near)
+}
+
+/// How far another run may be for whom we know no travel radius.
+const NEARBY_KM: f64 = 15.0;
+
+/// The person's side as the running profile gives it.
+///
+/// # Errors
+/// When the stored home cell is none.
+pub fn person_of(profile: &Profile) -> Result<Person> {
     let cell: Cell =
         profile.home_cell.parse().map_err(|_| Error::Internal(anyhow::anyhow!("a stored home cell is no cell")))?;
     Ok(Person {
@@ -151,78 +199,4 @@ fn person_of(profile: &Profile) -> Result<Person> {
         new_here: profile.new_here,
         gentle_start: profile.gentle_start,
     })
-}
-
-/// From how many confirmed on "somebody of like pace will be there" is said: fewer would give a person away.
-const COMPANY_FROM: usize = 5;
-
-fn candidates(
-    conn: &mut Conn,
-    person: Id,
-    me: &Person,
-    found: &[Run],
-    facts: &Facts,
-    now: Instant,
-) -> Result<Vec<Candidate>> {
-    let ids: Vec<Id> = found.iter().map(|run| run.id).collect();
-    let confirmed = signups::confirmed_on(conn, &ids)?;
-    let company = paces_of_company(conn, person, &confirmed)?;
-    let known: BTreeSet<Id> = signups::known_facilitators(conn, person)?.into_iter().collect();
-    let barring: BTreeSet<Id> =
-        moderation::bars_against(conn, person, now)?.into_iter().map(|bar| bar.facilitator_id).collect();
-    let listings = facilitators::listings(conn, &ids)?;
-    let mut closed: BTreeSet<Id> = BTreeSet::new();
-    for listing in &listings {
-        if barring.contains(&listing.account_id) || listing.account_id == person {
-            closed.insert(listing.run_id);
-        }
-    }
-    Ok(found
-        .iter()
-        .map(|run| {
-            let places = facts.places(run.id);
-            let others = confirmed.get(&run.id).map_or(&[][..], Vec::as_slice);
-            let mine = me.pace_for(run.activity);
-            let alike = mine.is_some_and(|mine| {
-                others.iter().filter_map(|other| company.get(other)).any(|pace| alike(mine, *pace))
-            });
-            Candidate {
-                id: *run.id.as_bytes(),
-                activity: run.activity,
-                pace: run.pace(),
-                no_drop: run.no_drop,
-                place: run.shown(),
-                local_start: run.starts_at.local(&run.time_zone),
-                duration_min: run.duration_min,
-                after_dark: run.after_dark,
-                languages: run.languages.iter().map(|tag| tag.0.clone()).collect(),
-                access: run.access.iter().map(|(name, said)| (name.clone(), *said == YesNo::Yes)).collect(),
-                is_full: places.left() == 0 || places.waiting > 0,
-                has_waiting: places.waiting > 0,
-                confirmed: u32::try_from(others.len()).unwrap_or(u32::MAX),
-                alike_or_back_marker: alike,
-                known_face: facts.leader_ids(run.id).any(|leader| known.contains(&leader)),
-                closed_to_person: closed.contains(&run.id),
-            }
-        })
-        .collect())
-}
-
-/// The comfortable paces of those confirmed on runs with enough people.
-fn paces_of_company(conn: &mut Conn, person: Id, confirmed: &BTreeMap<Id, Vec<Id>>) -> Result<BTreeMap<Id, PaceBand>> {
-    let people: BTreeSet<Id> = confirmed
-        .values()
-        .filter(|people| people.len() >= COMPANY_FROM)
-        .flatten()
-        .copied()
-        .filter(|other| *other != person)
-        .collect();
-    let people: Vec<Id> = people.into_iter().collect();
-    let profiles = accounts::profiles(conn, &people)?;
-    Ok(profiles.into_iter().filter_map(|profile| Some((profile.account_id, profile.comfortable_pace?.0))).collect())
-}
-
-/// Two people are of like pace when their bands overlap.
-fn alike(mine: PaceBand, other: PaceBand) -> bool {
-    mine.fastest_s_per_km <= other.slowest_s_per_km && other.fastest_s_per_km <= mine.slowest_s_per_km
 }

@@ -15,14 +15,14 @@ use crate::{
 
 /// Promises a mail to one person that is about no run.
 pub fn to_person(tx: &mut Tx<'_>, to: Id, notice: Notice, now: Instant) -> Result<()> {
-    outbox::promise(tx, Promise { to, notice, run: None, signup: None, once: None }, now)
+    outbox::promise(tx, Promise::new(to, notice), now)?;
+    Ok(())
 }
 
 /// Promises a mail about somebody's sign-up to that person.
 pub fn about_signup(tx: &mut Tx<'_>, signup: &Signup, notice: Notice, now: Instant) -> Result<()> {
-    let promise =
-        Promise { to: signup.account_id, notice, run: Some(signup.run_id), signup: Some(signup.id), once: None };
-    outbox::promise(tx, promise, now)
+    outbox::promise(tx, Promise::new(signup.account_id, notice).of_signup(signup), now)?;
+    Ok(())
 }
 
 /// Promises a mail to everybody with a live sign-up in a run; returns how many.
@@ -38,9 +38,7 @@ pub fn to_everybody_on(tx: &mut Tx<'_>, run: Id, notice: impl Fn(&Signup) -> Not
 pub fn to_facilitators(tx: &mut Tx<'_>, run: Id, but: Option<Id>, notice: &Notice, now: Instant) -> Result<()> {
     for listing in facilitators::listings(tx, &[run])? {
         if listing.status == ListingStatus::Accepted && Some(listing.account_id) != but {
-            let promise =
-                Promise { to: listing.account_id, notice: notice.clone(), run: Some(run), signup: None, once: None };
-            outbox::promise(tx, promise, now)?;
+            outbox::promise(tx, Promise::new(listing.account_id, notice.clone()).of_run(run), now)?;
         }
     }
     Ok(())

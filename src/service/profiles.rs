@@ -11,13 +11,16 @@ use crate::{
         availability::Window,
         pace::{Activity, PaceBand},
         place::{Cell, LatLng, snap_home},
-        profile::{AccessNeed, HOME_CHANGES_A_WEEK, PACE_CHANGES_A_DAY, RunningProfile, note_change},
+        profile::{AccessNeed, HOME_CHANGES_A_WEEK, PACE_CHANGES_A_DAY, RunningProfile, TalkOrQuiet, note_change},
         refusal::{Code, Fault, Refusal},
         run::LanguageTag,
     },
     error::{Error, Result},
     id::Id,
-    service::callers,
+    service::{
+        after_run::{self, SuggestedPace},
+        callers,
+    },
     store::{
         Conn, Tx,
         accounts::{self, Profile},
@@ -43,7 +46,10 @@ pub struct RunningProfileView {
     pub not_after_dark: bool,
     pub new_here: bool,
     pub gentle_start: bool,
+    pub talk_or_quiet: Option<TalkOrQuiet>,
     pub updated_at: Instant,
+    /// A pace that the answers after runs suggest; never applied by itself.
+    pub suggested_pace: Option<SuggestedPace>,
 }
 
 /// The running profile of an account.
@@ -51,7 +57,8 @@ pub struct RunningProfileView {
 /// # Errors
 /// Not found before the first one was put.
 pub fn get(conn: &mut Conn, account: Id) -> Result<RunningProfileView> {
-    view(accounts::find_profile(conn, account)?.ok_or(Error::NotFound)?)
+    let profile = accounts::find_profile(conn, account)?.ok_or(Error::NotFound)?;
+    view(profile, after_run::suggested(conn, account)?)
 }
 
 /// Writes the running profile. Home and paces may change a few times only, so that nobody is felt out by trying; to say
@@ -108,12 +115,13 @@ pub fn put(
         new_here: input.new_here,
         gentle_start: input.gentle_start,
         updated_at: now,
+        talk_or_quiet: input.talk_or_quiet,
     };
     accounts::put_profile(tx, &profile)?;
-    view(profile)
+    view(profile, after_run::suggested(tx, account)?)
 }
 
-fn view(profile: Profile) -> Result<RunningProfileView> {
+fn view(profile: Profile, suggested_pace: Option<SuggestedPace>) -> Result<RunningProfileView> {
     let home_cell = cell(&profile.home_cell)?;
     Ok(RunningProfileView {
         activities: profile.activities.0,
@@ -128,7 +136,9 @@ fn view(profile: Profile) -> Result<RunningProfileView> {
         not_after_dark: profile.not_after_dark,
         new_here: profile.new_here,
         gentle_start: profile.gentle_start,
+        talk_or_quiet: profile.talk_or_quiet,
         updated_at: profile.updated_at,
+        suggested_pace,
     })
 }
 

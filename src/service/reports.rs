@@ -16,9 +16,9 @@ use crate::{
     mail::{Notice, Touch},
     service::{callers, notices},
     store::{
-        Conn, Tx, accounts, audit, facilitators,
+        Conn, Tx, accounts, announcements, audit, facilitators,
         moderation::{self, Report},
-        runs,
+        runs, signups,
     },
 };
 
@@ -53,7 +53,7 @@ pub struct NewReport {
 /// Files a report in the moderators' queue, safeguarding first, and tells the team. A run's facilitators hear that
 /// their run was reported, unless it is a matter of safeguarding or about one of them.
 pub fn file(tx: &mut Tx<'_>, reporter: Id, new: &NewReport, now: Instant) -> Result<Report> {
-    let (kind, run) = target(tx, &new.about)?;
+    let (kind, run) = target(tx, reporter, &new.about)?;
     let report = Report {
         id: Id::at(now),
         reporter_id: Some(reporter),
@@ -87,7 +87,7 @@ pub fn file(tx: &mut Tx<'_>, reporter: Id, new: &NewReport, now: Instant) -> Res
     Ok(report)
 }
 
-fn target(conn: &mut Conn, about: &About) -> Result<(AboutKind, Option<Id>)> {
+fn target(conn: &mut Conn, reporter: Id, about: &About) -> Result<(AboutKind, Option<Id>)> {
     let nothing = |pointer: &str| -> Error { Fault::at(pointer, "not_found", "there is nothing with this id").into() };
     let in_the_open = |run: &runs::Run| run.status != RunStatus::Draft;
     if let Some(run) = about.run_id {
@@ -103,7 +103,12 @@ fn target(conn: &mut Conn, about: &About) -> Result<(AboutKind, Option<Id>)> {
             Ok((kind, about.run_id))
         }
         (None, None) if about.run_id.is_some() && about.description.is_some() => Ok((AboutKind::Account, about.run_id)),
-        (Some(AboutKind::Announcement), Some(_)) => Err(nothing("/about/id")),
+        (Some(AboutKind::Announcement), Some(id)) => {
+            let said = announcements::find(conn, id)?.ok_or_else(|| nothing("/about/id"))?;
+            let got_it = !signups::of_person_in_run(conn, reporter, said.run_id)?.is_empty()
+                || facilitators::find_listing(conn, said.run_id, reporter)?.is_some();
+            if got_it { Ok((AboutKind::Announcement, Some(said.run_id))) } else { Err(nothing("/about/id")) }
+        }
         _ => {
             let words = "give kind and id, or run_id and description";
             Err(Fault::at("/about", "incomplete", words).into())
@@ -153,7 +158,7 @@ pub fn resolve(tx: &mut Tx<'_>, moderator: Id, report: Id, resolution: &str, now
 /// Whether a report is about a moderator, or about a run that they lead, while somebody else can look into it: then it
 /// is hidden from them.
 pub fn is_concerned(conn: &mut Conn, report: &Report, moderator: Id, now: Instant) -> Result<bool> {
-    let about_them = report.about_kind != AboutKind::Run && report.about_id == Some(moderator);
+    let about_them = person_behind(conn, report)? == Some(moderator);
     let run = report.about_id.filter(|_| report.about_kind == AboutKind::Run).or(report.run_id);
     let leads_it = match run {
         Some(run) => facilitators::find_listing(conn, run, moderator)?.is_some(),
@@ -162,12 +167,21 @@ pub fn is_concerned(conn: &mut Conn, report: &Report, moderator: Id, now: Instan
     Ok((about_them || leads_it) && !callers::rest_of_the_team(conn, moderator, now)?.is_empty())
 }
 
+/// Whom a report is about, where that is known.
+fn person_behind(conn: &mut Conn, report: &Report) -> Result<Option<Id>> {
+    match (report.about_kind, report.about_id) {
+        (AboutKind::Account | AboutKind::Facilitator, person) => Ok(person),
+        (AboutKind::Announcement, Some(id)) => Ok(announcements::find(conn, id)?.and_then(|said| said.author_id)),
+        (AboutKind::Run | AboutKind::Announcement, _) => Ok(None),
+    }
+}
+
 fn not_about_oneself(conn: &mut Conn, report: &Report, moderator: Id, now: Instant) -> Result<()> {
     if is_concerned(conn, report, moderator, now)? { Err(Code::NotForYourself.into()) } else { Ok(()) }
 }
 
 fn record(tx: &mut Tx<'_>, act: Act, actor: Option<Id>, report: &Report, now: Instant) -> Result<()> {
-    let person = report.about_id.filter(|_| report.about_kind != AboutKind::Run);
+    let person = person_behind(tx, report)?;
     let about = json!({ "report_id": report.id, "category": report.category });
     audit::record(tx, audit::Deed { act, actor, subject: person, run: report.run_id, about }, now)
 }

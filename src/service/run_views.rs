@@ -7,10 +7,14 @@ use utoipa::ToSchema;
 
 use crate::{
     clock::Instant,
+    config::Policy,
     domain::{
+        day::{self, DayAct},
         pace::{Activity, PaceBand},
         place::Cell,
-        run::{CancelReason, JoinPolicy, LanguageTag, ListingStatus, MeetingPoint, Question, RunStatus, YesNo},
+        run::{
+            CancelReason, JoinPolicy, LanguageTag, ListingRole, ListingStatus, MeetingPoint, Question, RunStatus, YesNo,
+        },
         signup::{Places, SignupStatus},
     },
     error::Result,
@@ -19,11 +23,12 @@ use crate::{
     store::{Conn, accounts, facilitators, runs::Run, signups},
 };
 
-/// Who leads a run.
+/// Who leads a run, or stays with the last.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Leader {
     pub id: Id,
     pub display_name: String,
+    pub role: ListingRole,
 }
 
 /// The cell that stands for a meeting point, with a name.
@@ -79,6 +84,9 @@ pub struct RunView {
     /// How to find the group; hidden with the meeting point.
     pub getting_there: Option<String>,
     pub newcomer_places: Option<i32>,
+    /// How to reach a facilitator: for those who have a place, from 2 h before the start to 1 h after the planned end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub day_contact: Option<String>,
     pub questions: Vec<Question>,
     pub cancel_reason: Option<CancelReason>,
     pub cancel_message: Option<String>,
@@ -91,26 +99,33 @@ pub struct Facts {
     places: BTreeMap<Id, Places>,
     leaders: BTreeMap<Id, Vec<Leader>>,
     insider_of: BTreeSet<Id>,
+    shown_day_contact_of: BTreeSet<Id>,
 }
 
 /// Reads what the views of these runs need.
-pub fn facts(conn: &mut Conn, runs: &[Run], viewer: Option<Id>, ratio: i32, now: Instant) -> Result<Facts> {
+pub fn facts(conn: &mut Conn, runs: &[Run], viewer: Option<Id>, policy: &Policy, now: Instant) -> Result<Facts> {
     let ids: Vec<Id> = runs.iter().map(|run| run.id).collect();
-    let places = places::of_runs(conn, runs, ratio, now)?;
+    let places = places::of_runs(conn, runs, policy, now)?;
     let listings = facilitators::listings(conn, &ids)?;
     let people: Vec<Id> = listings.iter().map(|listing| listing.account_id).collect();
     let names = accounts::display_names(conn, &people)?;
     let good = facilitators::in_good_standing(conn, &people, now)?;
     let mut leaders: BTreeMap<Id, Vec<Leader>> = BTreeMap::new();
-    let mut insider_of = BTreeSet::new();
+    let (mut insider_of, mut shown_day_contact_of) = (BTreeSet::new(), BTreeSet::new());
     for listing in &listings {
         if listing.status == ListingStatus::Accepted && good.contains(&listing.account_id) {
             if viewer == Some(listing.account_id) {
                 insider_of.insert(listing.run_id);
+                shown_day_contact_of.insert(listing.run_id);
             }
             let display_name = names.get(&listing.account_id).cloned().unwrap_or_default();
-            leaders.entry(listing.run_id).or_default().push(Leader { id: listing.account_id, display_name });
+            let leader = Leader { id: listing.account_id, display_name, role: listing.role };
+            leaders.entry(listing.run_id).or_default().push(leader);
         }
+    }
+    for group in leaders.values_mut() {
+        // Those who lead come first; within a role, as they were listed.
+        group.sort_by_key(|leader| leader.role);
     }
     if let Some(viewer) = viewer {
         for run in runs.iter().filter(|run| !run.point_is_public) {
@@ -120,18 +135,34 @@ pub fn facts(conn: &mut Conn, runs: &[Run], viewer: Option<Id>, ratio: i32, now:
             }
         }
     }
-    Ok(Facts { places, leaders, insider_of })
+    if let Some(viewer) = viewer {
+        let shown = |run: &&Run| {
+            run.day_contact.is_some() && day::possible(DayAct::SeeDayContact, run.starts_at, run.ends_at, now).is_ok()
+        };
+        for run in runs.iter().filter(shown) {
+            let seat = signups::live_in(conn, viewer, run.id)?.map(|seat| seat.status);
+            if matches!(seat, Some(SignupStatus::Confirmed | SignupStatus::Attended)) {
+                shown_day_contact_of.insert(run.id);
+            }
+        }
+    }
+    Ok(Facts { places, leaders, insider_of, shown_day_contact_of })
 }
 
 impl Facts {
     /// The places of one of the runs.
     pub fn places(&self, run: Id) -> Places {
-        self.places.get(&run).copied().unwrap_or(Places { places: 0, held: 0, waiting: 0, by_approval: false })
+        self.places.get(&run).copied().unwrap_or_default()
     }
 
     /// The ids of those who lead one of the runs now.
     pub fn leader_ids(&self, run: Id) -> impl Iterator<Item = Id> + '_ {
         self.leaders.get(&run).into_iter().flatten().map(|leader| leader.id)
+    }
+
+    /// Whether somebody stays with the last of one of the runs.
+    pub fn has_back_marker(&self, run: Id) -> bool {
+        self.leaders.get(&run).into_iter().flatten().any(|leader| leader.role == ListingRole::BackMarker)
     }
 
     /// What a list shows of one of the runs.
@@ -173,10 +204,11 @@ impl Facts {
     pub fn view(&self, run: &Run) -> RunView {
         let card = self.card(run);
         RunView {
-            series_id: None,
+            series_id: run.series_id,
             description: run.description.clone(),
             getting_there: run.getting_there.clone().filter(|_| card.meeting_point.is_some()),
             newcomer_places: run.newcomer_places,
+            day_contact: run.day_contact.clone().filter(|_| self.shown_day_contact_of.contains(&run.id)),
             questions: run.questions.0.clone(),
             cancel_reason: run.cancel_reason,
             cancel_message: run.cancel_message.clone(),
@@ -187,6 +219,6 @@ impl Facts {
 }
 
 /// One run as `viewer` may see it.
-pub fn view(conn: &mut Conn, run: &Run, viewer: Option<Id>, ratio: i32, now: Instant) -> Result<RunView> {
-    Ok(facts(conn, std::slice::from_ref(run), viewer, ratio, now)?.view(run))
+pub fn view(conn: &mut Conn, run: &Run, viewer: Option<Id>, policy: &Policy, now: Instant) -> Result<RunView> {
+    Ok(facts(conn, std::slice::from_ref(run), viewer, policy, now)?.view(run))
 }

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::{Notice, Touch},
-    service::{callers, notices, places, runs as leading, signups as seats},
+    service::{callers, match_requests, notices, places, runs::leading, signups as seats},
     store::{
         Tx, accounts, audit, facilitators,
         moderation::{self, Sanction},
@@ -89,6 +89,7 @@ pub fn impose(
         if sanction.scope == SanctionScope::Site {
             sessions::end_all(tx, sanction.account_id, None, now)?;
             outbox::drop_queued(tx, sanction.account_id, now)?;
+            match_requests::end_or_rest(tx, &sanction)?;
         }
         if sanction.kind == SanctionKind::Ban && sanction.scope == SanctionScope::Site {
             moderation::ban_address(tx, &addresses.hash(&person.account().email), sanction.id)?;
@@ -181,17 +182,18 @@ fn take_off_runs(tx: &mut Tx<'_>, sanction: &Sanction, policy: &Policy, now: Ins
             notices::to_facilitators(tx, run, Some(person), &notice, now)?;
             touched.push(run);
         }
-        places::promote(tx, &locked, policy.facilitator_ratio, now)?;
+        places::settle(tx, &mut locked, policy, now)?;
     }
     Ok((gave_up, touched))
 }
 
 fn revoke_application(tx: &mut Tx<'_>, sanction: &Sanction, now: Instant) -> Result<()> {
-    if let Some(mut application) = facilitators::find_open(tx, sanction.account_id)? {
-        application.status = match application.status {
-            ApplicationStatus::Approved => ApplicationStatus::Revoked,
-            _ => ApplicationStatus::Rejected,
-        };
+    for (was, becomes) in [
+        (ApplicationStatus::Approved, ApplicationStatus::Revoked),
+        (ApplicationStatus::Pending, ApplicationStatus::Rejected),
+    ] {
+        let Some(mut application) = facilitators::find_in(tx, sanction.account_id, was)? else { continue };
+        application.status = becomes;
         application.decided_by = sanction.decided_by;
         application.decided_at = Some(now);
         application.reason = Some(sanction.statement.clone());

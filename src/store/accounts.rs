@@ -6,8 +6,8 @@ use diesel::prelude::*;
 
 use super::{
     db::{Conn, Tx},
-    dialect,
-    schema::{account_roles, accounts, running_profiles},
+    dialect, facilitators,
+    schema::{account_roles, accounts, running_profiles, signups},
     sql_types::Json,
 };
 use crate::{
@@ -16,7 +16,9 @@ use crate::{
         account::{AccountStatus, Role},
         availability::Window,
         pace::{Activity, PaceBand},
+        profile::TalkOrQuiet,
         run::LanguageTag,
+        signup::SignupStatus,
     },
     error::{Error, Result},
     id::Id,
@@ -64,6 +66,11 @@ pub fn lock(tx: &mut Tx<'_>, id: Id) -> Result<PersonLocked> {
     dialect::lock_account(tx, id)?.map(|account| PersonLocked { account }).ok_or(Error::NotFound)
 }
 
+/// Locks several people in the order of their ids.
+pub fn lock_all(tx: &mut Tx<'_>, ids: &[Id]) -> Result<()> {
+    dialect::lock_accounts(tx, ids)
+}
+
 /// The account, if there is one.
 pub fn find(conn: &mut Conn, id: Id) -> Result<Option<Account>> {
     Ok(accounts::table.find(id).select(Account::as_select()).first(conn).optional()?)
@@ -101,7 +108,7 @@ pub fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<bool> {
 /// Writes every field of the account.
 pub fn update(tx: &mut Tx<'_>, account: &Account) -> Result<()> {
     diesel::update(accounts::table.find(account.id)).set(account).execute(&mut **tx)?;
-    Ok(())
+    facilitators::touch_runs_led_by(tx, account.id)
 }
 
 /// Forgets accounts that nobody verified and that were made before `before`.
@@ -149,12 +156,14 @@ pub fn grant_role(tx: &mut Tx<'_>, id: Id, role: Role, by: Option<Id>, now: Inst
             account_roles::granted_at.eq(now),
         ))
         .execute(&mut **tx)?;
+    tx.touch_person(id);
     Ok(true)
 }
 
 /// Takes a role away; says whether it was there.
 pub fn revoke_role(tx: &mut Tx<'_>, id: Id, role: Role) -> Result<bool> {
     let gone = diesel::delete(account_roles::table.find((id, role))).execute(&mut **tx)?;
+    tx.touch_person(id);
     Ok(gone > 0)
 }
 
@@ -181,11 +190,26 @@ pub struct Profile {
     /// Asked for a gentle start.
     pub gentle_start: bool,
     pub updated_at: Instant,
+    pub talk_or_quiet: Option<TalkOrQuiet>,
+}
+
+impl Profile {
+    /// The pace at which the person is comfortable at this activity; walking has its own.
+    pub fn pace_for(&self, activity: Activity) -> Option<PaceBand> {
+        let pace = if activity == Activity::Walk { &self.walking_pace } else { &self.comfortable_pace };
+        pace.as_ref().map(|pace| pace.0)
+    }
 }
 
 /// The running profile of an account, if it has one.
 pub fn find_profile(conn: &mut Conn, id: Id) -> Result<Option<Profile>> {
     Ok(running_profiles::table.find(id).select(Profile::as_select()).first(conn).optional()?)
+}
+
+/// Whether somebody is new here, by what they say; whoever says nothing is.
+pub fn is_new_here(conn: &mut Conn, id: Id) -> Result<bool> {
+    let said = running_profiles::table.find(id).select(running_profiles::new_here).first(conn).optional()?;
+    Ok(said.unwrap_or(true))
 }
 
 /// The running profiles of these accounts.
@@ -202,5 +226,13 @@ pub fn put_profile(tx: &mut Tx<'_>, profile: &Profile) -> Result<()> {
     if updated == 0 {
         diesel::insert_into(running_profiles::table).values(profile).execute(&mut **tx)?;
     }
+    // Whoever looks at the runs that this person comes to is told whether somebody of like pace will be there.
+    let coming_to: Vec<Id> = signups::table
+        .filter(signups::account_id.eq(profile.account_id))
+        .filter(signups::status.eq(SignupStatus::Confirmed))
+        .select(signups::run_id)
+        .load(&mut **tx)?;
+    coming_to.into_iter().for_each(|run| tx.touch_run(run));
+    tx.touch_person(profile.account_id);
     Ok(())
 }

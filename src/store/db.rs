@@ -4,16 +4,26 @@
 //! one pool, READ COMMITTED with row locks taken through `store::dialect`. What loses a race for a lock is tried three
 //! times more, then answered with "unavailable".
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use diesel::{
     PgConnection, SqliteConnection,
     connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager},
-    r2d2::{ManageConnection, Pool, PooledConnection, R2D2Connection},
+    r2d2::{
+        Error::{ConnectionError, QueryError},
+        ManageConnection, Pool, PooledConnection, R2D2Connection,
+    },
     result::DatabaseErrorKind,
 };
 
-use crate::error::{Error, Result};
+use super::{
+    changes::{self, ChangeKind, Touched},
+    own_changes::OwnChanges,
+};
+use crate::{
+    error::{Error, Result},
+    id::Id,
+};
 
 pub use multi::{Conn, MultiBackend};
 
@@ -75,7 +85,7 @@ impl ManageConnection for Manager {
     }
 
     fn is_valid(&self, conn: &mut Conn) -> Result<(), Self::Error> {
-        conn.ping().map_err(diesel::r2d2::Error::QueryError)
+        conn.ping().map_err(QueryError)
     }
 
     fn has_broken(&self, conn: &mut Conn) -> bool {
@@ -84,7 +94,6 @@ impl ManageConnection for Manager {
 }
 
 fn connect(target: &Target) -> Result<Conn, diesel::r2d2::Error> {
-    use diesel::r2d2::Error::{ConnectionError, QueryError};
     match target {
         Target::Sqlite(path) => {
             let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(ConnectionError)?;
@@ -113,11 +122,30 @@ pub struct Db {
     target: Target,
     readers: Pool<Manager>,
     writers: Pool<Manager>,
+    own: Arc<OwnChanges>,
 }
 
 /// A transaction that may change things. It reads like any [`Conn`].
 pub struct Tx<'c> {
     conn: &'c mut Conn,
+    touched: Touched,
+}
+
+impl Tx<'_> {
+    /// Notes that a run, its places or those who lead it changed: the change is written with this transaction.
+    pub(super) fn touch_run(&mut self, run: Id) {
+        self.touched.note(ChangeKind::Run, run);
+    }
+
+    /// Notes that a match request is new, other or gone.
+    pub(super) fn touch_match_request(&mut self, request: Id) {
+        self.touched.note(ChangeKind::MatchRequest, request);
+    }
+
+    /// Notes that what a person may do, or where they are, changed.
+    pub(super) fn touch_person(&mut self, person: Id) {
+        self.touched.note(ChangeKind::Person, person);
+    }
 }
 
 impl std::ops::Deref for Tx<'_> {
@@ -159,7 +187,12 @@ impl Db {
                 (one.clone(), one)
             }
         };
-        Self { target, readers, writers }
+        Self { target, readers, writers, own: Arc::default() }
+    }
+
+    /// What this process's own transactions changed.
+    pub fn own_changes(&self) -> &Arc<OwnChanges> {
+        &self.own
     }
 
     /// Which database this is.
@@ -167,9 +200,15 @@ impl Db {
         &self.target
     }
 
-    /// A connection outside the pools, for migrations.
+    /// A connection outside the pools, for what reads or changes much: migrations, the index.
     pub fn connect_alone(&self) -> Result<Conn> {
-        connect(&self.target).map_err(|fault| Error::Internal(anyhow::anyhow!("cannot open the database: {fault}")))
+        let fault = |fault: diesel::r2d2::Error| Error::Internal(anyhow::anyhow!("cannot open the database: {fault}"));
+        let mut conn = connect(&self.target).map_err(fault)?;
+        if let Conn::Sqlite(conn) = &mut conn {
+            // It reads whole tables: pages are looked at where they are instead of being copied each.
+            conn.batch_execute("PRAGMA mmap_size = 1073741824;").map_err(|error| fault(QueryError(error)))?;
+        }
+        Ok(conn)
     }
 
     /// Reads, on a thread that may block.
@@ -203,7 +242,7 @@ impl Db {
         let mut tries = 0;
         loop {
             tries += 1;
-            match attempt(&mut *take(&self.writers)?, &work) {
+            match attempt(&mut *take(&self.writers)?, &work, &self.own) {
                 Err(Attempt::LostRace(_)) if tries < TRIES => {
                     let [jitter] = crate::id::random_bytes::<1>();
                     std::thread::sleep(Duration::from_millis(u64::from(tries) * 10 + u64::from(jitter) / 4));
@@ -220,17 +259,20 @@ enum Attempt {
     Final(Error),
 }
 
-fn attempt<T>(conn: &mut Conn, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T, Attempt> {
+fn attempt<T>(conn: &mut Conn, work: impl Fn(&mut Tx<'_>) -> Result<T>, own: &OwnChanges) -> Result<T, Attempt> {
     let begun = match conn {
         Conn::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
         Conn::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres),
     };
     begun.map_err(|fault| Attempt::LostRace(fault.into()))?;
-    match work(&mut Tx { conn }) {
-        Ok(value) => {
+    let mut tx = Tx { conn, touched: Touched::default() };
+    let outcome = work(&mut tx).and_then(|value| Ok((value, changes::write(tx.conn, &tx.touched)?)));
+    match outcome {
+        Ok((value, written)) => {
             // A commit that fails half-way may yet have happened: it is not tried again.
             <Conn as Connection>::TransactionManager::commit_transaction(conn)
                 .map_err(|fault| Attempt::Final(fault.into()))?;
+            own.committed(written);
             Ok(value)
         }
         Err(fault) => {

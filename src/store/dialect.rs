@@ -2,13 +2,14 @@
 //!
 //! On SQLite a writing transaction holds the whole database, so the row locks are plain reads there.
 
-use diesel::{OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper, dsl::sql};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper, dsl::sql};
 
 use super::{
     accounts::Account,
     db::{Conn, Tx},
     runs::Run,
-    schema::{accounts, runs},
+    schema::{accounts, run_series, runs},
+    series::Series,
     sql_types::SqlInstant,
 };
 use crate::{clock::Instant, error::Result, id::Id};
@@ -39,6 +40,38 @@ pub fn lock_run(tx: &mut Tx<'_>, id: Id) -> Result<Option<Run>> {
     Ok(match &mut **tx {
         Conn::Sqlite(conn) => query.select(Run::as_select()).first(conn).optional()?,
         Conn::Postgres(conn) => query.select(Run::as_select()).for_no_key_update().first(conn).optional()?,
+    })
+}
+
+/// Lets two transactions about the same word, of which there is no row to lock yet, go one after the other. Taken before
+/// any row is locked.
+pub fn one_at_a_time(tx: &mut Tx<'_>, word: &str) -> Result<()> {
+    if let Conn::Postgres(conn) = &mut **tx {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+            .bind::<diesel::sql_types::Text, _>(word)
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Locks several accounts' rows in the order of their ids, for a step of the clock that seats them.
+pub fn lock_accounts(tx: &mut Tx<'_>, ids: &[Id]) -> Result<()> {
+    if let Conn::Postgres(conn) = &mut **tx {
+        let query = accounts::table.filter(accounts::id.eq_any(ids)).order(accounts::id).select(accounts::id);
+        query.for_no_key_update().load::<Id>(conn)?;
+    }
+    Ok(())
+}
+
+/// Locks the rows of some series in the order of their ids and reads them; `only_free` leaves out what others hold.
+pub fn lock_series(tx: &mut Tx<'_>, ids: &[Id], only_free: bool) -> Result<Vec<Series>> {
+    let query = run_series::table.filter(run_series::id.eq_any(ids)).order(run_series::id);
+    Ok(match &mut **tx {
+        Conn::Sqlite(conn) => query.select(Series::as_select()).load(conn)?,
+        Conn::Postgres(conn) if only_free => {
+            query.select(Series::as_select()).for_no_key_update().skip_locked().load(conn)?
+        }
+        Conn::Postgres(conn) => query.select(Series::as_select()).for_no_key_update().load(conn)?,
     })
 }
 

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use diesel::prelude::*;
+use diesel::{
+    dsl::{exists, not},
+    prelude::*,
+};
 
 use super::{
     db::{Conn, Tx},
-    moderation,
-    schema::{accounts, credentials, facilitator_applications, run_facilitators},
+    dialect,
+    schema::{accounts, credentials, facilitator_applications, run_facilitators, runs, sanctions},
 };
 use crate::{
     clock::Instant,
     domain::{
         account::AccountStatus,
-        moderation::{ApplicationStatus, SanctionScope},
-        run::ListingStatus,
+        moderation::{ApplicationStatus, SanctionKind},
+        run::{ListingRole, ListingStatus, RunStatus},
     },
     error::Result,
     id::Id,
@@ -98,9 +101,46 @@ pub fn find_open(conn: &mut Conn, account: Id) -> Result<Option<Application>> {
         .optional()?)
 }
 
+/// The application of an account in this state, of those that it has one of.
+pub fn find_in(conn: &mut Conn, account: Id, status: ApplicationStatus) -> Result<Option<Application>> {
+    Ok(facilitator_applications::table
+        .filter(facilitator_applications::account_id.eq(account))
+        .filter(facilitator_applications::status.eq(status))
+        .order(facilitator_applications::id.desc())
+        .select(Application::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// Moves what an approval held and its renewal does not name to the renewal: it still counts, or still has lapsed. What was
+/// a condition before stays one.
+pub fn carry_over(tx: &mut Tx<'_>, from: Id, to: Id) -> Result<()> {
+    let (old, new) = (credentials_of(tx, from)?, credentials_of(tx, to)?);
+    let is_named = |kind: &str| new.iter().any(|named| named.kind == kind);
+    let left: Vec<Id> = old.iter().filter(|held| !is_named(&held.kind)).map(|held| held.id).collect();
+    diesel::update(credentials::table.filter(credentials::id.eq_any(left)))
+        .set(credentials::application_id.eq(to))
+        .execute(&mut **tx)?;
+    let kinds: Vec<String> = old.into_iter().filter(|held| held.required).map(|held| held.kind).collect();
+    require(tx, to, &kinds)
+}
+
 /// Writes every field of an application.
 pub fn update(tx: &mut Tx<'_>, application: &Application) -> Result<()> {
     diesel::update(facilitator_applications::table.find(application.id)).set(application).execute(&mut **tx)?;
+    touch_runs_led_by(tx, application.account_id)
+}
+
+/// Notes that somebody's standing or name, and with it the places and facilitators of their runs to come, changed.
+pub(super) fn touch_runs_led_by(tx: &mut Tx<'_>, account: Id) -> Result<()> {
+    let led: Vec<Id> = run_facilitators::table
+        .inner_join(runs::table.on(runs::id.eq(run_facilitators::run_id)))
+        .filter(run_facilitators::account_id.eq(account))
+        .filter(runs::status.eq_any([RunStatus::Published, RunStatus::Paused].as_slice()))
+        .select(runs::id)
+        .load(&mut **tx)?;
+    led.into_iter().for_each(|run| tx.touch_run(run));
+    tx.touch_person(account);
     Ok(())
 }
 
@@ -120,7 +160,10 @@ pub fn require(tx: &mut Tx<'_>, application: Id, kinds: &[String]) -> Result<()>
         .filter(credentials::kind.eq_any(kinds))
         .set(credentials::required.eq(true))
         .execute(&mut **tx)?;
-    Ok(())
+    match find(tx, application)? {
+        Some(application) => touch_runs_led_by(tx, application.account_id),
+        None => Ok(()),
+    }
 }
 
 /// Which of these accounts may lead runs now: approved, verified, no decision against it, and every required credential
@@ -135,26 +178,83 @@ pub fn in_good_standing(conn: &mut Conn, ids: &[Id], now: Instant) -> Result<BTr
 }
 
 fn some_in_good_standing(conn: &mut Conn, ids: &[Id], now: Instant) -> Result<BTreeSet<Id>> {
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    // One question for all of it, since it is asked under every run's lock.
     let today = now.local("UTC").date().to_string();
-    let approved: Vec<Id> = facilitator_applications::table
+    let lapsed = credentials::table
+        .filter(credentials::application_id.eq(facilitator_applications::id))
+        .filter(credentials::required.eq(true))
+        .filter(credentials::expires_on.lt(today));
+    // As `moderation::kept_out`: a decision of either scope keeps somebody from leading.
+    let kept_out = sanctions::table
+        .filter(sanctions::account_id.eq(facilitator_applications::account_id))
+        .filter(sanctions::kind.ne(SanctionKind::Warning))
+        .filter(sanctions::lifted_at.is_null())
+        .filter(sanctions::expires_at.is_null().or(sanctions::expires_at.gt(now)));
+    let good: Vec<Id> = facilitator_applications::table
         .inner_join(accounts::table.on(accounts::id.eq(facilitator_applications::account_id)))
         .filter(facilitator_applications::account_id.eq_any(ids))
         .filter(facilitator_applications::status.eq(ApplicationStatus::Approved))
         .filter(accounts::status.eq(AccountStatus::Active))
+        .filter(not(exists(lapsed)))
+        .filter(not(exists(kept_out)))
         .select(facilitator_applications::account_id)
         .load(conn)?;
-    let lapsed: BTreeSet<Id> = credentials::table
+    Ok(good.into_iter().collect())
+}
+
+/// Which of these facilitators have a required credential that no longer counts on the day of `at` (UTC).
+pub fn lapsed_at(conn: &mut Conn, ids: &[Id], at: Instant) -> Result<BTreeSet<Id>> {
+    let day = at.local("UTC").date().to_string();
+    let lapsed: Vec<Id> = credentials::table
         .inner_join(facilitator_applications::table.on(facilitator_applications::id.eq(credentials::application_id)))
         .filter(credentials::account_id.eq_any(ids))
         .filter(facilitator_applications::status.eq(ApplicationStatus::Approved))
         .filter(credentials::required.eq(true))
-        .filter(credentials::expires_on.lt(today))
+        .filter(credentials::expires_on.lt(day))
         .select(credentials::account_id)
-        .load(conn)?
-        .into_iter()
-        .collect();
-    let kept_out: BTreeSet<Id> = moderation::kept_out(conn, ids, SanctionScope::Facilitating, now)?;
-    Ok(approved.into_iter().filter(|id| !lapsed.contains(id) && !kept_out.contains(id)).collect())
+        .load(conn)?;
+    Ok(lapsed.into_iter().collect())
+}
+
+/// When the first required credential of each of these facilitators lapses, where one counts until a day: the midnight
+/// (UTC) after it.
+pub fn credentials_lapse(conn: &mut Conn, ids: &[Id], now: Instant) -> Result<Vec<(Id, Instant)>> {
+    let today = now.local("UTC").date().to_string();
+    let mut lapses = Vec::new();
+    for some in ids.chunks(10_000) {
+        let rows: Vec<(Id, Option<String>)> = credentials::table
+            .inner_join(
+                facilitator_applications::table.on(facilitator_applications::id.eq(credentials::application_id)),
+            )
+            .filter(credentials::account_id.eq_any(some))
+            .filter(facilitator_applications::status.eq(ApplicationStatus::Approved))
+            .filter(credentials::required.eq(true))
+            .filter(credentials::expires_on.ge(&today))
+            .select((credentials::account_id, credentials::expires_on))
+            .load(conn)?;
+        lapses.extend(rows.into_iter().filter_map(|(account, day)| Some((account, end_of_day(&day?)?))));
+    }
+    Ok(lapses)
+}
+
+/// The midnight (UTC) that ends a day.
+fn end_of_day(day: &str) -> Option<Instant> {
+    let next = day.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
+    crate::clock::at_local(next.at(0, 0, 0, 0), "UTC")
+}
+
+/// The last day (ISO, UTC) on which all required credentials of a facilitator count; none where none of them ends.
+pub fn credentials_count_until(conn: &mut Conn, account: Id) -> Result<Option<String>> {
+    Ok(credentials::table
+        .inner_join(facilitator_applications::table.on(facilitator_applications::id.eq(credentials::application_id)))
+        .filter(credentials::account_id.eq(account))
+        .filter(facilitator_applications::status.eq(ApplicationStatus::Approved))
+        .filter(credentials::required.eq(true))
+        .select(diesel::dsl::min(credentials::expires_on))
+        .first(conn)?)
 }
 
 /// One facilitator of one run.
@@ -166,6 +266,30 @@ pub struct Listing {
     pub status: ListingStatus,
     pub listed_by: Option<Id>,
     pub listed_at: Instant,
+    pub role: ListingRole,
+    /// When they said that they run with the one person who comes.
+    pub yes_at: Option<Instant>,
+}
+
+impl Listing {
+    /// Asks somebody to lead, or lists them as leading.
+    pub fn leader(run: Id, account: Id, status: ListingStatus, by: Id, now: Instant) -> Self {
+        Self {
+            run_id: run,
+            account_id: account,
+            status,
+            listed_by: Some(by),
+            listed_at: now,
+            role: ListingRole::Leader,
+            yes_at: None,
+        }
+    }
+
+    /// The same in another role.
+    pub fn with_role(mut self, role: ListingRole) -> Self {
+        self.role = role;
+        self
+    }
 }
 
 /// Who is listed on these runs, in the order in which they were listed.
@@ -186,16 +310,42 @@ pub fn find_listing(conn: &mut Conn, run: Id, account: Id) -> Result<Option<List
 pub fn put_listing(tx: &mut Tx<'_>, listing: &Listing) -> Result<()> {
     remove_listing(tx, listing.run_id, listing.account_id)?;
     diesel::insert_into(run_facilitators::table).values(listing).execute(&mut **tx)?;
+    tx.touch_run(listing.run_id);
+    tx.touch_person(listing.account_id);
+    Ok(())
+}
+
+/// Lists people on runs that are new, on which nobody is listed.
+pub fn insert_listings(tx: &mut Tx<'_>, listings: &[Listing]) -> Result<()> {
+    for some in listings.chunks(1000) {
+        dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(run_facilitators::table)
+            .values(some)
+            .execute(conn))?;
+        some.iter().for_each(|listing| tx.touch_run(listing.run_id));
+    }
     Ok(())
 }
 
 /// Takes somebody off a run; says whether they were listed.
 pub fn remove_listing(tx: &mut Tx<'_>, run: Id, account: Id) -> Result<bool> {
+    tx.touch_run(run);
+    tx.touch_person(account);
     Ok(diesel::delete(run_facilitators::table.find((run, account))).execute(&mut **tx)? > 0)
 }
 
 /// Which of those who accepted to lead this run are in good standing: only they make its places.
 pub fn active_on(conn: &mut Conn, run: Id, now: Instant) -> Result<Vec<Id>> {
+    let accepted: Vec<Id> = listings(conn, &[run])?
+        .into_iter()
+        .filter(|listing| listing.status == ListingStatus::Accepted && listing.role == ListingRole::Leader)
+        .map(|listing| listing.account_id)
+        .collect();
+    let good = in_good_standing(conn, &accepted, now)?;
+    Ok(accepted.into_iter().filter(|id| good.contains(id)).collect())
+}
+
+/// Who accepted to go along with this run in whatever role and is in good standing.
+pub fn accompanying(conn: &mut Conn, run: Id, now: Instant) -> Result<Vec<Id>> {
     let accepted: Vec<Id> = listings(conn, &[run])?
         .into_iter()
         .filter(|listing| listing.status == ListingStatus::Accepted)

@@ -4,20 +4,35 @@
 //! between the two databases stands in `dialect` and nowhere else.
 
 pub mod accounts;
+pub mod after_runs;
+pub mod alerts;
+pub mod announcements;
 pub mod audit;
+pub mod blocks;
+pub mod care;
+pub mod changes;
+pub mod day;
 pub mod db;
 pub mod dialect;
+pub mod extra_places;
 pub mod facilitators;
+pub mod history;
 pub mod idempotency;
 pub mod installation;
 pub mod limits;
+pub mod match_requests;
 pub mod migrations;
 pub mod moderation;
 pub mod outbox;
+pub mod own_changes;
+pub mod run_routes;
+pub mod run_sides;
 pub mod runs;
 pub mod schema;
+pub mod series;
 pub mod sessions;
 pub mod signups;
 pub mod sql_types;
+pub mod substitutes;
 
 pub use db::{Conn, Db, Tx};

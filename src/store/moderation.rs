@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use super::{
     db::{Conn, Tx},
-    dialect,
+    dialect, facilitators,
     schema::{appeals, banned_addresses, bars, reports, run_facilitators, sanctions},
 };
 use crate::{
@@ -44,7 +44,7 @@ impl Sanction {
 /// Keeps a decision.
 pub fn insert_sanction(tx: &mut Tx<'_>, sanction: &Sanction) -> Result<()> {
     diesel::insert_into(sanctions::table).values(sanction).execute(&mut **tx)?;
-    Ok(())
+    facilitators::touch_runs_led_by(tx, sanction.account_id)
 }
 
 /// The decision, if there is one.
@@ -55,7 +55,7 @@ pub fn find_sanction(conn: &mut Conn, id: Id) -> Result<Option<Sanction>> {
 /// Writes every field of a decision.
 pub fn update_sanction(tx: &mut Tx<'_>, sanction: &Sanction) -> Result<()> {
     diesel::update(sanctions::table.find(sanction.id)).set(sanction).execute(&mut **tx)?;
-    Ok(())
+    facilitators::touch_runs_led_by(tx, sanction.account_id)
 }
 
 /// All decisions about an account, newest first.
@@ -133,6 +133,7 @@ pub struct Bar {
 /// Keeps a bar.
 pub fn insert_bar(tx: &mut Tx<'_>, bar: &Bar) -> Result<()> {
     diesel::insert_into(bars::table).values(bar).execute(&mut **tx)?;
+    tx.touch_person(bar.account_id);
     Ok(())
 }
 
@@ -147,6 +148,9 @@ pub fn lift_bar(tx: &mut Tx<'_>, id: Id, now: Instant) -> Result<bool> {
         .filter(bars::lifted_at.is_null())
         .set(bars::lifted_at.eq(now))
         .execute(&mut **tx)?;
+    if let Some(bar) = find_bar(tx, id)? {
+        tx.touch_person(bar.account_id);
+    }
     Ok(lifted > 0)
 }
 
@@ -193,6 +197,17 @@ pub fn bars_by(conn: &mut Conn, facilitator: Id, of: &[Id], now: Instant) -> Res
         .order(bars::id)
         .select(Bar::as_select())
         .load(conn)?)
+}
+
+/// Everybody whom one of these facilitators bars now.
+pub fn barred_by(conn: &mut Conn, facilitators: &[Id], now: Instant) -> Result<BTreeSet<Id>> {
+    let rows: Vec<Id> = bars::table
+        .filter(bars::facilitator_id.eq_any(facilitators))
+        .filter(bars::lifted_at.is_null())
+        .filter(bars::until.gt(now))
+        .select(bars::account_id)
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Something that somebody wants the team to look at.

@@ -9,6 +9,7 @@ use super::{
     db::{Conn, Tx},
     dialect,
     schema::outbox,
+    signups::Signup,
     sql_types::Json,
 };
 use crate::{
@@ -40,6 +41,8 @@ pub struct Parcel {
     pub last_error: Option<String>,
     pub created_at: Instant,
     pub finished_at: Option<Instant>,
+    /// Goes before all others.
+    pub urgent: bool,
 }
 
 /// A mail to promise.
@@ -50,10 +53,51 @@ pub struct Promise {
     pub run: Option<Id>,
     pub signup: Option<Id>,
     pub once: Option<String>,
+    /// Not before this moment.
+    pub not_before: Option<Instant>,
+    /// People may be setting out: before all others.
+    pub urgent: bool,
 }
 
-/// Promises a mail; with a `once` key that was used before it does nothing.
-pub fn promise(tx: &mut Tx<'_>, promise: Promise, now: Instant) -> Result<()> {
+impl Promise {
+    /// A mail to somebody that is about no run, due now.
+    pub fn new(to: Id, notice: Notice) -> Self {
+        Self { to, notice, run: None, signup: None, once: None, not_before: None, urgent: false }
+    }
+
+    /// About a run.
+    pub fn of_run(mut self, run: Id) -> Self {
+        self.run = Some(run);
+        self
+    }
+
+    /// About a sign-up and its run.
+    pub fn of_signup(mut self, signup: &Signup) -> Self {
+        (self.run, self.signup) = (Some(signup.run_id), Some(signup.id));
+        self
+    }
+
+    /// Only if nothing was promised under this key before.
+    pub fn once(mut self, key: String) -> Self {
+        self.once = Some(key);
+        self
+    }
+
+    /// Not before this moment.
+    pub fn not_before(mut self, at: Instant) -> Self {
+        self.not_before = Some(at);
+        self
+    }
+
+    /// Before all others.
+    pub fn urgently(mut self) -> Self {
+        self.urgent = true;
+        self
+    }
+}
+
+/// Promises a mail; with a `once` key that was used before it does nothing. Says whether it was promised now.
+pub fn promise(tx: &mut Tx<'_>, promise: Promise, now: Instant) -> Result<bool> {
     let parcel = Parcel {
         id: Id::at(now),
         account_id: promise.to,
@@ -63,19 +107,26 @@ pub fn promise(tx: &mut Tx<'_>, promise: Promise, now: Instant) -> Result<()> {
         signup_id: promise.signup,
         once_key: promise.once,
         status: OutboxStatus::Queued,
-        not_before: now,
+        not_before: promise.not_before.map_or(now, |at| at.max(now)),
         attempts: 0,
         lease_until: None,
         fence: 0,
         last_error: None,
         created_at: now,
         finished_at: None,
+        urgent: promise.urgent,
     };
-    dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(outbox::table)
+    let kept = dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(outbox::table)
         .values(&parcel)
         .on_conflict_do_nothing()
         .execute(conn))?;
-    Ok(())
+    Ok(kept > 0)
+}
+
+/// Whether something was promised under this key.
+pub fn is_promised(conn: &mut Conn, key: &str) -> Result<bool> {
+    let known: i64 = outbox::table.filter(outbox::once_key.eq(key)).count().get_result(conn)?;
+    Ok(known > 0)
 }
 
 /// Claims up to `limit` parcels that are due at `now` and not under somebody's lease, oldest first.
@@ -85,7 +136,7 @@ pub fn claim(tx: &mut Tx<'_>, now: Instant, limit: i64, lease_s: i64) -> Result<
         .filter(outbox::status.eq(OutboxStatus::Queued))
         .filter(outbox::not_before.le(now))
         .filter(outbox::lease_until.is_null().or(outbox::lease_until.lt(clock)))
-        .order((outbox::not_before, outbox::id))
+        .order((outbox::urgent.desc(), outbox::not_before, outbox::id))
         .limit(limit);
     let mut claimed: Vec<Parcel> = match &mut **tx {
         Conn::Sqlite(conn) => due.select(Parcel::as_select()).load(conn)?,

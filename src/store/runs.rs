@@ -69,6 +69,17 @@ pub struct Run {
     pub last_queue_no: i32,
     pub created_at: Instant,
     pub updated_at: Instant,
+    /// Since when it takes no new sign-ups, because a facilitator said so.
+    pub closed_at: Option<Instant>,
+    /// How many free places those who wait have been told of, in the last hours when the first yes has them.
+    pub announced_left: i32,
+    /// Since when its one participant and its one facilitator are asked whether they run as two.
+    pub asked_one_to_one_at: Option<Instant>,
+    pub series_id: Option<Id>,
+    /// Which date of the series it is: the local wall time that the rule gave, even where this date was moved.
+    pub series_date: Option<String>,
+    /// The fields in which this date differs from its series: edits of the series leave them alone.
+    pub series_kept: Json<Vec<String>>,
 }
 
 impl Run {
@@ -147,13 +158,40 @@ pub fn find_by_external_id(conn: &mut Conn, key: &str) -> Result<Option<Run>> {
 /// Keeps a new run.
 pub fn insert(tx: &mut Tx<'_>, run: &Run) -> Result<()> {
     diesel::insert_into(runs::table).values(run).execute(&mut **tx)?;
+    tx.touch_run(run.id);
     Ok(())
 }
+
+/// Keeps several new runs.
+pub fn insert_all(tx: &mut Tx<'_>, some: &[Run]) -> Result<()> {
+    for some in some.chunks(ROWS_AT_ONCE) {
+        dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(runs::table).values(some).execute(conn))?;
+        some.iter().for_each(|run| tx.touch_run(run.id));
+    }
+    Ok(())
+}
+
+/// Rows in one statement: PostgreSQL takes 65,535 values in one, and a run has some fifty.
+const ROWS_AT_ONCE: usize = 500;
 
 /// Writes every field of a locked run.
 pub fn update(tx: &mut Tx<'_>, locked: &RunLocked) -> Result<()> {
     diesel::update(runs::table.find(locked.run.id)).set(&locked.run).execute(&mut **tx)?;
+    tx.touch_run(locked.run.id);
     Ok(())
+}
+
+/// Writes how many free places those who wait have been told of.
+pub fn note_announced(tx: &mut Tx<'_>, locked: &RunLocked) -> Result<()> {
+    diesel::update(runs::table.find(locked.run.id))
+        .set(runs::announced_left.eq(locked.run.announced_left))
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// What a run is at the moment, if there is one.
+pub fn status(conn: &mut Conn, id: Id) -> Result<Option<RunStatus>> {
+    Ok(runs::table.find(id).select(runs::status).first(conn).optional()?)
 }
 
 /// Gives out the next number in the run's line.
@@ -267,6 +305,65 @@ pub fn with_people_waiting(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
         .filter(runs::status.eq(RunStatus::Published))
         .filter(runs::starts_at.gt(now))
         .filter(signups::status.eq(SignupStatus::Waitlisted))
+        .select(runs::id)
+        .distinct()
+        .order(runs::id)
+        .load(conn)?)
+}
+
+/// The runs with these ids, in the order of their ids.
+pub fn of_ids(conn: &mut Conn, ids: &[Id]) -> Result<Vec<Run>> {
+    Ok(runs::table.filter(runs::id.eq_any(ids)).order(runs::id).select(Run::as_select()).load(conn)?)
+}
+
+/// Ids of published runs to come with an offer whose time is over.
+pub fn with_offers_overdue(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
+    Ok(runs::table
+        .inner_join(signups::table.on(signups::run_id.eq(runs::id)))
+        .filter(runs::status.eq(RunStatus::Published))
+        .filter(runs::starts_at.gt(now))
+        .filter(signups::status.eq(SignupStatus::Offered))
+        .filter(signups::offer_expires_at.le(now))
+        .select(runs::id)
+        .distinct()
+        .order(runs::id)
+        .load(conn)?)
+}
+
+/// Ids of runs that start after `now` and until `until` and have unanswered requests.
+pub fn with_requests_until(conn: &mut Conn, now: Instant, until: Instant) -> Result<Vec<Id>> {
+    Ok(runs::table
+        .inner_join(signups::table.on(signups::run_id.eq(runs::id)))
+        .filter(runs::starts_at.gt(now))
+        .filter(runs::starts_at.le(until))
+        .filter(signups::status.eq(SignupStatus::Requested))
+        .select(runs::id)
+        .distinct()
+        .order(runs::id)
+        .load(conn)?)
+}
+
+/// Ids of published runs to come with requests made at `long_ago` or before.
+pub fn with_requests_older_than(conn: &mut Conn, now: Instant, long_ago: Instant) -> Result<Vec<Id>> {
+    Ok(runs::table
+        .inner_join(signups::table.on(signups::run_id.eq(runs::id)))
+        .filter(runs::status.eq(RunStatus::Published))
+        .filter(runs::starts_at.gt(now))
+        .filter(signups::status.eq(SignupStatus::Requested))
+        .filter(signups::created_at.le(long_ago))
+        .select(runs::id)
+        .distinct()
+        .order(runs::id)
+        .load(conn)?)
+}
+
+/// Ids of runs to come with places for which a yes was due.
+pub fn with_yeses_overdue(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
+    Ok(runs::table
+        .inner_join(signups::table.on(signups::run_id.eq(runs::id)))
+        .filter(runs::starts_at.gt(now))
+        .filter(signups::status.eq(SignupStatus::Confirmed))
+        .filter(signups::reconfirm_by.le(now))
         .select(runs::id)
         .distinct()
         .order(runs::id)

@@ -3,8 +3,9 @@
 use diesel::prelude::*;
 
 use super::{
+    accounts::Account,
     db::{Conn, Tx},
-    schema::{links, refresh_tokens, sessions},
+    schema::{accounts, links, refresh_tokens, sessions},
 };
 use crate::{
     clock::Instant,
@@ -54,6 +55,16 @@ pub fn find(conn: &mut Conn, id: Id) -> Result<Option<Session>> {
     Ok(sessions::table.find(id).select(Session::as_select()).first(conn).optional()?)
 }
 
+/// The session with whose it is, if there is one.
+pub fn find_with_account(conn: &mut Conn, id: Id) -> Result<Option<(Session, Account)>> {
+    Ok(sessions::table
+        .inner_join(accounts::table.on(accounts::id.eq(sessions::account_id)))
+        .filter(sessions::id.eq(id))
+        .select((Session::as_select(), Account::as_select()))
+        .first(conn)
+        .optional()?)
+}
+
 /// The living sessions of an account, newest first.
 pub fn list(conn: &mut Conn, account: Id, now: Instant) -> Result<Vec<Session>> {
     Ok(sessions::table
@@ -80,6 +91,7 @@ pub fn end(tx: &mut Tx<'_>, account: Id, id: Id, now: Instant) -> Result<bool> {
         .filter(sessions::ended_at.is_null())
         .set(sessions::ended_at.eq(now))
         .execute(&mut **tx)?;
+    tx.touch_person(account);
     Ok(ended > 0)
 }
 
@@ -92,6 +104,7 @@ pub fn end_all(tx: &mut Tx<'_>, account: Id, but: Option<Id>, now: Instant) -> R
             .execute(&mut **tx)?,
         None => diesel::update(sessions::table.filter(alive)).set(sessions::ended_at.eq(now)).execute(&mut **tx)?,
     };
+    tx.touch_person(account);
     Ok(())
 }
 

@@ -1,11 +1,12 @@
 //! Sign-ups: one person's place, request or waiting position in one run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::{dsl::count_star, prelude::*};
 
 use super::{
     db::{Conn, Tx},
+    history,
     runs::RunLocked,
     schema::{run_facilitators, runs, signups},
     sql_types::Json,
@@ -14,7 +15,7 @@ use crate::{
     clock::Instant,
     domain::{
         run::RunStatus,
-        signup::{RemovalReason, SignupStatus},
+        signup::{ReconfirmReason, RemovalReason, SignupStatus},
     },
     error::{Error, Result},
     id::Id,
@@ -42,6 +43,62 @@ pub struct Signup {
     pub private_note: Option<String>,
     pub statement: Option<String>,
     pub decided_by: Option<Id>,
+    /// Whether the person had not run with this group when they signed up.
+    pub new_to_group: bool,
+    /// Seated because the person comes to every date of the series.
+    pub as_regular: bool,
+    /// Was not signed up and came.
+    pub walked_in: bool,
+    /// Until when an offered place is held; for whoever waits again, when the last offer ended.
+    pub offer_expires_at: Option<Instant>,
+    /// How many of the places that are free now this person has let go: they are not offered again.
+    pub let_go: i32,
+    /// Since when the person is asked whether a changed run still suits; none once answered.
+    pub change_asked_at: Option<Instant>,
+    /// Until when the person has to say that they still come.
+    pub reconfirm_by: Option<Instant>,
+    pub reconfirm_reason: Option<ReconfirmReason>,
+    pub reconfirmed_at: Option<Instant>,
+    pub checked_in_at: Option<Instant>,
+    pub signed_out_at: Option<Instant>,
+    /// When the person said that they were there, against a facilitator's mark.
+    pub said_there_at: Option<Instant>,
+}
+
+impl Signup {
+    /// A sign-up that begins now, without what the person said.
+    pub fn beginning(run: Id, account: Id, status: SignupStatus, queue_no: i32, now: Instant) -> Self {
+        Self {
+            id: Id::at(now),
+            run_id: run,
+            account_id: account,
+            status,
+            queue_no,
+            answers: Json(Vec::new()),
+            note: None,
+            short_notice: true,
+            new_here: false,
+            created_at: now,
+            updated_at: now,
+            confirmed_at: (status == SignupStatus::Confirmed).then_some(now),
+            reason_code: None,
+            private_note: None,
+            statement: None,
+            decided_by: None,
+            new_to_group: true,
+            as_regular: false,
+            walked_in: false,
+            offer_expires_at: None,
+            let_go: 0,
+            change_asked_at: None,
+            reconfirm_by: None,
+            reconfirm_reason: None,
+            reconfirmed_at: None,
+            checked_in_at: None,
+            signed_out_at: None,
+            said_there_at: None,
+        }
+    }
 }
 
 /// The sign-up, if there is one.
@@ -57,13 +114,20 @@ pub fn get(conn: &mut Conn, id: Id) -> Result<Signup> {
 /// Keeps a new sign-up; the run's lock is the proof that its number and its place are right.
 pub fn insert(tx: &mut Tx<'_>, _locked: &RunLocked, signup: &Signup) -> Result<()> {
     diesel::insert_into(signups::table).values(signup).execute(&mut **tx)?;
+    touch(tx, signup);
     Ok(())
 }
 
 /// Writes every field of a sign-up under the run's lock.
 pub fn update(tx: &mut Tx<'_>, _locked: &RunLocked, signup: &Signup) -> Result<()> {
     diesel::update(signups::table.find(signup.id)).set(signup).execute(&mut **tx)?;
+    touch(tx, signup);
     Ok(())
+}
+
+fn touch(tx: &mut Tx<'_>, signup: &Signup) {
+    tx.touch_run(signup.run_id);
+    tx.touch_person(signup.account_id);
 }
 
 /// All sign-ups of one person in one run, oldest first.
@@ -108,16 +172,19 @@ pub fn runs_with_live(conn: &mut Conn, account: Id, now: Instant) -> Result<Vec<
         .load(conn)?)
 }
 
-/// How many sign-ups of these runs are in which state.
-pub fn counts(conn: &mut Conn, ids: &[Id]) -> Result<BTreeMap<Id, BTreeMap<SignupStatus, i64>>> {
-    let rows: Vec<(Id, SignupStatus, i64)> = signups::table
+/// How many sign-ups of a run are in which state, by whether the person was new to the group.
+pub type Counts = BTreeMap<(SignupStatus, bool), i64>;
+
+/// How many sign-ups of each of these runs are in which state.
+pub fn counts(conn: &mut Conn, ids: &[Id]) -> Result<BTreeMap<Id, Counts>> {
+    let rows: Vec<(Id, SignupStatus, bool, i64)> = signups::table
         .filter(signups::run_id.eq_any(ids))
-        .group_by((signups::run_id, signups::status))
-        .select((signups::run_id, signups::status, count_star()))
+        .group_by((signups::run_id, signups::status, signups::new_to_group))
+        .select((signups::run_id, signups::status, signups::new_to_group, count_star()))
         .load(conn)?;
-    let mut counts: BTreeMap<Id, BTreeMap<SignupStatus, i64>> = BTreeMap::new();
-    for (run, status, count) in rows {
-        counts.entry(run).or_default().insert(status, count);
+    let mut counts: BTreeMap<Id, Counts> = BTreeMap::new();
+    for (run, status, is_new, count) in rows {
+        counts.entry(run).or_default().insert((status, is_new), count);
     }
     Ok(counts)
 }
@@ -137,9 +204,63 @@ pub fn confirmed_on(conn: &mut Conn, ids: &[Id]) -> Result<BTreeMap<Id, Vec<Id>>
     Ok(people)
 }
 
+/// Those of a person's confirmed places whose run lies at the same time as another: `from` to `to`, but for that run.
+pub fn overlapping(conn: &mut Conn, account: Id, but: Id, from: Instant, to: Instant) -> Result<Vec<Signup>> {
+    overlapping_in(conn, account, but, from, to, &[SignupStatus::Confirmed])
+}
+
+/// Those of a person's sign-ups in these states whose run lies at the same time as another, by run.
+pub fn overlapping_in(
+    conn: &mut Conn,
+    account: Id,
+    but: Id,
+    from: Instant,
+    to: Instant,
+    statuses: &[SignupStatus],
+) -> Result<Vec<Signup>> {
+    Ok(signups::table
+        .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
+        .filter(signups::account_id.eq(account))
+        .filter(signups::status.eq_any(statuses))
+        .filter(signups::run_id.ne(but))
+        .filter(runs::status.eq_any([RunStatus::Published, RunStatus::Paused].as_slice()))
+        .filter(runs::starts_at.lt(to))
+        .filter(runs::ends_at.gt(from))
+        .order(signups::run_id)
+        .select(Signup::as_select())
+        .load(conn)?)
+}
+
+/// Whether a person took part in an earlier date of this series.
+pub fn has_been_in_series(conn: &mut Conn, account: Id, series: Id) -> Result<bool> {
+    let times: i64 = signups::table
+        .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
+        .filter(signups::account_id.eq(account))
+        .filter(runs::series_id.eq(series))
+        .filter(
+            signups::status
+                .eq(SignupStatus::Attended)
+                .or(signups::status.eq(SignupStatus::Confirmed).and(runs::status.eq(RunStatus::Completed))),
+        )
+        .count()
+        .get_result(conn)?;
+    Ok(times > 0 || history::was_in_series(conn, account, series)?)
+}
+
+/// How often a person did not come and had not said so, in runs that started since `since`.
+pub fn silent_absences(conn: &mut Conn, account: Id, since: Instant) -> Result<i64> {
+    Ok(signups::table
+        .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
+        .filter(signups::account_id.eq(account))
+        .filter(signups::status.eq(SignupStatus::NoShow))
+        .filter(runs::starts_at.ge(since))
+        .count()
+        .get_result(conn)?)
+}
+
 /// Facilitators with whom a person has been on a run that took place.
 pub fn known_facilitators(conn: &mut Conn, account: Id) -> Result<Vec<Id>> {
-    Ok(signups::table
+    let mut known: Vec<Id> = signups::table
         .inner_join(run_facilitators::table.on(run_facilitators::run_id.eq(signups::run_id)))
         .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
         .filter(signups::account_id.eq(account))
@@ -147,7 +268,42 @@ pub fn known_facilitators(conn: &mut Conn, account: Id) -> Result<Vec<Id>> {
         .filter(runs::status.eq(RunStatus::Completed))
         .select(run_facilitators::account_id)
         .distinct()
-        .load(conn)?)
+        .load(conn)?;
+    known.extend(history::kept_facilitators(conn, account)?);
+    known.sort_unstable();
+    known.dedup();
+    Ok(known)
+}
+
+/// Everybody who has been on a run that took place with one of these facilitators: the other side of
+/// [`known_facilitators`].
+pub fn who_know(conn: &mut Conn, facilitators: &[Id]) -> Result<BTreeSet<Id>> {
+    let people: Vec<Id> = signups::table
+        .inner_join(run_facilitators::table.on(run_facilitators::run_id.eq(signups::run_id)))
+        .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
+        .filter(run_facilitators::account_id.eq_any(facilitators))
+        .filter(signups::status.eq_any([SignupStatus::Confirmed, SignupStatus::Attended].as_slice()))
+        .filter(runs::status.eq(RunStatus::Completed))
+        .select(signups::account_id)
+        .distinct()
+        .load(conn)?;
+    Ok(people.into_iter().chain(history::kept_people_of(conn, facilitators)?).collect())
+}
+
+/// Everybody who has, or had, a sign-up in a run.
+pub fn everybody_in(conn: &mut Conn, run: Id) -> Result<BTreeSet<Id>> {
+    let people: Vec<Id> = signups::table.filter(signups::run_id.eq(run)).select(signups::account_id).load(conn)?;
+    Ok(people.into_iter().collect())
+}
+
+/// In which of these runs a person has, or had, a sign-up.
+pub fn been_in(conn: &mut Conn, account: Id, runs: &[Id]) -> Result<BTreeSet<Id>> {
+    let rows: Vec<Id> = signups::table
+        .filter(signups::account_id.eq(account))
+        .filter(signups::run_id.eq_any(runs))
+        .select(signups::run_id)
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Runs (of those that took place or are to come) in which a person has a live sign-up or took part, for "is this mine".

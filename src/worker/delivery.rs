@@ -97,6 +97,6 @@ fn outgoing(app: &App, parcel: &Parcel, addressed: Addressed) -> Result<Outgoing
         html: rendered.html,
         auto_submitted: true,
         list_unsubscribe: addressed.unsubscribe,
-        reply_to: None,
+        reply_to: addressed.reply_to,
     })
 }

@@ -2,6 +2,7 @@
 //! whoever embeds the library can drive it by a clock of their own; [`run`] does both for good, side by side, so that a
 //! dead mail server holds up nothing but mail.
 
+mod alerts;
 mod delivery;
 
 use std::{sync::Arc, time::Duration};
@@ -21,8 +22,9 @@ const GRACE: Duration = Duration::from_secs(15);
 
 /// Takes every due step and delivers every due mail once; returns how many of both there were.
 pub async fn tick(app: &Arc<App>) -> Result<usize> {
-    let steps = take_steps(app).await?;
-    Ok(steps + deliver(app).await?)
+    let done = take_steps(app).await? + deliver(app).await?;
+    app.db.own_changes().all_followed().await;
+    Ok(done)
 }
 
 /// Works until it is told to stop, finishing what is under way.
@@ -81,9 +83,12 @@ async fn keep_delivering(app: &Arc<App>, stop: &CancellationToken) {
     }
 }
 
-async fn take_steps(app: &App) -> Result<usize> {
+async fn take_steps(app: &Arc<App>) -> Result<usize> {
     let (db, policy, now) = (app.db.clone(), app.config.policy.clone(), app.clock.now());
-    blocking(move || housekeeping::tick(&db, &policy, now)).await
+    let done = blocking(move || housekeeping::tick(&db, &policy, now)).await?;
+    // After the housekeeping, which may have made dates of series.
+    let looking = app.clone();
+    Ok(done + blocking(move || alerts::look(&looking)).await?)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

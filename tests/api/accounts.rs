@@ -418,6 +418,7 @@ async fn unsubscribing_from_reminders_by_the_link_changes_only_that(town: Town) 
     let run = town.run(&fay, |_| {}).await;
     let ana = town.person("Ana").await;
     ana.joins(&run.id, "confirmed").await;
+    town.person("Ben").await.joins(&run.id, "confirmed").await;
     town.post_office().await;
     town.set_clock("2026-11-25T09:00:00Z");
     let letter = town.one_mail_to(&ana.email).await;
@@ -427,10 +428,10 @@ async fn unsubscribing_from_reminders_by_the_link_changes_only_that(town: Town) 
     let link = letter.link("no-reminders");
     assert!(one_click.contains(&link));
     town.nobody().open(&link).await.expect(200);
-    assert_eq!(ana.get("/me/email-preferences").await.json, json!({ "reminders": true }));
+    assert_eq!(ana.get("/me/email-preferences").await.json, json!({ "reminders": true, "alerts": "daily" }));
     // What a mail program sends for one click.
     town.nobody().press(&link, &[("List-Unsubscribe", "One-Click")]).await.expect(200);
-    assert_eq!(ana.get("/me/email-preferences").await.json, json!({ "reminders": false }));
+    assert_eq!(ana.get("/me/email-preferences").await.json, json!({ "reminders": false, "alerts": "daily" }));
     town.set_clock("2026-11-26T07:00:00Z");
     assert!(town.mail_to(&ana.email).await.is_empty());
     ana.put("/me/email-preferences", json!({ "reminders": true })).await.expect(200);

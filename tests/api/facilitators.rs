@@ -9,6 +9,7 @@ cases![
     a_no_needs_a_reason_and_is_told_with_a_way_to_object,
     required_credentials_have_to_be_named_and_unexpired,
     a_credential_that_lapses_pauses_the_runs,
+    renewed_credentials_count_from_a_moderators_yes_on_and_what_is_not_renewed_stays_a_condition,
     nobody_decides_about_their_own_application_while_somebody_else_can,
     only_approved_facilitators_post_runs,
     a_facilitator_is_shown_with_their_runs_while_in_good_standing,
@@ -103,7 +104,8 @@ async fn a_credential_that_lapses_pauses_the_runs(town: Town) {
     ] });
     let application = fay.post("/facilitator-applications", body).await.expect(201).id();
     mo.post(&format!("/facilitator-applications/{application}/approve"), json!({})).await.expect(200);
-    let run = town.run(&fay, |_| {}).await;
+    // Later than the days within which it would be paused ahead.
+    let run = town.run(&fay, |run| run["starts_at"] = json!("2026-12-10T09:00:00Z")).await;
     let seat = ana.joins(&run.id, "confirmed").await;
     town.post_office().await;
     town.set_clock("2026-11-24T23:59:00Z");
@@ -115,6 +117,56 @@ async fn a_credential_that_lapses_pauses_the_runs(town: Town) {
     town.person("Ben").await.sign_up(&run.id).await.refused(409, "run_paused");
     fay.post("/runs", town.run_body()).await.refused(403, "not_in_good_standing");
     assert_eq!(ana.seat(&seat).await, "confirmed", "those who are in stay in");
+}
+
+async fn renewed_credentials_count_from_a_moderators_yes_on_and_what_is_not_renewed_stays_a_condition(town: Town) {
+    let strict = town.with(&[("REQUIRED_CREDENTIALS", "first_aid,check")]);
+    let (mo, fay) = (strict.moderator("Mo").await, strict.person("Fay").await);
+    let applies = async |town: &Town, named: &[(&str, &str)]| {
+        let named: Vec<_> = named
+            .iter()
+            .map(|(kind, until)| json!({ "kind": kind, "issuer": "Red Cross", "expires_on": until }))
+            .collect();
+        let body = json!({ "statement": "Please.", "credentials": named });
+        crate::harness::Client::with_token(town, &fay.token().expect("a token"))
+            .post("/facilitator-applications", body)
+            .await
+    };
+    let decide = async |application: &str, what: &str| {
+        let path = format!("/facilitator-applications/{application}/{what}");
+        mo.post(&path, json!({ "reason": "Because." })).await.expect(200)
+    };
+    let first = applies(&strict, &[("first_aid", "2026-12-01"), ("check", "2027-03-01")]).await.expect(201).id();
+    decide(&first, "approve").await;
+    let run = strict.run(&fay, |run| run["starts_at"] = json!("2026-12-10T09:00:00Z")).await;
+    town.post_office().await;
+    strict.set_clock("2026-12-03T10:00:00Z");
+    strict.post_office().await;
+    assert_eq!(fay.get(&run.at("")).await.json["status"], "paused");
+    fay.post("/facilitator-applications", json!({ "statement": "Again." })).await.refused(409, "credentials_missing");
+    // Where the house asks for nothing any more, what Fay's approval asked for still counts.
+    applies(&town, &[]).await.refused(409, "already_facilitator");
+    let no = applies(&town, &[("first_aid", "2027-01-01")]).await.expect(201).id();
+    applies(&town, &[("first_aid", "2028-01-01")]).await.refused(409, "application_pending");
+    decide(&no, "reject").await;
+    let letters = town.post_office().await;
+    let answer = |letter: &&crate::harness::Letter| letter.to == fay.email && letter.subject.contains("looked at");
+    let letter = letters.iter().find(answer).expect("a mail");
+    assert!(letter.text.contains("What you had"), "{}", letter.text);
+    fay.post("/runs", town.run_body()).await.refused(403, "not_in_good_standing");
+    let yes = applies(&town, &[("first_aid", "2028-01-01")]).await.expect(201).id();
+    assert_ne!(fay.get("/me").await.json["facilitator"], true, "nothing counts before the yes");
+    decide(&yes, "approve").await;
+    let letters = town.post_office().await;
+    let letter = letters.iter().find(answer).expect("a mail");
+    assert!(letter.text.contains("Your renewed credentials are in"), "{}", letter.text);
+    assert_eq!(fay.get(&run.at("")).await.json["status"], "published", "it goes on by itself");
+    assert_eq!(fay.get("/me").await.json["facilitator"], true);
+    assert_eq!(town.rows("facilitator_applications WHERE status = 'renewed'"), 1);
+    // The check that was not renewed is a condition as before.
+    strict.set_clock("2027-03-02T10:00:00Z");
+    town.leave_mail();
+    assert_ne!(fay.get("/me").await.json["facilitator"], true);
 }
 
 async fn nobody_decides_about_their_own_application_while_somebody_else_can(town: Town) {
@@ -168,7 +220,7 @@ async fn a_bar_closes_all_runs_of_one_facilitator_until_its_date(town: Town) {
     });
     let bar = fay.post("/me/bars", body).await.expect(201);
     assert_eq!(bar.str("display_name"), "Ana");
-    assert_eq!((ana.seat(&seat).await, ben.seat(&waits).await), (json!("withdrawn"), json!("confirmed")));
+    assert_eq!((ana.seat(&seat).await, ben.seat(&waits).await), (json!("withdrawn"), json!("offered")));
     ana.sign_up(&one.id).await.refused(409, "run_not_open_to_you");
     ana.sign_up(&two.id).await.refused(409, "run_not_open_to_you");
     ana.joins(&gils.id, "confirmed").await;

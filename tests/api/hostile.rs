@@ -186,7 +186,7 @@ async fn a_run_that_becomes_open_seats_those_who_asked_before_those_who_come(tow
         .await;
     let asked = ana.joins(&run.id, "requested").await;
     fay.patch(&run.at(""), Some(&run.etag), json!({ "join_policy": "open" })).await.expect(200);
-    assert_eq!(ana.seat(&asked).await, "confirmed");
+    assert_eq!(ana.seat(&asked).await, "offered");
     ben.joins(&run.id, "waitlisted").await;
     town.work().await;
 }

@@ -123,6 +123,7 @@ async fn reminders_come_a_day_and_two_hours_before_and_never_after_the_start(tow
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["day_contact"] = json!("07700 900123")).await;
     let (ana, _) = confirmed(&town, &run, "Ana").await;
+    confirmed(&town, &run, "Company").await;
     let first = town.one_mail_to(&ana.email).await;
     assert!(!first.text.contains("07700 900123"), "the number for the day comes on the day");
     let moments = [
@@ -133,7 +134,7 @@ async fn reminders_come_a_day_and_two_hours_before_and_never_after_the_start(tow
         "2026-11-26T07:00:00Z",
         "2026-11-26T08:59:59Z",
         "2026-11-26T09:00:00Z",
-        "2026-11-26T12:00:00Z",
+        "2026-11-26T11:59:59Z",
     ];
     let came = arrivals(&town, &ana.email, &moments).await;
     assert_eq!(times(&came), ["2026-11-25T09:00:00Z", "2026-11-26T07:00:00Z"]);
@@ -153,6 +154,7 @@ async fn a_reminder_keeps_the_wall_clock_when_the_clocks_change(town: Town) {
     let run = town.run(&fay, |run| run["starts_at"] = json!("2026-10-25T09:00:00Z")).await;
     assert_eq!(run.json["local_start"], "2026-10-25T09:00:00");
     let (ana, _) = confirmed(&town, &run, "Ana").await;
+    confirmed(&town, &run, "Company").await;
     town.work().await;
     town.inbox().empty();
     let moments = [
@@ -182,6 +184,7 @@ async fn a_reminder_keeps_the_wall_clock_where_they_change_by_half_an_hour(town:
         .await;
     assert_eq!(run.json["local_start"], "2026-10-04T09:00:00");
     let (ana, _) = confirmed(&town, &run, "Ana").await;
+    confirmed(&town, &run, "Company").await;
     town.work().await;
     town.inbox().empty();
     let moments = [
@@ -197,18 +200,23 @@ async fn a_reminder_keeps_the_wall_clock_where_they_change_by_half_an_hour(town:
 
 async fn who_signs_up_after_the_moment_gets_no_reminder_for_it(town: Town) {
     let fay = town.facilitator("Fay").await;
-    let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
+    let run = town.run(&fay, |run| run["capacity"] = json!(2)).await;
     let (ana, seat) = confirmed(&town, &run, "Ana").await;
+    confirmed(&town, &run, "Company").await;
     let ben = town.person("Ben").await;
-    ben.joins(&run.id, "waitlisted").await;
+    let waits = ben.joins(&run.id, "waitlisted").await;
     town.set_clock("2026-11-25T10:00:00Z");
     assert_eq!(town.mail_to(&ana.email).await.len(), 2);
     ana.withdraws(&seat).await;
+    let told = town.one_mail_to(&ben.email).await;
+    assert!(told.subject.starts_with("A place is free"), "{}", told.subject);
+    ben.post(&format!("/signups/{waits}/accept"), json!({})).await.expect(200);
     assert_eq!(town.mail_to(&ben.email).await.len(), 1, "the place, and no reminder of the day before");
-    town.set_clock("2026-11-26T08:00:00Z");
+    town.set_clock("2026-11-26T07:00:00Z");
     assert_eq!(town.mail_to(&ben.email).await.len(), 1, "the reminder two hours before");
-    let other = town.run(&fay, |run| run["starts_at"] = json!("2026-11-26T09:30:00Z")).await;
+    let other = town.run(&fay, |run| run["starts_at"] = json!("2026-11-26T08:30:00Z")).await;
     let (cem, _) = confirmed(&town, &other, "Cem").await;
+    confirmed(&town, &other, "Company").await;
     assert_eq!(town.mail_to(&cem.email).await.len(), 1, "the confirmation alone");
     town.minutes_pass(30);
     assert!(town.mail_to(&cem.email).await.is_empty());
@@ -217,7 +225,9 @@ async fn who_signs_up_after_the_moment_gets_no_reminder_for_it(town: Town) {
 async fn a_run_that_moves_is_reminded_of_for_its_new_start_only(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
-    let (ana, _) = confirmed(&town, &run, "Ana").await;
+    let (ana, seat) = confirmed(&town, &run, "Ana").await;
+    confirmed(&town, &run, "Company").await;
+    confirmed(&town, &run, "Others").await;
     town.set_clock("2026-11-25T09:00:00Z");
     // Handed to the outbox, but moved before the mail leaves.
     town.mail_server(Behaviour::Refuse);
@@ -227,6 +237,7 @@ async fn a_run_that_moves_is_reminded_of_for_its_new_start_only(town: Town) {
     town.minutes_pass(5);
     let subjects: Vec<String> = town.mail_to(&ana.email).await.into_iter().map(|l| l.subject).collect();
     assert!(subjects.iter().all(|subject| !subject.contains("a reminder")), "{subjects:?}");
+    ana.post(&format!("/signups/{seat}/reconfirm"), json!({})).await.expect(200);
     let came =
         arrivals(&town, &ana.email, &["2026-11-26T07:00:00Z", "2026-11-27T09:00:00Z", "2026-11-28T07:00:00Z"]).await;
     assert_eq!(times(&came), ["2026-11-27T09:00:00Z", "2026-11-28T07:00:00Z"]);

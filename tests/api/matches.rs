@@ -13,21 +13,11 @@ cases![
     ones_own_runs_are_no_matches,
     matches_know_the_time_asked_about,
     the_score_has_its_parts_and_reasons_in_words,
+    a_run_that_takes_no_more_sign_ups_is_no_match,
+    blocks_with_those_who_lead_count_and_with_those_who_only_come_do_not,
+    the_lists_of_another_server_follow_within_two_seconds,
+    a_decision_bites_in_the_lists_of_another_server_within_two_seconds,
 ];
-
-async fn with_profile(town: &Town, name: &str, change: impl FnOnce(&mut Value)) -> Person {
-    let person = town.person(name).await;
-    let mut body = json!({
-        "activities": ["run", "run_walk", "walk"],
-        "comfortable_pace": { "fastest_s_per_km": 370, "slowest_s_per_km": 405 },
-        "walking_pace": { "fastest_s_per_km": 600, "slowest_s_per_km": 800 },
-        "home": { "lat": 51.415, "lng": -0.33 },
-        "travel_radius_km": 10.0,
-    });
-    change(&mut body);
-    person.put("/me/running-profile", body).await.expect(200);
-    person
-}
 
 async fn matched(person: &Person, query: &str) -> Vec<String> {
     let items = person.get(&format!("/matches{query}")).await.expect(200).items();
@@ -39,7 +29,7 @@ async fn the_run_at_ones_pace_comes_before_the_faster_one(town: Town) {
     let fits = town.run(&fay, |_| {}).await;
     let faster = town.run(&fay, |run| run["pace"] = json!({ "fastest_s_per_km": 330, "slowest_s_per_km": 362 })).await;
     let slower = town.run(&fay, |run| run["pace"] = json!({ "fastest_s_per_km": 414, "slowest_s_per_km": 455 })).await;
-    let ana = with_profile(&town, "Ana", |_| {}).await;
+    let ana = town.runner("Ana", |_| {}).await;
     let ranked = matched(&ana, "").await;
     assert_eq!(ranked[0], fits.id);
     let at = |id: &str| ranked.iter().position(|one| one == id).unwrap_or(usize::MAX);
@@ -53,11 +43,12 @@ async fn what_cannot_fit_is_not_shown_and_explained_instead(town: Town) {
         town.run(&fay, |run| run["meeting_point"] = json!({ "lat": 51.75, "lng": -1.25, "name": "Oxford" })).await;
     let dark = town.run(&fay, |run| run["starts_at"] = json!("2026-11-26T19:00:00Z")).await;
     let fine = town.run(&fay, |run| run["access"] = json!({ "step_free": "yes" })).await;
-    let ana = with_profile(&town, "Ana", |profile| {
-        profile["not_after_dark"] = json!(true);
-        profile["access_needs"] = json!(["step_free"]);
-    })
-    .await;
+    let ana = town
+        .runner("Ana", |profile| {
+            profile["not_after_dark"] = json!(true);
+            profile["access_needs"] = json!(["step_free"]);
+        })
+        .await;
     assert_eq!(matched(&ana, "").await, [fine.id.as_str()]);
     let explain = async |id: &str| {
         let answer = ana.get(&format!("/matches?explain={id}")).await.expect(200);
@@ -82,7 +73,7 @@ async fn what_cannot_fit_is_not_shown_and_explained_instead(town: Town) {
 async fn a_run_that_bars_me_is_only_said_to_be_not_open_to_me(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
-    let ana = with_profile(&town, "Ana", |_| {}).await;
+    let ana = town.runner("Ana", |_| {}).await;
     assert_eq!(matched(&ana, "").await.len(), 1);
     let bar = json!({
         "account_id": ana.id, "until": "2026-12-30T00:00:00Z", "reason_code": "safety", "private_note": "Secret words.",
@@ -99,7 +90,7 @@ async fn full_runs_are_shown_only_when_asked_for(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
     town.person("Ben").await.joins(&run.id, "confirmed").await;
-    let ana = with_profile(&town, "Ana", |_| {}).await;
+    let ana = town.runner("Ana", |_| {}).await;
     assert!(matched(&ana, "").await.is_empty());
     assert_eq!(matched(&ana, "?include_full=true").await, [run.id]);
     ana.get("/matches?include_full=perhaps").await.faulty(&["?include_full wrong_type"]);
@@ -117,11 +108,12 @@ async fn whoever_is_not_sure_of_a_pace_sees_walks_and_runs_that_leave_nobody_beh
         })
         .await
         .id;
-    let ana = with_profile(&town, "Ana", |profile| {
-        profile["comfortable_pace"] = Value::Null;
-        profile["walking_pace"] = Value::Null;
-    })
-    .await;
+    let ana = town
+        .runner("Ana", |profile| {
+            profile["comfortable_pace"] = Value::Null;
+            profile["walking_pace"] = Value::Null;
+        })
+        .await;
     let mut found = matched(&ana, "").await;
     found.sort();
     let mut wanted = vec![patient, walk];
@@ -142,7 +134,7 @@ async fn matches_know_the_time_asked_about(town: Town) {
     let fay = town.facilitator("Fay").await;
     let soon = town.run(&fay, |_| {}).await.id;
     let later = town.run(&fay, |run| run["starts_at"] = json!("2026-12-20T09:00:00Z")).await.id;
-    let ana = with_profile(&town, "Ana", |_| {}).await;
+    let ana = town.runner("Ana", |_| {}).await;
     assert_eq!(matched(&ana, "").await, [soon.as_str()], "two weeks ahead");
     assert_eq!(matched(&ana, "?to=2026-12-31T00:00:00Z").await.len(), 2);
     assert_eq!(matched(&ana, "?from=2026-12-10T00:00:00Z&to=2026-12-31T00:00:00Z").await, [later]);
@@ -153,7 +145,7 @@ async fn matches_know_the_time_asked_about(town: Town) {
 async fn the_score_has_its_parts_and_reasons_in_words(town: Town) {
     let fay = town.facilitator("Fay").await;
     town.run(&fay, |_| {}).await;
-    let ana = with_profile(&town, "Ana", |_| {}).await;
+    let ana = town.runner("Ana", |_| {}).await;
     let first = ana.get("/matches").await.expect(200).items().remove(0);
     assert!(first["fit"]["company"].is_null(), "of few people nothing is said about company: {first}");
     for part in ["score", "pace", "distance", "time", "known_faces"] {
@@ -163,4 +155,79 @@ async fn the_score_has_its_parts_and_reasons_in_words(town: Town) {
     let reasons = first["fit"]["reasons"].as_array().unwrap();
     assert!(!reasons.is_empty());
     assert_eq!(first["fit"]["pace"], 1.0);
+}
+
+async fn a_run_that_takes_no_more_sign_ups_is_no_match(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = town.run(&fay, |_| {}).await;
+    let ana = town.runner("Ana", |_| {}).await;
+    assert_eq!(matched(&ana, "").await, [run.id.as_str()]);
+    fay.post(&run.at("/lock"), json!({})).await.expect(200);
+    assert!(matched(&ana, "?include_full=true").await.is_empty());
+    let why = ana.get(&format!("/matches?explain={}", run.id)).await.expect(200);
+    assert_eq!(why.json["explanation"]["obstacles"][0]["code"], "run_not_open");
+    assert_eq!(town.nobody().get("/runs").await.items().len(), 1, "it still takes place");
+}
+
+async fn blocks_with_those_who_lead_count_and_with_those_who_only_come_do_not(town: Town) {
+    let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
+    let (led_by_fay, led_by_gil) = (town.run(&fay, |_| {}).await, town.run(&gil, |_| {}).await);
+    let (ana, ben) = (town.runner("Ana", |_| {}).await, town.person("Ben").await);
+    ben.joins(&led_by_gil.id, "confirmed").await;
+    ana.post("/blocks", json!({ "account_id": ben.id })).await.expect(202);
+    assert_eq!(matched(&ana, "").await.len(), 2, "a run that is gone would tell where he is");
+    fay.post("/blocks", json!({ "account_id": ana.id })).await.expect(202);
+    assert_eq!(matched(&ana, "").await, [led_by_gil.id.as_str()]);
+    let why = ana.get(&format!("/matches?explain={}", led_by_fay.id)).await.expect(200);
+    assert_eq!(why.json["explanation"]["obstacles"][0]["code"], "run_not_open_to_you");
+    town.leave_mail();
+}
+
+/// Longer than lists may lag behind.
+const LAG: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Asks until the answer is as wanted; fails when that takes longer than lists may lag behind.
+macro_rules! comes_to_be {
+    ($what:literal, $asked:expr) => {{
+        let since = std::time::Instant::now();
+        while !$asked {
+            assert!(since.elapsed() < LAG, "{} after {LAG:?}", $what);
+        }
+    }};
+}
+
+async fn the_lists_of_another_server_follow_within_two_seconds(town: Town) {
+    let other = town.with(&[]);
+    let (fay, ana) = (town.facilitator("Fay").await, town.runner("Ana", |_| {}).await);
+    let there = other.log_in_again(&ana).await;
+    assert!(matched(&there, "").await.is_empty());
+    let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
+    comes_to_be!("not there", matched(&there, "").await == [run.id.as_str()]);
+    let cem = town.person("Cem").await;
+    cem.joins(&run.id, "confirmed").await;
+    comes_to_be!("not full", matched(&there, "").await.is_empty());
+    comes_to_be!("not on the card", other.nobody().get("/runs").await.items()[0]["places_left"] == json!(0));
+    fay.post(&run.at("/cancel"), json!({ "reason_code": "weather" })).await.expect(200);
+    comes_to_be!("still there", other.nobody().get("/runs").await.items().is_empty());
+    town.leave_mail();
+}
+
+async fn a_decision_bites_in_the_lists_of_another_server_within_two_seconds(town: Town) {
+    let other = town.with(&[]);
+    let (fay, mo) = (town.facilitator("Fay").await, town.moderator("Mo").await);
+    let run = town.run(&fay, |_| {}).await;
+    let (ana, ben) = (town.runner("Ana", |_| {}).await, town.runner("Ben", |_| {}).await);
+    let (there, ben_there) = (other.log_in_again(&ana).await, other.log_in_again(&ben).await);
+    comes_to_be!("not there", matched(&there, "").await == [run.id.as_str()]);
+    matched(&ben_there, "").await;
+    let bar = json!({ "account_id": ana.id, "until": "2026-12-20T00:00:00Z", "reason_code": "not_a_fit",
+        "private_note": "Much too fast." });
+    fay.post("/me/bars", bar).await.expect(201);
+    comes_to_be!("not barred", matched(&there, "").await.is_empty());
+    let decision = json!({ "account_id": ben.id, "kind": "ban", "scope": "site", "rule": "No harassment.",
+        "statement": "Several people told us." });
+    mo.post("/moderation/sanctions", decision).await.expect(201);
+    comes_to_be!("not banned", ben_there.get("/matches").await.status == 401);
+    ben.get("/matches").await.refused(401, "session_ended");
+    town.leave_mail();
 }

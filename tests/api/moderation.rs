@@ -178,7 +178,7 @@ async fn a_ban_takes_every_place_and_passes_it_on_exactly_once(town: Town) {
     for seat in [&a1, &a2, &a3, &a4] {
         assert_eq!(status(seat), "withdrawn");
     }
-    assert_eq!((ben.seat(&b1).await, cem.seat(&c1).await), (json!("confirmed"), json!("waitlisted")));
+    assert_eq!((ben.seat(&b1).await, cem.seat(&c1).await), (json!("offered"), json!("waitlisted")));
     assert_eq!(ben.seat(&b2).await, "confirmed");
     let letters = town.post_office().await;
     let to = |email: &str| letters.iter().filter(|l| l.to == email).count();
@@ -286,7 +286,7 @@ async fn a_suspended_facilitators_runs_are_paused_and_everybody_is_told(town: To
         letters.iter().map(|l| (&l.to, &l.subject)).collect::<Vec<_>>()
     );
     let shown = town.nobody().get(&format!("/runs/{}", both.id)).await.json;
-    assert_eq!(shown["facilitators"], json!([{ "id": gil.id, "display_name": "Gil" }]));
+    assert_eq!(shown["facilitators"], json!([{ "id": gil.id, "display_name": "Gil", "role": "leader" }]));
     gil.post(&format!("/runs/{}/take-over", alone.id), json!({})).await.expect(200);
     let back = town.log_in_again(&fay).await;
     back.post(&format!("/runs/{}/take-over", alone.id), json!({})).await.refused(403, "account_restricted");
@@ -432,7 +432,7 @@ async fn a_banned_person_waiting_gains_nothing_when_a_place_comes_free(town: Tow
     let third = people[2].joins(&run.id, "waitlisted").await;
     imposes(&mo, "hold", &people[1], json!({})).await;
     people[0].withdraws(&first).await;
-    assert_eq!(people[2].seat(&third).await, "confirmed");
+    assert_eq!(people[2].seat(&third).await, "offered");
     let letters = town.post_office().await;
     assert!(letters.iter().filter(|l| l.to == people[1].email).all(|l| l.subject == "A decision about your account"));
 }

@@ -22,6 +22,11 @@ cases![
     a_refresh_token_used_by_two_at_once_counts_once,
 ];
 
+/// A start of its own for each round, so that the same people can come to all.
+fn round_start(round: usize) -> serde_json::Value {
+    json!(format!("2026-12-{:02}T{:02}:00:00Z", 1 + round / 6, 6 + 2 * (round % 6)))
+}
+
 fn no_error_of_ours(answers: &[Answer]) {
     for answer in answers {
         assert!(answer.status < 500, "{}: {} {}", answer.what, answer.status, answer.text);
@@ -35,6 +40,11 @@ fn tally(town: &Town, run: &Run) -> BTreeMap<String, usize> {
         *tally.entry(status).or_default() += 1;
     }
     tally
+}
+
+/// How many hold a place.
+fn held(tally: &BTreeMap<String, usize>) -> usize {
+    ["confirmed", "offered"].iter().filter_map(|status| tally.get(*status)).sum()
 }
 
 fn states(town: &Town, run: &str) -> Vec<String> {
@@ -61,7 +71,7 @@ async fn two_hundred_people_for_ten_places_twenty_times(town: Town) {
     let fay = town.facilitator("Fay").await;
     let people = town.people("Pat", 200).await;
     for round in 0..20 {
-        let run = town.run(&fay, |_| {}).await;
+        let run = town.run(&fay, |run| run["starts_at"] = round_start(round)).await;
         let answers = all_at_once(&people, &run).await;
         for answer in &answers {
             assert_eq!(answer.status, 201, "round {round}: {}", answer.text);
@@ -107,20 +117,20 @@ async fn a_ban_in_the_middle_of_them(town: Town) {
             ban.await.unwrap().expect(201);
         }
         let tally = tally(&town, &run);
-        assert_eq!(tally.get("confirmed"), Some(&10), "round {round}: {tally:?}");
+        assert_eq!(held(&tally), 10, "round {round}: {tally:?}");
         for person in &banned {
             let mine = format!("account_id IN (SELECT id FROM accounts WHERE email = '{}')", person.email);
-            let live = format!("signups WHERE {mine} AND status IN ('confirmed', 'waitlisted')");
+            let live = format!("signups WHERE {mine} AND status IN ('confirmed', 'offered', 'waitlisted')");
             assert_eq!(town.rows(&live), 0, "round {round}: a banned person holds a place");
         }
         // A place that was given up was passed on once: to somebody who waited or to the next who came.
         let in_run = is(&town, "run_id", &run.id);
         let gave_up =
             town.rows(&format!("signups WHERE {in_run} AND status = 'withdrawn' AND confirmed_at IS NOT NULL"));
-        let ever = town.rows(&format!("signups WHERE {in_run} AND confirmed_at IS NOT NULL"));
+        let ever = town.rows(&format!("signups WHERE {in_run} AND (confirmed_at IS NOT NULL OR status = 'offered')"));
         assert_eq!(ever, 10 + gave_up, "round {round}");
         let once = town.number(&format!(
-            "SELECT count(*) AS n FROM (SELECT signup_id FROM outbox WHERE {in_run} AND kind = 'signup_promoted' \
+            "SELECT count(*) AS n FROM (SELECT signup_id FROM outbox WHERE {in_run} AND kind = 'place_offered' \
              GROUP BY signup_id HAVING count(*) > 1) twice"
         ));
         assert_eq!(once, 0, "round {round}");
@@ -130,15 +140,21 @@ async fn a_ban_in_the_middle_of_them(town: Town) {
 async fn one_person_signing_up_for_two_runs_at_once(town: Town) {
     let fay = town.facilitator("Fay").await;
     let ana = town.person("Ana").await;
-    for _ in 0..10 {
-        let (one, two) = (town.run(&fay, |_| {}).await, town.run(&fay, |_| {}).await);
+    for round in 0..10 {
+        let at_once = |run: &mut serde_json::Value| run["starts_at"] = round_start(round);
+        let (one, two) = (town.run(&fay, at_once).await, town.run(&fay, at_once).await);
         let (a, b, c, d) =
             tokio::join!(ana.sign_up(&one.id), ana.sign_up(&two.id), ana.sign_up(&two.id), ana.sign_up(&one.id));
         let mut statuses: Vec<u16> = [&a, &b, &c, &d].iter().map(|answer| answer.status).collect();
         statuses.sort_unstable();
-        assert_eq!(statuses, [200, 200, 201, 201]);
-        assert_eq!((a.id(), b.id()), (d.id(), c.id()));
-        assert_eq!((states(&town, &one.id).len(), states(&town, &two.id).len()), (1, 1));
+        assert_eq!(statuses, [200, 201, 409, 409], "in one of them once, and never in both");
+        let (mine, other) = if a.status < 300 { ((&a, &d), (&b, &c)) } else { ((&b, &c), (&a, &d)) };
+        assert_eq!(mine.0.id(), mine.1.id());
+        for refused in [other.0, other.1] {
+            assert_eq!(refused.json["code"], "overlapping_run");
+            assert_eq!(refused.json["conflicting_signup_id"], mine.0.id());
+        }
+        assert_eq!(states(&town, &one.id).len() + states(&town, &two.id).len(), 1);
     }
     town.work().await;
 }
@@ -181,11 +197,7 @@ async fn withdrawals_and_sign_ups_at_once_never_seat_too_many(town: Town) {
     }
     watcher.await.unwrap();
     let tally = tally(&town, &run);
-    assert_eq!(
-        (tally.get("confirmed"), tally.get("waitlisted"), tally.get("withdrawn")),
-        (Some(&5), Some(&15), Some(&20)),
-        "{tally:?}"
-    );
+    assert_eq!((held(&tally), tally.get("waitlisted"), tally.get("withdrawn")), (5, Some(&15), Some(&20)), "{tally:?}");
     // Those who are in stand before those who wait.
     let at = |aggregate: &str, status: &str| {
         let in_run = is(&town, "run_id", &run.id);
@@ -193,7 +205,7 @@ async fn withdrawals_and_sign_ups_at_once_never_seat_too_many(town: Town) {
             "SELECT CAST({aggregate}(queue_no) AS bigint) AS n FROM signups WHERE status = '{status}' AND {in_run}"
         ))
     };
-    assert!(at("max", "confirmed") < at("min", "waitlisted"));
+    assert!(at("max", "offered") < at("min", "waitlisted"));
 }
 
 async fn more_and_fewer_places_at_once_never_seat_too_many(town: Town) {
@@ -211,7 +223,7 @@ async fn more_and_fewer_places_at_once_never_seat_too_many(town: Town) {
         let edit = edit.await.unwrap();
         assert!(matches!(edit.status, 200 | 412), "{}", edit.text);
     }
-    let confirmed = *tally(&town, &run).get("confirmed").unwrap();
+    let confirmed = held(&tally(&town, &run));
     assert!((4..=9).contains(&confirmed), "{confirmed}");
     let shown = town.nobody().get(&run.at("")).await.json;
     let places = usize::try_from(shown["places"].as_i64().unwrap()).unwrap();
@@ -263,8 +275,8 @@ async fn two_substitutes_at_once_and_the_run_is_led(town: Town) {
     town.leave_mail();
     let (fay, gil, hal) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.facilitator("Hal").await);
     let ana = town.person("Ana").await;
-    for _ in 0..5 {
-        let run = town.run(&fay, |_| {}).await;
+    for round in 0..5 {
+        let run = town.run(&fay, |run| run["starts_at"] = round_start(round)).await;
         ana.joins(&run.id, "confirmed").await;
         fay.delete(&run.at(&format!("/facilitators/{}", fay.id))).await.expect(204);
         let (path, body) = (run.at("/take-over"), json!({}));
@@ -295,10 +307,10 @@ async fn a_bar_in_the_middle_of_sign_ups(town: Town) {
             bar.await.unwrap().expect(201);
         }
         let tally = tally(&town, &run);
-        assert_eq!(tally.get("confirmed"), Some(&6), "{tally:?}");
+        assert_eq!(held(&tally), 6, "{tally:?}");
         for person in people.iter().step_by(6) {
             let live = format!(
-                "signups WHERE account_id IN (SELECT id FROM accounts WHERE email = '{}') AND status IN ('confirmed', 'waitlisted')",
+                "signups WHERE account_id IN (SELECT id FROM accounts WHERE email = '{}') AND status IN ('confirmed', 'offered', 'waitlisted')",
                 person.email
             );
             assert_eq!(town.rows(&live), 0);

@@ -4,7 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Person, Town, cases};
+use sidebyside::{
+    domain::after_run::CareStatus,
+    id::Id,
+    store::care::{self, Wish},
+};
+
+use crate::{
+    harness::{Client, Person, Town, cases},
+    support::databases::Kind,
+};
 
 cases![every_route_answers_everybody_as_the_table_says];
 
@@ -70,6 +79,45 @@ impl Cast {
         self.admin.post("/moderation/sanctions", body).await.expect(201).id()
     }
 
+    /// A run that is over, with somebody on it.
+    async fn past_run(&self, town: &Town, person: &Person) -> String {
+        let run = town.run(&self.facilitator, |_| {}).await.id;
+        person.joins(&run, "confirmed").await;
+        let moved = format!("UPDATE runs SET starts_at = '{0}', ends_at = '{0}' WHERE {1}", town.now(), is(town, &run));
+        town.execute(&moved).expect("a run that is over");
+        run
+    }
+
+    /// Somebody whom another could only describe.
+    async fn described(&self, town: &Town) -> String {
+        let bo = town.person("Bo").await;
+        let body = json!({ "run_id": self.past_run(town, &bo).await, "description": "the tall one" });
+        bo.post("/blocks", body).await.expect(202).id()
+    }
+
+    /// A wish to be contacted that nobody has taken for a day.
+    async fn wish(&self, town: &Town) -> String {
+        let bo = town.person("Bo").await;
+        let run = self.past_run(town, &bo).await.parse().expect("an id");
+        let asked_at = town.now().plus_days(-2);
+        let wish = Wish {
+            id: Id::at(asked_at),
+            account_id: bo.id,
+            run_id: Some(run),
+            status: CareStatus::Open,
+            asked_at,
+            answer_by: town.now(),
+            taken_by: None,
+            taken_at: None,
+            team_told_at: None,
+            person_told_at: None,
+            ended_at: None,
+        };
+        let id = wish.id.to_string();
+        town.app().db.write(move |tx| care::insert(tx, &wish)).await.expect("a wish");
+        id
+    }
+
     async fn report(&self) -> String {
         let body =
             json!({ "about": { "kind": "account", "id": self.other.id }, "category": "other", "statement": "s" });
@@ -77,21 +125,52 @@ impl Cast {
     }
 }
 
+fn is(town: &Town, id: &str) -> String {
+    match town.kind() {
+        Kind::Sqlite => format!("id = x'{}'", id.replace('-', "")),
+        Kind::Postgres => format!("id = '{id}'"),
+    }
+}
+
 type Ask = (String, Value);
 
 /// A fresh, good request to a route, for one caller; none for a route that has no row.
 async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
-    let run = async || town.run(&cast.facilitator, |_| {}).await.id;
+    // No two at the same time: nobody is in two runs at once.
+    let start = || town.now().plus_days(2).plus_hours(2 * town.rows("runs")).to_string();
+    let run = async || town.run(&cast.facilitator, |run| run["starts_at"] = json!(start())).await.id;
     let by_approval = async || {
-        let run = town.run(&cast.facilitator, |run| run["join_policy"] = json!("approval")).await.id;
+        let change = |run: &mut Value| {
+            run["join_policy"] = json!("approval");
+            run["starts_at"] = json!(start());
+        };
+        let run = town.run(&cast.facilitator, change).await.id;
         cast.person.joins(&run, "requested").await
     };
+    let series_body = || {
+        let mut run = town.run_body();
+        run.as_object_mut().expect("an object").remove("starts_at");
+        json!({ "run": run, "first_local_start": "2026-12-01T18:30:00", "rrule": "FREQ=MONTHLY;BYDAY=1TU" })
+    };
+    let series = async || cast.facilitator.post("/run-series", series_body()).await.expect(201).id();
     let confirmed = async || cast.person.joins(&run().await, "confirmed").await;
     let paused = async || {
         let run = run().await;
         let path = format!("/runs/{run}/facilitators/{}", cast.facilitator.id);
         cast.facilitator.delete(&path).await.expect(204);
         run
+    };
+    let offered = async || {
+        let change = |run: &mut Value| {
+            run["capacity"] = json!(1);
+            run["starts_at"] = json!(start());
+        };
+        let run = town.run(&cast.facilitator, change).await.id;
+        let first = town.person("Una").await;
+        let seat = first.joins(&run, "confirmed").await;
+        let waits = cast.person.joins(&run, "waitlisted").await;
+        first.withdraws(&seat).await;
+        waits
     };
     let application = async || {
         let applicant = town.person("App").await;
@@ -109,12 +188,21 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
         | "GET /v1/me/running-profile"
         | "GET /v1/me/email-preferences"
         | "GET /v1/me/decisions"
+        | "GET /v1/me/history"
+        | "GET /v1/moderation/incidents"
+        | "DELETE /v1/me/emergency-contact"
+        | "GET /v1/me/emergency-contact"
         | "GET /v1/me/signups"
         | "GET /v1/me/bars"
         | "GET /v1/facilitator-applications"
         | "GET /v1/matches"
+        | "GET /v1/match-requests"
+        | "GET /v1/run-series"
         | "GET /v1/moderation/reports"
         | "GET /v1/moderation/appeals"
+        | "GET /v1/blocks"
+        | "GET /v1/moderation/blocks"
+        | "GET /v1/moderation/care"
         | "GET /v1/moderation/audit-log" => (path, nothing),
         "POST /v1/accounts" => (
             path,
@@ -169,10 +257,62 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
         "POST /v1/runs/{id}/take-over" => (with(paused().await), nothing),
         "POST /v1/runs/{id}/signups" => (with(run().await), nothing),
         "GET /v1/runs/{id}/signups" => (with(run().await), nothing),
+        "POST /v1/runs/{id}/lock" | "POST /v1/runs/{id}/reconfirm" => (with(run().await), nothing),
+        "POST /v1/signups/{id}/accept" | "POST /v1/signups/{id}/decline-offer" => (with(offered().await), nothing),
+        "POST /v1/signups/{id}/reconfirm" => (with(confirmed().await), nothing),
         "GET /v1/signups/{id}" | "POST /v1/signups/{id}/withdraw" => (with(confirmed().await), nothing),
         "POST /v1/signups/{id}/approve" => (with(by_approval().await), nothing),
         "POST /v1/signups/{id}/decline" => (with(by_approval().await), why),
         "POST /v1/signups/{id}/remove" => (with(confirmed().await), why),
+        "POST /v1/signups/{id}/friend" | "DELETE /v1/signups/{id}/friend" => (with(confirmed().await), nothing),
+        "GET /v1/friend-places/{token}" => {
+            let path = format!("/signups/{}/friend", confirmed().await);
+            let token = cast.person.post(&path, json!({})).await.expect(201).str("token");
+            (format!("/v1/friend-places/{token}"), nothing)
+        }
+        "POST /v1/runs/{id}/announcements" => (with(run().await), json!({ "text": "t" })),
+        "GET /v1/runs/{id}/announcements" => {
+            let run = run().await;
+            cast.person.joins(&run, "confirmed").await;
+            (with(run), nothing)
+        }
+        "GET /v1/runs/{id}/route" | "DELETE /v1/runs/{id}/route" => {
+            let run = run().await;
+            let line = json!({ "type": "LineString", "coordinates": [[-0.3358, 51.411], [-0.33, 51.411]] });
+            cast.facilitator.put(&format!("/runs/{run}/route"), line).await.expect(201);
+            (with(run), nothing)
+        }
+        "PUT /v1/runs/{id}/route" => {
+            (with(run().await), json!({ "type": "LineString", "coordinates": [[-0.3358, 51.411], [-0.33, 51.411]] }))
+        }
+        "PUT /v1/me/emergency-contact" => (path, json!({ "name": "Bea", "phone": "+44 20 7946 0958" })),
+        // The run is days ahead: whoever leads it is told that it is too early, and everybody else nothing.
+        "POST /v1/signups/{id}/check-in"
+        | "POST /v1/signups/{id}/sign-out"
+        | "POST /v1/signups/{id}/no-show"
+        | "POST /v1/signups/{id}/undo-mark"
+        | "POST /v1/signups/{id}/was-there"
+        | "POST /v1/signups/{id}/emergency-contact" => (with(confirmed().await), nothing),
+        "POST /v1/runs/{id}/check-in" | "POST /v1/runs/{id}/sign-out" | "GET /v1/runs/{id}/pairs" => {
+            (with(run().await), nothing)
+        }
+        "PUT /v1/runs/{id}/pairs" => (with(run().await), json!({ "pairs": [] })),
+        "POST /v1/runs/{id}/walk-ins" => (with(run().await), json!({ "email": cast.stranger.email })),
+        "POST /v1/runs/{id}/guests/{guest_id}/sign-out" | "POST /v1/runs/{id}/guests/{guest_id}/emergency-contact" => {
+            (with(run().await).replace("{guest_id}", "00000000-0000-7000-8000-000000000000"), nothing)
+        }
+        "POST /v1/runs/{id}/incidents" => (with(run().await), json!({ "what_happened": "w", "severity": "minor" })),
+        "GET /v1/moderation/incidents/{id}" => (with("00000000-0000-7000-8000-000000000000".into()), nothing),
+        "POST /v1/moderation/sealed-rosters/{id}" => (with(run().await), json!({ "reason": "report" })),
+        "POST /v1/run-series" => (path, series_body()),
+        "GET /v1/run-series/{id}" => (with(series().await), nothing),
+        "PATCH /v1/run-series/{id}" => (with(series().await), json!({ "run": { "title": "Another" } })),
+        "POST /v1/run-series/{id}/end" => (with(series().await), json!({ "reason_code": "other" })),
+        "POST /v1/run-series/{id}/regulars" | "DELETE /v1/run-series/{id}/regulars" => (with(series().await), nothing),
+        "POST /v1/match-requests" => (path, nothing),
+        "DELETE /v1/match-requests/{id}" => {
+            (with(cast.person.post("/match-requests", nothing.clone()).await.expect(201).id()), nothing)
+        }
         "POST /v1/reports" => {
             (path, json!({ "about": { "kind": "run", "id": run().await }, "category": "other", "statement": "s" }))
         }
@@ -190,6 +330,21 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
             let about = json!({ "about": { "kind": "sanction", "id": cast.sanction().await }, "statement": "s" });
             let appeal = cast.person.post("/appeals", about).await.expect(201).id();
             (with(appeal), json!({ "outcome": "uphold", "statement": "s" }))
+        }
+        "POST /v1/blocks" => (path, json!({ "account_id": town.person("Bo").await.id })),
+        "DELETE /v1/blocks/{id}" => {
+            let body = json!({ "account_id": town.person("Bo").await.id });
+            (with(cast.person.post("/blocks", body).await.expect(202).id()), nothing)
+        }
+        "GET /v1/moderation/blocks/{id}" | "POST /v1/moderation/blocks/{id}/dismiss" => {
+            (with(cast.described(town).await), nothing)
+        }
+        "POST /v1/moderation/blocks/{id}/resolve" => {
+            (with(cast.described(town).await), json!({ "account_id": cast.facilitator.id }))
+        }
+        "POST /v1/runs/{id}/after-run" => (with(cast.past_run(town, &cast.person).await), json!({ "pace": "right" })),
+        "POST /v1/moderation/care/{id}/take" | "POST /v1/moderation/care/{id}/done" => {
+            (with(cast.wish(town).await), nothing)
         }
         _ => return None,
     })

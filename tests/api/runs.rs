@@ -43,7 +43,7 @@ async fn a_posted_run_has_its_zone_its_local_start_and_its_places(town: Town) {
         (&json["status"], &json["after_dark"], &json["version"]),
         (&json!("published"), &json!(false), &json!(1))
     );
-    assert_eq!(json["facilitators"], json!([{ "id": fay.id, "display_name": "Fay" }]));
+    assert_eq!(json["facilitators"], json!([{ "id": fay.id, "display_name": "Fay", "role": "leader" }]));
     assert_eq!(json["meeting_point"]["name"], "The Diana fountain");
     assert_eq!(shown.header("etag"), "\"1\"");
     let far = town
@@ -304,7 +304,7 @@ async fn a_second_facilitator_is_asked_accepts_and_makes_places(town: Town) {
     town.nobody().press(&link, &[]).await.expect(200);
     let shown = town.nobody().get(&run.at("")).await.json;
     assert_eq!((&shown["places"], shown["facilitators"].as_array().unwrap().len()), (&json!(20), 2));
-    assert_eq!(people[12].seat(&seats[12]).await, "confirmed");
+    assert_eq!(people[12].seat(&seats[12]).await, "offered");
     gil.get(&run.at("/signups")).await.expect(200);
     // One goes: nobody is put out, and the run goes on.
     fay.delete(&run.at(&format!("/facilitators/{}", gil.id))).await.expect(204);
@@ -313,7 +313,7 @@ async fn a_second_facilitator_is_asked_accepts_and_makes_places(town: Town) {
         (&shown["status"], &shown["places"], &shown["places_left"]),
         (&json!("published"), &json!(12), &json!(0))
     );
-    assert_eq!(people[12].seat(&seats[12]).await, "confirmed");
+    assert_eq!(people[12].seat(&seats[12]).await, "offered");
     town.work().await;
 }
 
@@ -362,9 +362,10 @@ async fn a_paused_run_is_cancelled_at_the_deadline(town: Town) {
 }
 
 async fn stepping_down_after_the_deadline_cancels_at_once(town: Town) {
-    let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
+    let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |_| {}).await;
     ana.joins(&run.id, "confirmed").await;
+    ben.joins(&run.id, "confirmed").await;
     town.set_clock("2026-11-26T08:00:00Z");
     town.post_office().await;
     fay.delete(&run.at(&format!("/facilitators/{}", fay.id))).await.expect(204);
@@ -373,9 +374,10 @@ async fn stepping_down_after_the_deadline_cancels_at_once(town: Town) {
 }
 
 async fn the_cannot_lead_link_steps_down_by_pressing_only(town: Town) {
-    let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
+    let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |_| {}).await;
     ana.joins(&run.id, "confirmed").await;
+    ben.joins(&run.id, "confirmed").await;
     town.set_clock("2026-11-25T09:00:00Z");
     let link = town.one_mail_to(&fay.email).await.link("cannot-lead");
     let page = town.nobody().open(&link).await.expect(200);

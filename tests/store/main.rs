@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod changes;
 mod migrations;
 mod transactions;
 mod values;
@@ -23,5 +24,5 @@ macro_rules! cases {
 pub(crate) use cases;
 
 fn main() -> std::process::ExitCode {
-    support::suite::run(&[migrations::CASES, transactions::CASES, values::CASES])
+    support::suite::run(&[changes::CASES, migrations::CASES, transactions::CASES, values::CASES])
 }

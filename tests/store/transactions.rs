@@ -22,8 +22,10 @@ use sidebyside::{
 
 use crate::{
     cases,
-    support::databases::{Database, Kind},
-    values::account,
+    support::{
+        databases::{Database, Kind},
+        people::account,
+    },
 };
 
 cases![
@@ -121,7 +123,7 @@ fn counters_lose_no_hit_under_contention(kind: Kind) {
 
 fn what_is_locked_is_not_overwritten(kind: Kind) {
     let database = Database::migrated(kind);
-    let person = account("ana@example.org", now());
+    let person = account("Ana", "ana@example.org", now());
     let first = Db::open(database.target.clone());
     first.write_here(|tx| accounts::insert(tx, &person)).unwrap();
     let append = |tx: &mut Tx<'_>| -> Result<()> {
@@ -146,12 +148,12 @@ fn what_is_locked_is_not_overwritten(kind: Kind) {
 fn workers_claim_every_parcel_once(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
-    let person = account("ana@example.org", now());
+    let person = account("Ana", "ana@example.org", now());
     db.write_here(|tx| {
         accounts::insert(tx, &person)?;
         for _ in 0..60 {
             let notice = Notice::AlreadyRegistered { account_id: person.id };
-            outbox::promise(tx, Promise { to: person.id, notice, run: None, signup: None, once: None }, now())?;
+            outbox::promise(tx, Promise::new(person.id, notice), now())?;
         }
         Ok(())
     })
@@ -182,8 +184,7 @@ fn workers_claim_every_parcel_once(kind: Kind) {
         let once = Some("once".to_owned());
         let notice = Notice::AlreadyRegistered { account_id: person.id };
         db.write_here(|tx| {
-            let promise =
-                Promise { to: person.id, notice: notice.clone(), run: None, signup: None, once: once.clone() };
+            let promise = Promise { once: once.clone(), ..Promise::new(person.id, notice.clone()) };
             outbox::promise(tx, promise, now())
         })
         .unwrap();
@@ -194,17 +195,11 @@ fn workers_claim_every_parcel_once(kind: Kind) {
 fn the_database_holds_references_and_uniqueness(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
-    let person = account("ana@example.org", now());
+    let person = account("Ana", "ana@example.org", now());
     assert!(db.write_here(|tx| accounts::insert(tx, &person)).unwrap());
     let twin = Account { id: Id::random(), ..person.clone() };
     assert!(!db.write_here(|tx| accounts::insert(tx, &twin)).unwrap(), "the address is taken");
-    let orphan = Promise {
-        to: Id::random(),
-        notice: Notice::AlreadyRegistered { account_id: person.id },
-        run: None,
-        signup: None,
-        once: None,
-    };
+    let orphan = Promise::new(Id::random(), Notice::AlreadyRegistered { account_id: person.id });
     assert!(db.write_here(|tx| outbox::promise(tx, orphan.clone(), now())).is_err(), "nobody to send it to");
     if kind == Kind::Sqlite {
         let mut conn = db.connect_alone().unwrap();

@@ -3,7 +3,6 @@
 use proptest::{prelude::*, test_runner::TestRunner};
 use sidebyside::{
     clock::Instant,
-    domain::account::AccountStatus,
     id::Id,
     store::{
         Db,
@@ -14,7 +13,10 @@ use sidebyside::{
 
 use crate::{
     cases,
-    support::databases::{Database, Kind},
+    support::{
+        databases::{Database, Kind},
+        people::account,
+    },
 };
 
 cases![
@@ -22,26 +24,6 @@ cases![
     instants_sort_in_the_database_as_they_do_in_rust,
     texts_of_every_script_come_back
 ];
-
-/// An account with this address.
-pub fn account(email: &str, at: Instant) -> Account {
-    Account {
-        id: Id::random(),
-        email: email.to_owned(),
-        password_hash: None,
-        display_name: "Ana".to_owned(),
-        status: AccountStatus::Active,
-        terms_version: None,
-        terms_accepted_at: Some(at),
-        locale: "en".to_owned(),
-        time_zone: None,
-        external_id: None,
-        reminders: true,
-        created_at: at,
-        updated_at: at,
-        verified_at: None,
-    }
-}
 
 /// Any moment of the years 1 to 9999, to the microsecond.
 fn moments() -> impl Strategy<Value = Instant> {
@@ -58,8 +40,8 @@ fn instants_and_ids_come_back_as_they_went_in(kind: Kind) {
     runner
         .run(&(moments(), any::<[u8; 16]>()), |(at, bytes)| {
             number.set(number.get() + 1);
-            let mut person = account(&format!("{}@example.org", number.get()), at);
-            person.id = Id(uuid::Uuid::from_bytes(bytes));
+            let mut person = account("Ana", &format!("{}@example.org", number.get()), at);
+            (person.id, person.verified_at) = (Id(uuid::Uuid::from_bytes(bytes)), None);
             db.write_here(|tx| accounts::insert(tx, &person)).unwrap();
             let back = db.read_here(|conn| accounts::get(conn, person.id)).unwrap();
             prop_assert_eq!((back.id, back.created_at, back.terms_accepted_at), (person.id, at, Some(at)));
@@ -73,7 +55,7 @@ fn instants_sort_in_the_database_as_they_do_in_rust(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
     let start: Instant = "2026-11-23T10:00:00Z".parse().unwrap();
-    let person = account("ana@example.org", start);
+    let person = account("Ana", "ana@example.org", start);
     // Ids by time, ends in the opposite order, some of them equal to the second and apart by microseconds.
     let ends: Vec<Instant> = (0..40)
         .map(|step: i64| Instant::from_micros(1_795_428_000_000_000 + (step * 7919 % 40) * 333_333).unwrap())
@@ -121,7 +103,8 @@ fn texts_of_every_script_come_back(kind: Kind) {
             .iter()
             .enumerate()
     {
-        let person = Account { display_name: (*text).to_owned(), ..account(&format!("{number}@example.org"), start) };
+        let person =
+            Account { display_name: (*text).to_owned(), ..account("Ana", &format!("{number}@example.org"), start) };
         db.write_here(|tx| accounts::insert(tx, &person)).unwrap();
         assert_eq!(db.read_here(|conn| accounts::get(conn, person.id)).unwrap().display_name, *text);
     }

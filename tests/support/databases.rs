@@ -85,6 +85,37 @@ impl Database {
         }
     }
 
+    /// Two copies of everything in it. Whoever still holds a connection loses it.
+    pub fn two_copies(&self) -> (Self, Self) {
+        if let Some(name) = &self.postgres_name {
+            // A database is copied only while nobody is in it, and the pool of a server comes back at once.
+            on_server(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
+            on_server(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
+        }
+        (self.copy(), self.copy())
+    }
+
+    fn copy(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("sidebyside-test-").tempdir().expect("a folder");
+        let (target, postgres_name) = match &self.target {
+            Target::Sqlite(path) => {
+                let copy = folder.path().join("sidebyside.db");
+                let mut conn = diesel::SqliteConnection::establish(&path.to_string_lossy()).expect("the database");
+                let command = format!("VACUUM INTO '{}'", copy.display());
+                diesel::sql_query(command).execute(&mut conn).expect("a copy");
+                (Target::Sqlite(copy), None)
+            }
+            Target::Postgres(_) => {
+                let name = fresh_name("copy");
+                let original = self.postgres_name.as_deref().expect("a name");
+                on_server(&format!("CREATE DATABASE {name} TEMPLATE {original}"));
+                on_server(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
+                (Target::Postgres(url_of(&name)), Some(name))
+            }
+        };
+        Self { kind: self.kind, target, folder, postgres_name, gone: AtomicBool::new(false) }
+    }
+
     /// A folder that goes with the database.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -215,6 +215,7 @@ fn admin() -> joining::NewAdmin {
         display_name: "Admin".to_owned(),
         password_hash: "hash".to_owned(),
         terms_version: "1".to_owned(),
+        address_hash: "hash of the address".to_owned(),
     }
 }
 
@@ -276,7 +277,11 @@ fn a_changed_run_is_edited_and_those_on_it_are_told_but_who_leads_stays() {
     bench.runs(LOOP);
     let (run, person, now) = (bench.run("r"), bench.person("b").id, bench.app.clock.now());
     assert_eq!(serde_json::to_string(&run.access.0).unwrap(), r#"{"step_free":"yes"}"#);
-    bench.app.db.write_here(|tx| sign_up(tx, person, run.id, &NewSignup::default(), 12, now)).unwrap();
+    bench
+        .app
+        .db
+        .write_here(|tx| sign_up(tx, person, run.id, &NewSignup::default(), &bench.app.config.policy, now))
+        .unwrap();
     assert_eq!(counted(bench.runs(&LOOP.replace("T09:00", "T10:00")).0), [0, 1, 0, 0, 0]);
     let edited = bench.run("r");
     assert_eq!((edited.version, edited.starts_at), (run.version + 1, run.starts_at.plus_hours(1)));

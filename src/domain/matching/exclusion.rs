@@ -30,15 +30,20 @@ pub enum Exclusion {
 }
 
 /// Past this logarithm of the ratio of paces (10.5%) a faster run is not shown at all (matching.md).
-const TOO_FAST_BEYOND: f64 = 0.10;
+pub(super) const TOO_FAST_BEYOND: f64 = 0.10;
 
 /// Every cause for which the run is not shown; empty when it may be. Full runs count as open with `include_full`.
 ///
 /// [`Exclusion::NotOpenToYou`] comes only when it is the one cause: next to another it would tell, for no need, that
 /// something unexplained stands between two people.
-pub fn exclusions(person: &Person, candidate: &Candidate, include_full: bool) -> Vec<Exclusion> {
+pub fn exclusions(person: &Person, candidate: &Candidate<'_>, include_full: bool) -> Vec<Exclusion> {
+    exclusions_at(person, candidate, person.home.distance_km(&candidate.place), include_full)
+}
+
+/// The same of a run that is so many kilometres from the centre of the home cell.
+pub(super) fn exclusions_at(person: &Person, candidate: &Candidate<'_>, km: f64, include_full: bool) -> Vec<Exclusion> {
     let wanted = person.activities.is_empty() || person.activities.contains(&candidate.activity);
-    let within = person.home.distance_km(&candidate.place) <= person.travel_radius_km;
+    let within = km <= person.travel_radius_km;
     let pace = match person.pace_for(candidate.activity) {
         _ if candidate.no_drop => None,
         Some(mine) => (faster_by(mine, candidate.pace) > TOO_FAST_BEYOND).then_some(Exclusion::TooFast),
@@ -62,20 +67,17 @@ pub fn exclusions(person: &Person, candidate: &Candidate, include_full: bool) ->
 }
 
 /// Whether the two share a language; None when one side said nothing. "pt-BR" and "pt" are one language.
-pub(super) fn languages_meet(mine: &[String], theirs: &[String]) -> Option<bool> {
-    fn primary(tag: &str) -> String {
-        tag.trim().split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase()
+pub(in crate::domain) fn languages_meet(mine: &[String], theirs: &[String]) -> Option<bool> {
+    fn said(tags: &[String]) -> impl Iterator<Item = &str> {
+        tags.iter().map(|tag| tag.trim().split(['-', '_']).next().unwrap_or_default()).filter(|tag| !tag.is_empty())
     }
-    let said = |tags: &[String]| -> Vec<String> {
-        tags.iter().map(|tag| primary(tag)).filter(|tag| !tag.is_empty()).collect()
-    };
-    let (mine, theirs) = (said(mine), said(theirs));
-    (!mine.is_empty() && !theirs.is_empty()).then(|| mine.iter().any(|tag| theirs.contains(tag)))
+    let both_said = said(mine).next().is_some() && said(theirs).next().is_some();
+    both_said.then(|| said(mine).any(|tag| said(theirs).any(|other| tag.eq_ignore_ascii_case(other))))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{borrow::Cow, collections::BTreeMap};
 
     use super::*;
     use crate::domain::{
@@ -87,7 +89,7 @@ mod tests {
     };
     use proptest::prelude::*;
 
-    fn causes(person: &Person, candidate: &Candidate) -> Vec<Exclusion> {
+    fn causes(person: &Person, candidate: &Candidate<'_>) -> Vec<Exclusion> {
         exclusions(person, candidate, false)
     }
 
@@ -108,8 +110,8 @@ mod tests {
         let run = Candidate {
             activity: Activity::RunWalk,
             pace: band(250, 300),
-            languages: vec!["en".into()],
-            access: BTreeMap::from([("step_free".into(), false), ("toilets".into(), true)]),
+            languages: vec!["en".into()].into(),
+            access: Cow::Owned(BTreeMap::from([("step_free".into(), false), ("toilets".into(), true)])),
             after_dark: true,
             is_full: true,
             closed_to_person: true,
@@ -157,8 +159,8 @@ mod tests {
             ..person()
         };
         assert_eq!(causes(&asks, &run_at(2.0)), []);
-        assert_eq!(causes(&asks, &Candidate { languages: vec!["PT".into()], ..run_at(2.0) }), []);
-        assert_eq!(causes(&person(), &Candidate { languages: vec!["pl".into()], ..run_at(2.0) }), []);
+        assert_eq!(causes(&asks, &Candidate { languages: vec!["PT".into()].into(), ..run_at(2.0) }), []);
+        assert_eq!(causes(&person(), &Candidate { languages: vec!["pl".into()].into(), ..run_at(2.0) }), []);
     }
 
     #[test]

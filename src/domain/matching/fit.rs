@@ -54,35 +54,35 @@ impl Fit {
     }
 }
 
-const PACE_WEIGHT: f64 = 0.40;
-const DISTANCE_WEIGHT: f64 = 0.20;
-const TIME_WEIGHT: f64 = 0.15;
-const COMPANY_WEIGHT: f64 = 0.15;
-const KNOWN_FACES_WEIGHT: f64 = 0.10;
+pub(super) const PACE_WEIGHT: f64 = 0.40;
+pub(super) const DISTANCE_WEIGHT: f64 = 0.20;
+pub(super) const TIME_WEIGHT: f64 = 0.15;
+pub(super) const COMPANY_WEIGHT: f64 = 0.15;
+pub(super) const KNOWN_FACES_WEIGHT: f64 = 0.10;
 
 /// No part counts for less in the blend, so that no single one makes all others meaningless.
-const PART_FLOOR: f64 = 0.02;
+pub(super) const PART_FLOOR: f64 = 0.02;
 
 /// Pace at the fast end of the comfortable band, where the talking begins to cost.
-const AT_FAST_END: f64 = 0.8;
+pub(super) const AT_FAST_END: f64 = 0.8;
 /// Width of the fall past the fast end, as logarithm of the ratio of paces.
-const FAST_SCALE: f64 = 0.04;
+pub(super) const FAST_SCALE: f64 = 0.04;
 /// The same where the group waits for everyone.
-const FAST_SCALE_NO_DROP: f64 = 0.08;
+pub(super) const FAST_SCALE_NO_DROP: f64 = 0.08;
 /// Too fast hurts so many times as much as too slow. The one-tap answers after runs tell whether it is right.
 const ASYMMETRY: f64 = 3.0;
 /// Width of the fall past the slow end: 0.12.
-const SLOW_SCALE: f64 = FAST_SCALE * ASYMMETRY;
+pub(super) const SLOW_SCALE: f64 = FAST_SCALE * ASYMMETRY;
 /// Pace of somebody who gave none, on kinds of run where that does not matter.
 const PACE_NOT_SURE: f64 = 0.9;
 
 /// Company is only told from so many confirmed on: of fewer it would give a person's pace away.
-const COMPANY_FROM: u32 = 5;
+pub const COMPANY_FROM: u32 = 5;
 const ALONE_AT_THE_BACK: f64 = 0.6;
-const NO_KNOWN_FACE: f64 = 0.8;
+pub(super) const NO_KNOWN_FACE: f64 = 0.8;
 
 /// Factor on the blended score of a run that is no gentle start for somebody who needs one.
-const NOT_GENTLE: f64 = 0.7;
+pub(super) const NOT_GENTLE: f64 = 0.7;
 /// Factor on the blended score for each thing the person asked and the run left unsaid: a language in common, each
 /// access need. Our choice: enough to put a run that says yes above its silent twin, and no more than what going a
 /// quarter of the travel radius costs.
@@ -140,7 +140,7 @@ fn unit(number: f64) -> f64 {
 
 /// The parts of a fit before they are put into words.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Parts {
+pub struct Parts {
     pace: f64,
     distance: f64,
     time: f64,
@@ -148,10 +148,13 @@ pub(super) struct Parts {
     known_faces: f64,
     /// Product of the factors on the blend.
     factor: f64,
+    /// Kilometres from the centre of the home cell.
+    pub(super) km: f64,
 }
 
 impl Parts {
-    pub(super) fn of(person: &Person, run: &Candidate) -> Parts {
+    /// `km`: how far the run is from the centre of the person's home cell.
+    pub(super) fn of(person: &Person, run: &Candidate<'_>, km: f64) -> Parts {
         let pace = person
             .pace_for(run.activity)
             .map_or(PACE_NOT_SURE, |mine| pace_part(mine.in_order(), run.pace.in_order(), run.no_drop));
@@ -160,11 +163,12 @@ impl Parts {
         let unsaid = unsaid_needs(person, run).count() + usize::from(language_unsaid(person, run));
         Parts {
             pace: unit(pace),
-            distance: distance_part(person.home.distance_km(&run.place), person.travel_radius_km),
+            distance: distance_part(km, person.travel_radius_km),
             time: unit(share_inside(&person.availability, run.local_start, run.duration_min)),
             company: (run.confirmed >= COMPANY_FROM).then_some(company),
             known_faces: if run.known_face { 1.0 } else { NO_KNOWN_FACE },
             factor: (0..unsaid).fold(gentle, |factor, _| factor * NOT_SAID),
+            km,
         }
     }
 
@@ -186,32 +190,40 @@ impl Parts {
         unit((sum / weights).exp() * self.factor)
     }
 
-    pub(super) fn into_fit(self, person: &Person, run: &Candidate) -> Fit {
-        let Parts { pace, distance, time, company, known_faces, .. } = self;
-        let reasons = Reason::list(person, run, time, company);
-        Fit { score: self.score(), pace, distance, time, company, known_faces, reasons }
+    /// `score`: as [`score`](Self::score) gives it.
+    pub(super) fn into_fit(self, score: f64, person: &Person, run: &Candidate<'_>) -> Fit {
+        let Parts { pace, distance, time, company, known_faces, km, .. } = self;
+        let reasons = Reason::list(person, run, km, time, company);
+        Fit { score, pace, distance, time, company, known_faces, reasons }
     }
 }
 
 /// Somebody new here who gave no pace for this activity or asked for a gentle start, on a plain run.
-pub(super) fn needs_gentler(person: &Person, run: &Candidate) -> bool {
-    let unsure = person.gentle_start || person.pace_for(run.activity).is_none();
-    person.new_here && unsure && !run.no_drop && run.activity == Activity::Run
+pub(super) fn needs_gentler(person: &Person, run: &Candidate<'_>) -> bool {
+    needs_gentler_than(person, run.activity, run.no_drop)
+}
+
+/// The same of a kind of run.
+pub(super) fn needs_gentler_than(person: &Person, activity: Activity, no_drop: bool) -> bool {
+    let unsure = person.gentle_start || person.pace_for(activity).is_none();
+    person.new_here && unsure && !no_drop && activity == Activity::Run
 }
 
 /// The person's access needs that the run says nothing about.
-pub(super) fn unsaid_needs<'a>(person: &'a Person, run: &'a Candidate) -> impl Iterator<Item = &'a str> {
+pub(super) fn unsaid_needs<'a>(person: &'a Person, run: &'a Candidate<'_>) -> impl Iterator<Item = &'a str> {
     person.access_needs.iter().map(String::as_str).filter(|need| !run.access.contains_key(*need))
 }
 
 /// The person named languages and the run did not.
-pub(super) fn language_unsaid(person: &Person, run: &Candidate) -> bool {
+pub(super) fn language_unsaid(person: &Person, run: &Candidate<'_>) -> bool {
     languages_meet(&person.languages, &person.languages).is_some()
         && languages_meet(&person.languages, &run.languages).is_none()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::domain::matching::{
         fit,
@@ -296,8 +308,11 @@ mod tests {
         let asks = Person { languages: vec!["en".into()], access_needs: vec!["step_free".into()], ..person() };
         let silent = run_at(2.5);
         assert!(near(fit(&asks, &silent).score, 0.95 * 0.95 * 0.924265));
-        let open =
-            Candidate { languages: vec!["en-GB".into()], access: [("step_free".to_owned(), true)].into(), ..silent };
+        let open = Candidate {
+            languages: vec!["en-GB".into()].into(),
+            access: Cow::Owned([("step_free".to_owned(), true)].into()),
+            ..silent
+        };
         assert!(near(fit(&asks, &open).score, 0.924265));
         assert!(near(fit(&person(), &open).score, 0.924265));
     }
@@ -318,6 +333,7 @@ mod tests {
                 company,
                 known_faces,
                 factor,
+                km: 0.0,
             },
         )
     }

@@ -5,7 +5,7 @@
 //! [`reasons`]. Invariant: where a person lives enters only as the centre of the home cell, and the order of equal
 //! runs never depends on distance.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap};
 
 use jiff::civil;
 
@@ -15,13 +15,16 @@ use super::{
     place::LatLng,
 };
 
+pub mod bound;
 pub mod exclusion;
 pub mod fit;
 pub mod reasons;
+pub mod side;
 
 pub use exclusion::{Exclusion, exclusions};
 pub use fit::{Fit, faster_by};
 pub use reasons::{Reason, ReasonCode};
+pub use side::{RunSide, Viewer};
 
 /// One side: a person's running profile, as far as matching reads it.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +65,7 @@ impl Person {
 
 /// The other side: one run, as this person may see it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Candidate {
+pub struct Candidate<'r> {
     /// The run's id; used only to break ties.
     pub id: [u8; 16],
     /// How the group goes.
@@ -80,9 +83,9 @@ pub struct Candidate {
     /// Any part of it is after dark (see `daylight`).
     pub after_dark: bool,
     /// Languages spoken in the group; empty: not said.
-    pub languages: Vec<String>,
+    pub languages: Cow<'r, [String]>,
     /// Answers about access, yes or no; a missing key: not said.
-    pub access: BTreeMap<String, bool>,
+    pub access: Cow<'r, BTreeMap<String, bool>>,
     /// No place is left.
     pub is_full: bool,
     /// Somebody is waiting for a place; read for the words about a full run only.
@@ -98,12 +101,13 @@ pub struct Candidate {
 }
 
 /// How well the run fits. Also finite for a run that is not shown, where it means nothing.
-pub fn fit(person: &Person, candidate: &Candidate) -> Fit {
-    fit::Parts::of(person, candidate).into_fit(person, candidate)
+pub fn fit(person: &Person, candidate: &Candidate<'_>) -> Fit {
+    let parts = fit::Parts::of(person, candidate, person.home.distance_km(&candidate.place));
+    parts.into_fit(parts.score(), person, candidate)
 }
 
 /// The fit, or every cause for which the run is not shown.
-pub fn verdict(person: &Person, candidate: &Candidate, include_full: bool) -> Result<Fit, Vec<Exclusion>> {
+pub fn verdict(person: &Person, candidate: &Candidate<'_>, include_full: bool) -> Result<Fit, Vec<Exclusion>> {
     let causes = exclusions(person, candidate, include_full);
     if causes.is_empty() { Ok(fit(person, candidate)) } else { Err(causes) }
 }
@@ -111,31 +115,84 @@ pub fn verdict(person: &Person, candidate: &Candidate, include_full: bool) -> Re
 /// Scores nearer than this are equal, so that rounding never decides an order.
 const EQUAL_WITHIN: f64 = 1e-9;
 
-/// The runs that may be shown, best first, at most `limit`: positions in `candidates` and their fits.
+/// A run that may be shown, with what decides its order and no words yet: a city has thousands of candidates.
+#[derive(Debug, Clone, Copy)]
+pub struct Scored {
+    steps: i64,
+    score: f64,
+    parts: fit::Parts,
+}
+
+impl Scored {
+    /// Scores a run, or says that it may not be shown.
+    pub fn of(person: &Person, candidate: &Candidate<'_>, include_full: bool) -> Option<Scored> {
+        let km = person.home.distance_km(&candidate.place);
+        if !exclusion::exclusions_at(person, candidate, km, include_full).is_empty() {
+            return None;
+        }
+        let parts = fit::Parts::of(person, candidate, km);
+        let score = parts.score();
+        Some(Scored { steps: (score / EQUAL_WITHIN).round() as i64, score, parts })
+    }
+
+    /// The score in steps of `EQUAL_WITHIN`: runs on one step fit equally well.
+    pub fn steps(&self) -> i64 {
+        self.steps
+    }
+
+    /// The parts and the reasons in words.
+    pub fn into_fit(self, person: &Person, candidate: &Candidate<'_>) -> Fit {
+        self.parts.into_fit(self.score, person, candidate)
+    }
+}
+
+/// The best `limit` of these, best first.
 ///
 /// Equal scores stand in the order of `tie`, a keyed hash of person and run (the caller puts the person and the key
 /// in), and of the id after that; never by distance or by the order in which they came.
+pub fn best<T>(
+    scored: Vec<(Scored, T)>,
+    id: impl Fn(&T) -> [u8; 16],
+    tie: impl Fn(&[u8; 16]) -> u64,
+    limit: usize,
+) -> Vec<(Scored, T)> {
+    let mut scored = scored;
+    if limit == 0 {
+        return Vec::new();
+    }
+    if scored.len() > limit {
+        let (_, last, _) = scored.select_nth_unstable_by_key(limit - 1, |(scored, _)| Reverse(scored.steps));
+        let last = last.0.steps;
+        scored.retain(|(scored, _)| scored.steps >= last);
+    }
+    scored.sort_unstable_by_key(|(scored, _)| Reverse(scored.steps));
+    // The hash costs more than all else: it is made only where it decides.
+    for equal in scored.chunk_by_mut(|(one, _), (other, _)| one.steps == other.steps) {
+        if equal.len() > 1 {
+            equal.sort_by_cached_key(|(_, item)| {
+                let id = id(item);
+                (tie(&id), id)
+            });
+        }
+    }
+    scored.truncate(limit);
+    scored
+}
+
+/// The runs that may be shown, best first, at most `limit`: positions in `candidates` and their fits.
 pub fn rank(
     person: &Person,
-    candidates: &[Candidate],
+    candidates: &[Candidate<'_>],
     tie: impl Fn(&[u8; 16]) -> u64,
     include_full: bool,
     limit: usize,
 ) -> Vec<(usize, Fit)> {
-    let mut shown: Vec<_> = candidates
-        .iter()
-        .enumerate()
-        .filter(|(_, candidate)| exclusions(person, candidate, include_full).is_empty())
-        .map(|(position, candidate)| {
-            let parts = fit::Parts::of(person, candidate);
-            let steps = (parts.score() / EQUAL_WITHIN).round() as i64;
-            ((Reverse(steps), tie(&candidate.id), candidate.id), position, parts)
-        })
-        .collect();
-    shown.sort_unstable_by_key(|(order, _, _)| *order);
-    shown.truncate(limit);
-    // Words only for those that are shown: a city has thousands of candidates.
-    shown.into_iter().map(|(_, position, parts)| (position, parts.into_fit(person, &candidates[position]))).collect()
+    let scored = |(at, candidate)| Some((Scored::of(person, candidate, include_full)?, at));
+    let shown = candidates.iter().enumerate().filter_map(scored).collect();
+    best(shown, |at: &usize| candidates[*at].id, tie, limit)
+        .into_iter()
+        .map(|(scored, at)| (at, scored.into_fit(person, &candidates[at])))
+        .collect()
 }
 
 #[cfg(test)]
@@ -166,7 +223,7 @@ pub(crate) mod tests {
     }
 
     /// A run at the person's pace, so many kilometres north of the home cell's centre.
-    pub fn run_at(km: f64) -> Candidate {
+    pub fn run_at(km: f64) -> Candidate<'static> {
         Candidate {
             id: [0; 16],
             activity: Activity::Run,
@@ -176,8 +233,8 @@ pub(crate) mod tests {
             local_start: civil::date(2026, 12, 1).at(18, 0, 0, 0),
             duration_min: 60,
             after_dark: false,
-            languages: vec![],
-            access: BTreeMap::new(),
+            languages: Cow::Borrowed(&[]),
+            access: Cow::Owned(BTreeMap::new()),
             is_full: false,
             has_waiting: false,
             confirmed: 0,
@@ -187,7 +244,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub fn any_candidate() -> impl Strategy<Value = Candidate> {
+    pub fn any_candidate() -> impl Strategy<Value = Candidate<'static>> {
         let going = (0..3usize, 120..=1800i32, 120..=1800i32, any::<bool>());
         let crowd = (0..9u32, any::<bool>(), any::<bool>(), any::<bool>());
         (any::<[u8; 16]>(), going, crowd, -0.1..0.1f64, -0.1..0.1f64, 0..24i8, -5..400i32).prop_map(
@@ -218,7 +275,7 @@ pub(crate) mod tests {
         assert_eq!(order(2), [1, 3]);
     }
 
-    fn ids(person: &Person, runs: &[Candidate], tie: impl Fn(&[u8; 16]) -> u64) -> Vec<[u8; 16]> {
+    fn ids(person: &Person, runs: &[Candidate<'_>], tie: impl Fn(&[u8; 16]) -> u64) -> Vec<[u8; 16]> {
         rank(person, runs, tie, true, usize::MAX).into_iter().map(|(position, _)| runs[position].id).collect()
     }
 

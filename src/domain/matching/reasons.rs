@@ -3,6 +3,8 @@
 //! Second person, short, kind; read after "fits you because". Invariant: no word tells more than the numbers of the
 //! fit do: distances in whole kilometres from the area, never anyone's pace, never how many come.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{
@@ -53,21 +55,22 @@ pub struct Reason {
     pub code: ReasonCode,
     /// For people, in the second person, without a full stop.
     #[schema(example = "the group's pace is one at which you can chat")]
-    pub text: String,
+    #[schema(value_type = String)]
+    pub text: Cow<'static, str>,
 }
 
 /// Past this logarithm of the ratio of paces "a little" is left out: 10%, where other runs are not shown any more.
 const MORE_THAN_A_LITTLE: f64 = 0.10;
 
 impl Reason {
-    fn new(code: ReasonCode, text: impl Into<String>) -> Reason {
+    fn new(code: ReasonCode, text: impl Into<Cow<'static, str>>) -> Reason {
         Reason { code, text: text.into() }
     }
 
-    /// All reasons, the weightiest first. `time` and `company` are parts of the fit.
-    pub(super) fn list(person: &Person, run: &Candidate, time: f64, company: Option<f64>) -> Vec<Reason> {
+    /// All reasons, the weightiest first. `km` is how far it is, `time` and `company` are parts of the fit.
+    pub(super) fn list(person: &Person, run: &Candidate<'_>, km: f64, time: f64, company: Option<f64>) -> Vec<Reason> {
         let mut reasons = vec![pace(person.pace_for(run.activity), run)];
-        reasons.push(Reason::new(ReasonCode::Distance, distance(person.home.distance_km(&run.place))));
+        reasons.push(Reason::new(ReasonCode::Distance, distance(km)));
         if !person.availability.is_empty() {
             reasons.push(match time {
                 t if t >= 1.0 => Reason::new(ReasonCode::TimeFits, "it is at a time when you can come"),
@@ -105,7 +108,7 @@ impl Reason {
     }
 }
 
-fn pace(mine: Option<PaceBand>, run: &Candidate) -> Reason {
+fn pace(mine: Option<PaceBand>, run: &Candidate<'_>) -> Reason {
     let Some(mine) = mine else {
         let text = match run.activity {
             _ if run.no_drop => "you need not know your pace; the group waits for everyone",
@@ -129,10 +132,10 @@ fn pace(mine: Option<PaceBand>, run: &Candidate) -> Reason {
     }
 }
 
-fn distance(km: f64) -> String {
+fn distance(km: f64) -> Cow<'static, str> {
     match km.round() {
-        whole if whole >= 1.0 => format!("about {whole:.0} km from your area"),
-        _ => "in or near your area".to_owned(),
+        whole if whole >= 1.0 => format!("about {} km from your area", whole as u32).into(),
+        _ => "in or near your area".into(),
     }
 }
 
@@ -161,7 +164,7 @@ impl Exclusion {
     }
 
     /// Why the run is not shown and what would change that, in whole sentences.
-    pub fn in_words(&self, person: &Person, run: &Candidate) -> String {
+    pub fn in_words(&self, person: &Person, run: &Candidate<'_>) -> String {
         let kind = run.activity.in_words();
         match self {
             Self::Activity => format!("This is a {kind}, which is not among the activities you chose."),
@@ -194,8 +197,8 @@ mod tests {
         tests::{band, person, run_at},
     };
 
-    fn texts(person: &Person, run: &Candidate) -> Vec<String> {
-        fit(person, run).reasons.into_iter().map(|reason| reason.text).collect()
+    fn texts(person: &Person, run: &Candidate<'_>) -> Vec<String> {
+        fit(person, run).reasons.into_iter().map(|reason| reason.text.into_owned()).collect()
     }
 
     #[test]
@@ -212,7 +215,7 @@ mod tests {
 
     #[test]
     fn pace_is_told_kindly() {
-        let first = |person: &Person, run: &Candidate| texts(person, run).remove(0);
+        let first = |person: &Person, run: &Candidate<'_>| texts(person, run).remove(0);
         let faster = Candidate { pace: band(330, 350), no_drop: true, ..run_at(1.0) };
         assert_eq!(first(&person(), &faster), "a little faster than you like; the group waits for everyone");
         let much = Candidate { pace: band(280, 300), ..faster };

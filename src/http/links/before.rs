@@ -6,13 +6,13 @@ use crate::{
         link::LinkAction,
         moderation::{AppealKind, ApplicationStatus},
         refusal::Code,
-        run::{ListingStatus, RunStatus},
+        run::{ListingRole, ListingStatus, RunStatus},
         signup::{RemovalReason, SignupStatus},
     },
     error::Result,
     http::pages::Confirm,
     id::Id,
-    service::runs::run_time_in_words,
+    service::{after_run, match_requests, runs::run_time_in_words},
     store::{
         Conn,
         accounts::{self as account_store, Account},
@@ -65,9 +65,69 @@ pub(super) fn before(conn: &mut Conn, link: &Link, now: Instant) -> Result<Befor
                 "Not today",
             )
         }
-        LinkAction::CannotLead => {
+        LinkAction::TakePlace => {
+            let (signup, run) = own(conn, link, now)?;
+            if !matches!(signup.status, SignupStatus::Offered | SignupStatus::Waitlisted | SignupStatus::Confirmed) {
+                return Err(Code::SignupNotLive.into());
+            }
+            let line = format!("{name}, this takes the place on {}.", in_short(&run));
+            confirm(
+                "Take the place?",
+                vec![line, "It is yours when we say so on the next page.".to_owned()],
+                "Yes, I come",
+            )
+        }
+        LinkAction::LetPlaceGo => {
+            let (_, run) = own(conn, link, now)?;
+            let line = format!("{name}, this lets the place on {} go to somebody else.", in_short(&run));
+            confirm("Not this time?", vec![line, "You stay in the line.".to_owned()], "Not this time")
+        }
+        LinkAction::StillComing => {
+            let (signup, run) = own(conn, link, now)?;
+            if signup.status != SignupStatus::Confirmed {
+                return Err(Code::SignupNotLive.into());
+            }
+            let line = format!("{name}, this says that you come to {}.", in_short(&run));
+            confirm("You still come?", vec![line], "Yes, I come")
+        }
+        LinkAction::WasThere => {
+            let signup = signups::find(conn, about(link)?)?.ok_or(Code::LinkInvalid)?;
+            if !matches!(signup.status, SignupStatus::NoShow | SignupStatus::Attended) {
+                return Err(Code::SignupNotLive.into());
+            }
+            let run = runs::get(conn, signup.run_id)?;
+            let line = format!("{name}, this says that you were at {}.", in_short(&run));
+            confirm("You were there?", vec![line, "Your word stands.".to_owned()], "Yes, I was there")
+        }
+        LinkAction::ApproveRequest | LinkAction::DeclineRequest => {
+            let signup = signups::find(conn, about(link)?)?.ok_or(Code::LinkInvalid)?;
+            let run = ahead(conn, signup.run_id, now)?;
+            if !facilitators::active_on(conn, run.id, now)?.contains(&account.id) {
+                return Err(Code::LinkInvalid.into());
+            }
+            let who = account_store::get(conn, signup.account_id)?.display_name;
+            if link.action == LinkAction::ApproveRequest {
+                let line = format!("{name}, this says yes to {who} for {}.", in_short(&run));
+                confirm("Say yes?", vec![line], "Yes, welcome")
+            } else {
+                let line = format!("{name}, this says no to {who} for {}. It is final for this run.", in_short(&run));
+                let told = format!("They read: “{}”", RemovalReason::GroupSize.sentence());
+                confirm("Say no?", vec![line, told], "Not this time")
+            }
+        }
+        LinkAction::RunAsTwo => {
             let run = ahead(conn, about(link)?, now)?;
             facilitators::find_listing(conn, run.id, account.id)?.ok_or(Code::LinkInvalid)?;
+            let line = format!("{name}, this says that you run {} with one person alone.", in_short(&run));
+            confirm("With one person?", vec![line], "Yes, with one person")
+        }
+        LinkAction::CannotLead => {
+            let run = ahead(conn, about(link)?, now)?;
+            let listing = facilitators::find_listing(conn, run.id, account.id)?.ok_or(Code::LinkInvalid)?;
+            if listing.role == ListingRole::BackMarker {
+                let line = format!("{name}, this says that you do not stay with the last of {}.", in_short(&run));
+                return Ok(confirm("You cannot come?", vec![line], "I cannot come"));
+            }
             let then =
                 "If nobody else leads it, the run is paused and everybody on it is told; somebody else can take over.";
             let line = format!("{name}, this takes you off as a facilitator of {}.", in_short(&run));
@@ -85,6 +145,17 @@ pub(super) fn before(conn: &mut Conn, link: &Link, now: Instant) -> Result<Befor
                 "Yes, I will lead",
             )
         }
+        LinkAction::PaceTooFast
+        | LinkAction::PaceRight
+        | LinkAction::PaceTooSlow
+        | LinkAction::FeltUnsafe
+        | LinkAction::ContactMe => {
+            let signup = signups::find(conn, about(link)?)?.ok_or(Code::LinkInvalid)?;
+            let run = after_run::own_run(conn, account.id, signup.run_id)?;
+            after_run::can_be_answered(&run, now)?;
+            let (title, what, then, button) = after(link.action);
+            confirm(title, vec![format!("{name}, this {what} {}.", in_short(&run)), then.to_owned()], button)
+        }
         LinkAction::Appeal => {
             let mut lines = vec![format!("{name}, this is what was decided.")];
             lines.extend(decision(conn, &account, link.about_kind, about(link)?)?);
@@ -98,7 +169,60 @@ pub(super) fn before(conn: &mut Conn, link: &Link, now: Instant) -> Result<Befor
             ],
             "No more reminders",
         ),
+        LinkAction::NoAlerts => confirm(
+            "No more of these mails?",
+            vec![
+                format!("{name}, we will no longer write when something suits you."),
+                "Mails about runs on which you have a place still come.".to_owned(),
+            ],
+            "No more of these mails",
+        ),
+        LinkAction::StopLooking => {
+            let line = match match_requests::find_own(conn, account.id, about(link)?)? {
+                Some(request) => format!("{name}, you asked for this: {}.", request.wish.in_words()),
+                None => format!("{name}, we have stopped looking for this already."),
+            };
+            confirm("Stop looking?", vec![line, "You can ask again at any time.".to_owned()], "Stop looking for this")
+        }
+        LinkAction::KeepLooking => {
+            let request = match_requests::find_own(conn, account.id, about(link)?)?.ok_or(Code::LinkInvalid)?;
+            let line = format!("{name}, you asked for this: {}.", request.wish.in_words());
+            confirm("Go on looking?", vec![line], "Yes, go on looking")
+        }
     })
+}
+
+/// Title, what it does to the run that follows, what comes of it, and the button.
+fn after(action: LinkAction) -> (&'static str, &'static str, &'static str, &'static str) {
+    let alone = "Only you see this answer. It can be changed for two weeks.";
+    match action {
+        LinkAction::PaceTooFast => {
+            ("Too fast?", "says that the pace was too fast for you on", alone, "Too fast for me")
+        }
+        LinkAction::PaceRight => ("Just right?", "says that the pace was right for you on", alone, "Just right"),
+        LinkAction::PaceTooSlow => {
+            ("Too slow?", "says that the pace was too slow for you on", alone, "Too slow for me")
+        }
+        LinkAction::FeltUnsafe => (
+            "You did not feel safe?",
+            "tells the team, and nobody else, that you did not feel safe on",
+            "They look into it. In danger, call your emergency number.",
+            "Tell the team",
+        ),
+        _ => (
+            "Shall somebody get in touch?",
+            "asks the team to contact you after",
+            "We then say by when. In danger, call your emergency number.",
+            "Please contact me",
+        ),
+    }
+}
+
+/// The sign-up that a link is about, with its run.
+fn own(conn: &mut Conn, link: &Link, now: Instant) -> Result<(signups::Signup, Run)> {
+    let signup = signups::find(conn, about(link)?)?.ok_or(Code::LinkInvalid)?;
+    let run = ahead(conn, signup.run_id, now)?;
+    Ok((signup, run))
 }
 
 pub(super) fn about(link: &Link) -> Result<Id> {

@@ -22,17 +22,23 @@ use super::{
     pages::{Appeal, Done, Invite, Reset},
 };
 use crate::{
+    clock::Instant,
     domain::{
         link::LinkAction,
+        match_request::AlertChoice,
         refusal::{Code, Fault, Faults, Refusal},
     },
     error::{Error, Result},
     id::Id,
     service::{
-        accounts as account_service, appeals, links,
-        runs::{self as run_service},
-        signups as signup_service,
+        accounts as account_service, after_run, appeals, callers, day, links, match_requests, one_to_one,
+        runs::{leading, run_time_in_words},
+        signups::{
+            self, Instead,
+            decisions::{self, Removal},
+        },
     },
+    store,
 };
 
 /// The longest objection, as in the form.
@@ -188,14 +194,35 @@ async fn perform(app: &AppData, ip: ClientIp, action: LinkAction, link: Id, form
             accounts::accept(app, ip, link, acceptance(app, form)?).await?;
             done("Your account is open", "Welcome. You can log in now.")
         }
-        LinkAction::NotToday | LinkAction::CannotLead | LinkAction::LeadTogether => {
+        LinkAction::NotToday
+        | LinkAction::TakePlace
+        | LinkAction::LetPlaceGo
+        | LinkAction::StillComing
+        | LinkAction::WasThere
+        | LinkAction::ApproveRequest
+        | LinkAction::DeclineRequest
+        | LinkAction::RunAsTwo
+        | LinkAction::CannotLead
+        | LinkAction::LeadTogether => {
             about_a_run(app, action, link).await?;
             match action {
                 LinkAction::NotToday => done("Done", "You are not on this run any more. See you another time."),
-                LinkAction::CannotLead => done("Done", "You do not lead this run any more. Thank you for saying so."),
+                LinkAction::TakePlace => done("The place is yours", "Thank you. We look forward to seeing you."),
+                LinkAction::LetPlaceGo => done("Done", "Somebody else can have the place. You are still in the line."),
+                LinkAction::WasThere => done("Thank you", "It is corrected: you were there. Sorry for the question."),
+                LinkAction::StillComing => done("Thank you", "You keep your place. See you there."),
+                LinkAction::ApproveRequest => done("Done", "They have been told that they are welcome."),
+                LinkAction::DeclineRequest => done("Done", "They have been told kindly."),
+                LinkAction::RunAsTwo => done("Thank you", "It takes place if the other person says yes as well."),
+                LinkAction::CannotLead => done("Done", "You are off this run now. Thank you for saying so."),
                 _ => done("You lead this run", "Thank you. We will remind you before the start."),
             }
         }
+        LinkAction::PaceTooFast
+        | LinkAction::PaceRight
+        | LinkAction::PaceTooSlow
+        | LinkAction::FeltUnsafe
+        | LinkAction::ContactMe => said_after_a_run(app, action, link).await?,
         LinkAction::Appeal => {
             let statement = statement(form)?;
             app.db
@@ -212,6 +239,14 @@ async fn perform(app: &AppData, ip: ClientIp, action: LinkAction, link: Id, form
             app.db.write(move |tx| account_service::unsubscribe(tx, link, now)).await?;
             done("No more reminders", "You can ask for them again at any time, logged in.")
         }
+        LinkAction::NoAlerts | LinkAction::StopLooking | LinkAction::KeepLooking => {
+            about_wishes(app, action, link).await?;
+            match action {
+                LinkAction::NoAlerts => done("No more of these mails", "You can ask for them again, logged in."),
+                LinkAction::StopLooking => done("Done", "We have stopped looking for this."),
+                _ => done("Thank you", "We go on looking for you."),
+            }
+        }
     };
     app.mail_waits.notify_one();
     Ok(done)
@@ -223,19 +258,95 @@ async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<()> 
         .write(move |tx| {
             let link = links::find_working(tx, link, action, now)?;
             let (person, about) = (link.account_id, about(&link)?);
+            callers::still_welcome(tx, person, now)?;
             match action {
-                // Not used up: it is about this one sign-up for good, so whoever taps twice on a bad connection reads twice
-                // that it is done.
-                LinkAction::NotToday => {
-                    signup_service::withdraw(tx, person, about, policy.facilitator_ratio, now)?;
-                    return Ok(());
+                // Not used up: they are about this one sign-up or run for good, so whoever taps twice on a bad connection
+                // reads twice that it is done.
+                LinkAction::NotToday => signups::withdraw(tx, person, about, &policy, now).map(drop),
+                LinkAction::TakePlace => {
+                    signups::offers::accept(tx, person, about, Instead::default(), &policy, now).map(drop)
                 }
-                LinkAction::CannotLead => run_service::step_down(tx, person, about, &policy, now)?,
-                _ => run_service::accept_listing(tx, person, about, &policy, now)?,
+                LinkAction::LetPlaceGo => signups::offers::decline_offer(tx, person, about, &policy, now).map(drop),
+                LinkAction::WasThere => day::attendance::was_there(tx, person, about, &policy, now).map(drop),
+                LinkAction::StillComing => signups::reconfirming::reconfirm(tx, person, about, now).map(drop),
+                LinkAction::ApproveRequest => {
+                    let (found, proof) = decisions::led_by(tx, person, about, now)?;
+                    decisions::approve(tx, &found, &proof, &policy, now).map(drop)
+                }
+                LinkAction::DeclineRequest => {
+                    let (found, proof) = decisions::led_by(tx, person, about, now)?;
+                    decisions::decline(tx, &found, &proof, &Removal::kindly(), now).map(drop)
+                }
+                LinkAction::RunAsTwo => one_to_one::say_yes(tx, person, about, now),
+                LinkAction::CannotLead => {
+                    leading::step_down(tx, person, about, &policy, now)?;
+                    links::use_up(tx, &link, now)
+                }
+                _ => {
+                    leading::accept_listing(tx, person, about, &policy, now)?;
+                    links::use_up(tx, &link, now)
+                }
             }
-            links::use_up(tx, &link, now)
         })
         .await
+}
+
+/// Not used up: whoever taps twice reads twice that it is done, and later mails carry the same link.
+async fn about_wishes(app: &AppData, action: LinkAction, link: Id) -> Result<()> {
+    let (now, policy) = (app.clock.now(), app.config.policy.clone());
+    app.db
+        .write(move |tx| {
+            let link = links::find_working(tx, link, action, now)?;
+            let person = link.account_id;
+            match action {
+                LinkAction::NoAlerts => match_requests::choose(tx, person, AlertChoice::None),
+                LinkAction::KeepLooking => {
+                    callers::still_welcome(tx, person, now)?;
+                    match_requests::keep(tx, person, about(&link)?, &policy, now).map(drop)
+                }
+                _ => match match_requests::find_own(tx, person, about(&link)?)? {
+                    Some(request) => match_requests::take_back(tx, person, request.id),
+                    None => Ok(()),
+                },
+            }
+        })
+        .await
+}
+
+/// Not used up either: answers may be changed.
+async fn said_after_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<Done> {
+    let (now, policy) = (app.clock.now(), app.config.policy.clone());
+    let answers = after_run::of_link(action).ok_or(Code::LinkInvalid)?;
+    let said = app.db.write(move |tx| {
+        let link = links::find_working(tx, link, action, now)?;
+        let signup = store::signups::get(tx, about(&link)?)?;
+        let run = store::runs::get(tx, signup.run_id)?;
+        let said = after_run::say(tx, link.account_id, run.id, &answers, &policy, now)?;
+        Ok((said, run))
+    });
+    let (said, run) = said.await?;
+    let mut lines = match action {
+        LinkAction::FeltUnsafe => vec!["The team has been told and looks into it.".to_owned()],
+        LinkAction::ContactMe => said.wish.iter().map(|wish| contact_line(wish.answer_by, &run)).collect(),
+        _ => vec!["We have noted it.".to_owned()],
+    };
+    let suggested = said.suggested.filter(|_| answers_pace(action));
+    let bands = suggested.map(|found| [found.comfortable_pace, found.walking_pace]);
+    for band in bands.into_iter().flatten().flatten() {
+        lines.push(format!(
+            "From what you have said so far, {} may suit you. You can set it in your running profile.",
+            band.in_min_per_km()
+        ));
+    }
+    Ok(Done { title: "Thank you".to_owned(), lines })
+}
+
+fn answers_pace(action: LinkAction) -> bool {
+    matches!(action, LinkAction::PaceTooFast | LinkAction::PaceRight | LinkAction::PaceTooSlow)
+}
+
+fn contact_line(by: Instant, run: &store::runs::Run) -> String {
+    format!("Somebody of the team gets in touch by {} ({}).", run_time_in_words(by, &run.time_zone), run.time_zone)
 }
 
 /// What an invited person posted, checked like the body of the endpoint. What is not ticked is told as that.

@@ -19,7 +19,7 @@ use crate::{
     store::{
         Tx,
         accounts::{self, Account},
-        moderation, sessions,
+        blocks, moderation, sessions,
     },
 };
 
@@ -60,9 +60,12 @@ pub fn register(tx: &mut Tx<'_>, to: &Addressee, new: &Registration, now: Instan
     if moderation::address_is_banned(tx, &to.hash)? || !limits::may_mail(tx, to, now)? {
         return Ok(());
     }
+    // Whoever blocks this address at this moment is waited for, so that one of the two sees the other.
+    blocks::lock_address(tx, &to.hash)?;
     let mut fresh = blank(to.email.clone(), AccountStatus::Unverified, now);
     new.write_to(&mut fresh, now);
     if accounts::insert(tx, &fresh)? {
+        blocks::link_address(tx, &to.hash, Some(fresh.id))?;
         return ask_to_verify(tx, fresh.id, now);
     }
     let Some(mut account) = lock_by_email(tx, &to.email)? else { return Ok(()) };

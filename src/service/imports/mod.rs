@@ -32,7 +32,7 @@ pub struct House<'a> {
     /// Knows banned addresses.
     pub addresses: &'a AddressHasher,
     pub cell_resolution: u8,
-    pub facilitator_ratio: i32,
+    pub policy: &'a crate::config::Policy,
 }
 
 /// Rows that share a transaction while none of them is refused: a commit waits for the disk, which costs more than a row.

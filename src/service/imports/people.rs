@@ -28,7 +28,7 @@ use crate::{
     store::{
         Tx,
         accounts::{self, Account, Profile},
-        facilitators, moderation, sessions,
+        blocks, facilitators, moderation, sessions,
     },
 };
 
@@ -185,6 +185,7 @@ fn input(profile: &Profile) -> RunningProfile {
         not_after_dark: profile.not_after_dark,
         new_here: profile.new_here,
         gentle_start: profile.gentle_start,
+        talk_or_quiet: profile.talk_or_quiet,
     }
 }
 
@@ -220,10 +221,13 @@ fn add(tx: &mut Tx<'_>, house: &House<'_>, key: &str, said: &Said, now: Instant)
         updated_at: now,
         verified_at: None,
     };
+    let hash = house.addresses.hash(&account.email);
+    blocks::lock_address(tx, &hash)?;
     if !accounts::insert(tx, &account)? {
         let words = "somebody took this address or key at this very moment; import the file again";
         return Err(crate::domain::refusal::Fault::at("/email", "taken", words).into());
     }
+    blocks::link_address(tx, &hash, Some(account.id))?;
     if said.profile.home.is_some() {
         profiles::put(tx, account.id, &said.profile, house.cell_resolution, now)?;
     }
@@ -241,7 +245,7 @@ fn change(
     said: &Said,
     now: Instant,
 ) -> Result<Outcome> {
-    let approved = facilitators::find_open(tx, account.id)?.is_some_and(|a| a.status == ApplicationStatus::Approved);
+    let approved = facilitators::find_in(tx, account.id, ApplicationStatus::Approved)?.is_some();
     let locale = said.locale.clone().unwrap_or_else(|| account.locale.clone());
     let same_address = account.email == said.email;
     let same_account = same_address && account.display_name == said.display_name && account.locale == locale;
@@ -256,6 +260,9 @@ fn change(
     if approved && !same_standing {
         let words = "this person was brought in as a facilitator; a moderator can revoke that";
         return Err(crate::domain::refusal::Fault::at("/facilitator", "approved", words).into());
+    }
+    if !same_address {
+        moves_to(tx, house, &account, &said.email)?;
     }
     if !same_account {
         account.locale = locale;
@@ -276,6 +283,16 @@ fn change(
         applications::approve_imported(tx, account.id, now)?;
     }
     Ok(Outcome::Changed)
+}
+
+/// Blocks of the old address are no longer about this person, and those of the new one are.
+fn moves_to(tx: &mut Tx<'_>, house: &House<'_>, account: &Account, email: &str) -> Result<()> {
+    let (old, new) = (house.addresses.hash(&account.email), house.addresses.hash(email));
+    for hash in std::collections::BTreeSet::from([&old, &new]) {
+        blocks::lock_address(tx, hash)?;
+    }
+    blocks::link_address(tx, &old, None)?;
+    blocks::link_address(tx, &new, Some(account.id))
 }
 
 /// Whether a row adds nothing to a profile. Without a home there is none to make.

@@ -119,7 +119,7 @@ fn edit(tx: &mut Tx<'_>, house: &House<'_>, run: &Run, leader: Id, draft: &RunDr
         }
         other => other,
     })?;
-    service::edit(tx, &proof, draft, run.version, house.facilitator_ratio, now)?;
+    service::edit(tx, &proof, draft, run.version, house.policy, now)?;
     Ok(Outcome::Changed)
 }
 
@@ -149,7 +149,7 @@ fn note_standing(tx: &mut Tx<'_>, cells: &mut Cells<'_>, account: Id, now: Insta
     if facilitators::in_good_standing(tx, &[account], now)?.contains(&account) {
         return Ok(());
     }
-    let approved = facilitators::find_open(tx, account)?.is_some_and(|a| a.status == ApplicationStatus::Approved);
+    let approved = facilitators::find_in(tx, account, ApplicationStatus::Approved)?.is_some();
     cells.fault(
         "facilitator_email",
         if approved {

@@ -10,7 +10,7 @@ use crate::{
     id::Id,
     mail::{Body, DecisionKind, Scope},
     service::runs::run_time_in_words,
-    store::{accounts, facilitators, moderation, runs},
+    store::{Tx, accounts, facilitators, moderation, runs},
 };
 
 impl Writer<'_, '_> {
@@ -29,13 +29,19 @@ impl Writer<'_, '_> {
 
     pub(super) fn application_decided(&mut self, application: Id) -> Written {
         let Some(application) = facilitators::find(self.tx, application)? else { return Ok(None) };
-        let approved = application.status == ApplicationStatus::Approved;
+        let approved = matches!(application.status, ApplicationStatus::Approved | ApplicationStatus::Renewed);
+        let of_account = |conn: &mut Tx<'_>, status| facilitators::find_in(conn, application.account_id, status);
+        let renewal = if approved {
+            of_account(self.tx, ApplicationStatus::Renewed)?.is_some_and(|before| before.id < application.id)
+        } else {
+            of_account(self.tx, ApplicationStatus::Approved)?.is_some()
+        };
         let appeal_link = if approved {
             None
         } else {
             Some(self.link(LinkAction::Appeal, Some((application.id, Some(AppealKind::Application))))?)
         };
-        Ok(Some(Body::ApplicationDecided { approved, statement: application.reason, appeal_link }))
+        Ok(Some(Body::ApplicationDecided { approved, renewal, statement: application.reason, appeal_link }))
     }
 
     pub(super) fn barred(&mut self, bar: Id, lost: &[Id]) -> Written {

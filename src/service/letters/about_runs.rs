@@ -7,14 +7,14 @@ use crate::{
         link::LinkAction,
         moderation::AppealKind,
         reminder::Moment,
-        run::{ListingStatus, RunStatus},
+        run::{ListingRole, ListingStatus, RunStatus},
         signup::{RemovalReason, SignupStatus},
     },
     error::Result,
     id::Id,
     mail::{Body, Note, RunFacts},
     service::{
-        runs::{run_time_in_words, take_over_deadline},
+        runs::{leading::take_over_deadline, run_time_in_words},
         signups as seats,
     },
     store::{
@@ -129,6 +129,7 @@ impl Writer<'_, '_> {
             reason: cancel_sentence(&run),
             message: run.cancel_message.clone(),
             waiting: !inside,
+            others: self.others(&run)?,
             run: self.facts(&run, inside)?,
         }))
     }
@@ -176,7 +177,17 @@ impl Writer<'_, '_> {
         if moment == Moment::TwoHours {
             facts.day_contact.clone_from(&run.day_contact);
         }
-        Ok(Some(Body::Reminder { run: facts, moment, not_today_link: self.not_today(&signup)? }))
+        let still_coming_link = match signup.reconfirm_by {
+            Some(_) => Some(self.link(LinkAction::StillComing, Some((signup.id, None)))?),
+            None => None,
+        };
+        Ok(Some(Body::Reminder {
+            run: facts,
+            moment,
+            still_coming_link,
+            answer_by: signup.reconfirm_by.map(|by| run_time_in_words(by, &run.time_zone)).unwrap_or_default(),
+            not_today_link: self.not_today(&signup)?,
+        }))
     }
 
     pub(super) fn facilitator_reminder(&mut self, run: Id, moment: Moment, starts_at: Instant) -> Written {
@@ -185,7 +196,7 @@ impl Writer<'_, '_> {
         let Some(run) = found.filter(|run| run.starts_at == starts_at && run.starts_at > now) else {
             return Ok(None);
         };
-        if !facilitators::active_on(self.tx, run.id, now)?.contains(&self.account.id) {
+        if !facilitators::accompanying(self.tx, run.id, now)?.contains(&self.account.id) {
             return Ok(None);
         }
         let confirmed = signups::of_run(self.tx, run.id, &[SignupStatus::Confirmed])?;
@@ -199,7 +210,9 @@ impl Writer<'_, '_> {
             })
             .collect();
         let new_people = confirmed.iter().filter(|signup| signup.new_here).count();
+        let listing = facilitators::find_listing(self.tx, run.id, self.account.id)?;
         Ok(Some(Body::FacilitatorReminder {
+            back_marker: listing.is_some_and(|listing| listing.role == ListingRole::BackMarker),
             run: self.facts(&run, true)?,
             moment,
             coming: u32::try_from(confirmed.len()).unwrap_or(u32::MAX),

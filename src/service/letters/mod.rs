@@ -1,21 +1,32 @@
 //! From a promised mail to a letter: the facts are read when its turn comes, and what is no longer true is not sent.
 
+mod about_after;
+mod about_blocks;
 mod about_decisions;
+mod about_leading;
+mod about_places;
 mod about_runs;
+mod about_series;
+mod about_the_day;
+mod about_wishes;
 
 use std::sync::Arc;
 
 use crate::{
     auth::keys::Keyring,
     clock::Instant,
-    config::Policy,
+    config::{HelpLine, Policy},
     domain::{
-        account::AccountStatus, link::LinkAction, moderation::AppealKind, pace::Activity, run::RunStatus,
+        account::AccountStatus,
+        link::LinkAction,
+        moderation::AppealKind,
+        pace::Activity,
+        run::{ListingRole, RunStatus},
         signup::SignupStatus,
     },
     error::Result,
     id::Id,
-    mail::{Body, Change, House, Letter, Notice, RunFacts, Templates},
+    mail::{self, Body, Change, House, Letter, Notice, RunFacts, Templates},
     service::{links, run_views, runs::run_time_in_words},
     store::{
         Tx,
@@ -33,6 +44,8 @@ pub struct Desk {
     pub templates: Templates,
     pub house: House,
     pub policy: Policy,
+    /// The help lines of this installation.
+    pub help: Vec<HelpLine>,
 }
 
 /// A letter with its address.
@@ -41,8 +54,10 @@ pub struct Addressed {
     /// Empty where the name was typed by somebody who may not own the address.
     pub to_name: String,
     pub letter: Letter,
-    /// One click, no more reminders.
+    /// One click, no more mails of this kind.
     pub unsubscribe: Option<String>,
+    /// Where an answer goes, if not to the sender.
+    pub reply_to: Option<String>,
 }
 
 impl Desk {
@@ -55,20 +70,33 @@ impl Desk {
         }
         let mut writer = Writer { desk: self, tx, account: &account, now };
         let Some(body) = writer.body(&parcel.notice)? else { return Ok(None) };
-        let is_reminder = matches!(parcel.notice.0, Notice::Reminder { .. });
-        let unsubscribe = if is_reminder { Some(writer.link(LinkAction::NoReminders, None)?) } else { None };
+        let turns_off = match parcel.notice.0 {
+            Notice::Reminder { .. } | Notice::AfterRun { .. } => Some(LinkAction::NoReminders),
+            Notice::RunsFound { .. } | Notice::MatchRequestEnds { .. } => Some(LinkAction::NoAlerts),
+            _ => None,
+        };
+        let unsubscribe = turns_off.map(|action| writer.link(action, None)).transpose()?;
+        let preferences_words = match turns_off {
+            Some(LinkAction::NoAlerts) => "No more of these mails, please",
+            _ => "No more reminders, please",
+        };
         let verified = account.status == AccountStatus::Active;
+        // What people say to each other by us is answered to the installation.
+        let speaks = matches!(parcel.notice.0, Notice::Announcement { .. });
+        let reply_to = speaks.then(|| self.house.contact.clone()).filter(|contact| mail::is_mailbox(contact));
         let letter = Letter {
             to_name: account.display_name.clone(),
             body,
             house: self.house.clone(),
             preferences_link: unsubscribe.clone(),
+            preferences_words: preferences_words.to_owned(),
         };
         Ok(Some(Addressed {
             to_address: account.email.clone(),
             to_name: if verified { account.display_name.clone() } else { String::new() },
             letter,
             unsubscribe,
+            reply_to,
         }))
     }
 }
@@ -104,19 +132,21 @@ impl Writer<'_, '_> {
             Notice::SignupConfirmed { signup_id } => self.seat(*signup_id, &[SignupStatus::Confirmed], |run, link| {
                 Body::SignupConfirmed { run, not_today_link: link }
             }),
-            Notice::SignupPromoted { signup_id } => self.seat(*signup_id, &[SignupStatus::Confirmed], |run, link| {
-                Body::SignupPromoted { run, not_today_link: link }
-            }),
+            Notice::PlaceOffered { signup_id } => self.place_offered(*signup_id),
+            Notice::PlaceFree { signup_id } => self.place_free(*signup_id),
+            Notice::OfferLapsed { signup_id } => self.offer_lapsed(*signup_id),
             Notice::SignupWaitlisted { signup_id } => self.waitlisted(*signup_id),
             Notice::SignupRemoved { signup_id } => self.removed(*signup_id),
-            Notice::RunChanged { signup_id, changes } => {
-                let (changes, outside) = (changes.clone(), changes_seen_from_outside(changes));
-                self.waiting_or_in(*signup_id, RunStatus::Published, |run, waiting, link| {
-                    let sees_place = run.map_url.is_some();
-                    let changes = if sees_place { changes } else { outside };
-                    Body::RunChanged { run, changes, waiting, not_today_link: link }
-                })
-            }
+            Notice::RunChanged { signup_id, changes } => self.changed(*signup_id, changes),
+            Notice::SignupRequested { signup_id } => match self.signup_and_run(*signup_id)? {
+                Some((signup, run)) => self.requests_wait(run.id, Some(signup.id), false),
+                None => Ok(None),
+            },
+            Notice::RequestsWait { run_id, again } => self.requests_wait(*run_id, None, *again),
+            Notice::RequestExpired { signup_id } => self.request_expired(*signup_id),
+            Notice::PlaceReleased { signup_id } => self.place_released(*signup_id),
+            Notice::AskedToRunAsTwo { signup_id } => self.asked_to_run_as_two(*signup_id),
+            Notice::AskedToLeadOne { run_id } => self.asked_to_lead_one(*run_id),
             Notice::RunPaused { signup_id } => self.paused(*signup_id),
             Notice::RunResumed { signup_id } => {
                 self.waiting_or_in(*signup_id, RunStatus::Published, |run, waiting, link| Body::RunResumed {
@@ -126,15 +156,32 @@ impl Writer<'_, '_> {
                 })
             }
             Notice::RunCancelled { signup_id } => self.cancelled(*signup_id),
+            Notice::BecameRegular { series_id } => self.became_regular(*series_id),
+            Notice::RegularEnded { series_id } => self.regular_ended(*series_id),
+            Notice::SeriesChanged { series_id, dates } => self.series_changed(*series_id, dates),
+            Notice::SeriesEnded { series_id, signups } => self.series_ended(*series_id, signups),
             Notice::LeadRunCancelled { run_id } => self.lead_cancelled(*run_id),
             Notice::LeadRunPaused { run_id } => self.lead_paused(*run_id),
             Notice::Reminder { signup_id, moment, starts_at } => self.reminder(*signup_id, *moment, *starts_at),
             Notice::FacilitatorReminder { run_id, moment, starts_at } => {
                 self.facilitator_reminder(*run_id, *moment, *starts_at)
             }
+            Notice::Missed { signup_id } => self.missed(*signup_id),
+            Notice::CheckedIn { signup_id } => self.checked_in(*signup_id),
+            Notice::NotSignedOut { run_id } => self.not_signed_out(*run_id),
             Notice::ParticipantWithdrew { signup_id } => self.withdrew(*signup_id),
             Notice::FacilitatorUnlisted { run_id } => self.unlisted(*run_id),
             Notice::CoFacilitatorInvited { run_id, .. } => self.invited_to_lead(*run_id),
+            Notice::SubstituteWanted { run_id } => self.substitute_wanted(*run_id),
+            Notice::LeadersChanged { signup_id } => {
+                self.waiting_or_in(*signup_id, RunStatus::Published, |run, waiting, link| Body::LeadersChanged {
+                    run,
+                    waiting,
+                    not_today_link: link,
+                })
+            }
+            Notice::CredentialLapses { run_id } => self.credential_lapses(*run_id),
+            Notice::Announcement { announcement_id, signup_id } => self.announcement(*announcement_id, *signup_id),
             Notice::RunTouched { run_id, by } => {
                 let by = *by;
                 let run = self.led_now(*run_id)?;
@@ -149,6 +196,14 @@ impl Writer<'_, '_> {
             Notice::AppealDecided { appeal_id } => self.appeal_decided(*appeal_id),
             Notice::ReportReceived { report_id } => self.report_received(*report_id),
             Notice::ReportResolved { report_id } => self.report_resolved(*report_id),
+            Notice::BothAreIn { block_id } => self.both_are_in(*block_id),
+            Notice::BlockAsked { block_id } => self.block_asked(*block_id),
+            Notice::BlockLookedAt { block_id } => self.block_looked_at(*block_id),
+            Notice::AfterRun { signup_id } => self.after_run(*signup_id),
+            Notice::CareAsked { wish_id, overdue } => self.care_asked(*wish_id, *overdue),
+            Notice::CareLate { wish_id } => self.care_late(*wish_id),
+            Notice::RunsFound { mail_id } => self.runs_found(*mail_id),
+            Notice::MatchRequestEnds { request_id, expires_at } => self.match_request_ends(*request_id, *expires_at),
         }
     }
 
@@ -181,7 +236,7 @@ impl Writer<'_, '_> {
 
     /// A run's facts; the exact meeting point only where `inside` or public.
     fn facts(&mut self, run: &Run, inside: bool) -> Result<RunFacts> {
-        let view = run_views::facts(self.tx, std::slice::from_ref(run), None, 1, self.now)?.card(run);
+        let view = run_views::facts(self.tx, std::slice::from_ref(run), None, &self.desk.policy, self.now)?.card(run);
         let point = (inside || run.point_is_public).then_some((run.lat, run.lng));
         Ok(RunFacts {
             title: run.title.clone(),
@@ -195,7 +250,12 @@ impl Writer<'_, '_> {
             }),
             meeting_point_lat: point.map(|point| point.0),
             meeting_point_lng: point.map(|point| point.1),
-            leaders: view.facilitators.into_iter().map(|leader| leader.display_name).collect(),
+            leaders: view
+                .facilitators
+                .into_iter()
+                .filter(|leader| leader.role == ListingRole::Leader)
+                .map(|leader| leader.display_name)
+                .collect(),
             activity_words: run.activity.in_words().to_owned(),
             pace_min_per_km: run.pace().in_min_per_km(),
             pace_words: run.pace().in_words(run.activity).to_owned(),

@@ -46,6 +46,12 @@ impl Client {
         Self { town: town.clone(), auth: Auth::Header(value.to_owned()) }
     }
 
+    /// The same caller in a copy of their town.
+    #[allow(dead_code, reason = "each of the suites uses its part")]
+    pub fn in_town(&self, town: &Town) -> Self {
+        Self { town: town.clone(), auth: self.auth.clone() }
+    }
+
     /// An access token that counts now.
     pub fn token(&self) -> Option<String> {
         match &self.auth {
@@ -149,6 +155,12 @@ impl std::ops::Deref for Person {
 }
 
 impl Person {
+    /// The same person in a copy of their town.
+    #[allow(dead_code, reason = "each of the suites uses its part")]
+    pub fn in_town(&self, town: &Town) -> Self {
+        Self { client: self.client.in_town(town), ..self.clone() }
+    }
+
     /// Signs up for a run.
     pub async fn sign_up(&self, run: &str) -> Answer {
         self.post(&format!("/runs/{run}/signups"), serde_json::json!({})).await

@@ -34,7 +34,10 @@ use super::{
     Client, Letter, Person,
     inbox::{Behaviour, Inbox},
 };
-use crate::support::databases::{Database, Kind};
+use crate::support::{
+    databases::{Database, Kind},
+    people::account,
+};
 
 /// Where the clock of a town stands at first: a Monday, in winter.
 const T0: &str = "2026-11-23T10:00:00Z";
@@ -64,6 +67,8 @@ struct Shared {
     inbox: Inbox,
     people: AtomicUsize,
     mail_is_left: AtomicBool,
+    /// Somebody changed rows behind everybody's back, or took the database away: the index is not held against it.
+    rows_were_changed: AtomicBool,
 }
 
 /// A run that was posted.
@@ -90,7 +95,13 @@ pub fn run_case(kind: Kind, case: impl FnOnce(Town) -> BoxFuture<'static, ()>) -
         let outcome = match done {
             Err(panic) => Err(words(&*panic)),
             Ok(Err(_)) => Err(format!("not done after {DEADLINE:?}")),
-            Ok(Ok(())) => town.no_mail_is_left(),
+            Ok(Ok(())) => match town.no_mail_is_left() {
+                Ok(()) => match tokio::time::timeout(DEADLINE, town.the_index_is_true()).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(format!("the index followed nothing for {DEADLINE:?}")),
+                },
+                left => left,
+            },
         };
         town.0.server.stop(false).await;
         town.0.shared.database.remove();
@@ -130,6 +141,7 @@ impl Town {
             inbox: Inbox::open().await,
             people: AtomicUsize::new(0),
             mail_is_left: AtomicBool::new(false),
+            rows_were_changed: AtomicBool::new(false),
         };
         let clock = Clock::standing_at(T0.parse().expect("an instant"));
         Self::serve(Arc::new(shared), clock, &[])
@@ -159,6 +171,8 @@ impl Town {
         }
         let config = config::from_values(&values, toml.as_deref()).expect("settings");
         let app = Arc::new(App::build(config, clock.clone()).expect("an app"));
+        app.follow_runs().expect("an index of runs");
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(app.runs.loaded()));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let server = server::start(app.clone(), listener).expect("a server");
@@ -179,6 +193,35 @@ impl Town {
         Self::serve(self.0.shared.clone(), self.0.clock.clone(), settings)
     }
 
+    /// Two worlds that go on from here, each a server of its own over a copy of everything that is kept, with a clock and an
+    /// inbox of its own. This town can do nothing more.
+    #[allow(dead_code, reason = "each of the suites uses its part")]
+    pub async fn fork(&self) -> (Self, Self) {
+        self.leave_mail();
+        self.0.shared.rows_were_changed.store(true, Ordering::Relaxed);
+        self.0.server.stop(true).await;
+        let (one, other) = self.database().two_copies();
+        (self.over(one).await, self.over(other).await)
+    }
+
+    async fn over(&self, database: Database) -> Self {
+        let shared = Shared {
+            database,
+            inbox: Inbox::open().await,
+            people: AtomicUsize::new(self.0.shared.people.load(Ordering::Relaxed)),
+            mail_is_left: AtomicBool::new(true),
+            rows_were_changed: AtomicBool::new(false),
+        };
+        Self::serve(Arc::new(shared), Clock::standing_at(self.now()), &[])
+    }
+
+    /// Stops the server and removes the database of a world.
+    #[allow(dead_code, reason = "each of the suites uses its part")]
+    pub async fn close(self) {
+        self.0.server.stop(false).await;
+        self.0.shared.database.remove();
+    }
+
     fn no_mail_is_left(&self) -> Result<(), String> {
         if self.0.shared.mail_is_left.load(Ordering::Relaxed) {
             return Ok(());
@@ -189,6 +232,20 @@ impl Town {
             self.now()
         ));
         if left.is_empty() { Ok(()) } else { Err(format!("mail is left in the outbox: {left:?}")) }
+    }
+
+    /// What is in memory is what the database says, whatever the case did.
+    async fn the_index_is_true(&self) -> Result<(), String> {
+        if self.0.shared.rows_were_changed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (app, now) = (self.app(), self.now());
+        // Also what another server of this town did.
+        app.runs.looked(|| app.db.own_changes().ring()).await;
+        let expected = app.db.read_here(|conn| app.runs.should_hold(conn, now)).map_err(|fault| fault.to_string())?;
+        // What has begun a moment ago is asked for by nobody and goes with the next round.
+        let held: Vec<_> = app.runs.sides().into_iter().filter(|side| side.starts_at > now).collect();
+        if held == expected { Ok(()) } else { Err(format!("the index holds {held:#?} instead of {expected:#?}")) }
     }
 
     /// This test is not about the mail that it leaves behind.
@@ -282,7 +339,10 @@ impl Town {
         let first = self.0.shared.people.fetch_add(many, Ordering::Relaxed);
         let (now, policy, hash) = (self.now(), self.app().config.policy.clone(), password_hash());
         let accounts: Vec<Account> = (first..first + many)
-            .map(|number| account(name, &format!("{}{number}@people.example", name.to_lowercase()), &hash, now))
+            .map(|number| Account {
+                password_hash: Some(hash.clone()),
+                ..account(name, &format!("{}{number}@people.example", name.to_lowercase()), now)
+            })
             .collect();
         let inserted = accounts.clone();
         let opened = self.app().db.write(move |tx| {
@@ -300,6 +360,22 @@ impl Town {
             client: Client::with_session(self, account.id, session),
         };
         accounts.into_iter().zip(opened.await.expect("people")).map(person).collect()
+    }
+
+    /// Somebody who chats at the pace of the usual run and lives beside it, as `change` leaves the profile.
+    #[allow(dead_code, reason = "each of the suites uses its part")]
+    pub async fn runner(&self, name: &str, change: impl FnOnce(&mut Value)) -> Person {
+        let person = self.person(name).await;
+        let mut body = json!({
+            "activities": ["run", "run_walk", "walk"],
+            "comfortable_pace": { "fastest_s_per_km": 370, "slowest_s_per_km": 405 },
+            "walking_pace": { "fastest_s_per_km": 600, "slowest_s_per_km": 800 },
+            "home": { "lat": 51.415, "lng": -0.33 },
+            "travel_radius_km": 10.0,
+        });
+        change(&mut body);
+        person.put("/me/running-profile", body).await.expect(200);
+        person
     }
 
     /// Another session of somebody, such as one opened after a decision.
@@ -328,7 +404,7 @@ impl Town {
             terms_version: None,
             terms_accepted_at: None,
             verified_at: None,
-            ..account(name, email, "", now)
+            ..account(name, email, now)
         };
         let id = invited.id;
         let done = self.app().db.write(move |tx| {
@@ -403,6 +479,7 @@ impl Town {
 
     /// Statements outside everything; the fault in words when they fail.
     pub fn execute(&self, statements: &str) -> Result<(), String> {
+        self.0.shared.rows_were_changed.store(true, Ordering::Relaxed);
         let mut conn = self.app().db.connect_alone().expect("a connection");
         let done = match &mut conn {
             Conn::Sqlite(conn) => conn.batch_execute(statements),
@@ -414,24 +491,5 @@ impl Town {
     /// Rows of a table, perhaps `WHERE` something.
     pub fn rows(&self, table_and_where: &str) -> i64 {
         self.number(&format!("SELECT count(*) AS n FROM {table_and_where}"))
-    }
-}
-
-fn account(name: &str, email: &str, hash: &str, now: Instant) -> Account {
-    Account {
-        id: Id::random(),
-        email: email.to_owned(),
-        password_hash: Some(hash.to_owned()),
-        display_name: name.to_owned(),
-        status: AccountStatus::Active,
-        terms_version: Some("1".to_owned()),
-        terms_accepted_at: Some(now),
-        locale: "en".to_owned(),
-        time_zone: None,
-        external_id: None,
-        reminders: true,
-        created_at: now,
-        updated_at: now,
-        verified_at: Some(now),
     }
 }

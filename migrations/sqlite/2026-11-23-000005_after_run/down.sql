@@ -1,0 +1,2 @@
+DROP TABLE care_wishes;
+DROP TABLE after_runs;

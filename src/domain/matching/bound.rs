@@ -1,0 +1,297 @@
+//! What a run can score at most, told cheaply: whoever looks for the best few need not weigh every run of a city.
+//!
+//! A [`Glance`] is what of a run decides that, in half a cache line, so that thousands are looked at in some microseconds;
+//! logarithms are replaced by fractions that never lie below them. Invariant: never below the score of
+//! [`fit`](super::fit()), and never refusing what [`exclusions`](super::exclusions) lets through; a property test holds it.
+
+use jiff::civil;
+
+use super::{
+    Person, RunSide, Viewer,
+    exclusion::TOO_FAST_BEYOND,
+    fit::{
+        COMPANY_WEIGHT, DISTANCE_WEIGHT, FAST_SCALE, FAST_SCALE_NO_DROP, KNOWN_FACES_WEIGHT, NO_KNOWN_FACE, NOT_GENTLE,
+        PACE_WEIGHT, SLOW_SCALE, TIME_WEIGHT, needs_gentler_than,
+    },
+};
+use crate::domain::{
+    availability::Hours,
+    pace::Activity,
+    place::{OnSphere, SPHERE_RADIUS_KM},
+};
+
+/// What a first look at a run reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Glance {
+    /// Microseconds of 1970.
+    pub starts_at: i64,
+    at: OnSphere,
+    /// Seconds per kilometre, in order.
+    fast: u16,
+    slow: u16,
+    /// Minutes since Monday's midnight on the local clock.
+    local_start: u16,
+    duration_min: u16,
+    marks: u8,
+}
+
+/// The marks of a glance; the three lowest bits are the activities.
+const NO_DROP: u8 = 1 << 3;
+const IS_FULL: u8 = 1 << 4;
+const IS_CLOSED: u8 = 1 << 5;
+const AFTER_DARK: u8 = 1 << 6;
+const COMPANY_COUNTS: u8 = 1 << 7;
+const ACTIVITIES: [Activity; 3] = [Activity::Walk, Activity::RunWalk, Activity::Run];
+
+fn bit(activity: Activity) -> u8 {
+    1 << activity as u8
+}
+
+impl Glance {
+    /// What a first look at this run reads.
+    pub fn of(run: &RunSide) -> Self {
+        let small = |number: i32| u16::try_from(number.max(0)).unwrap_or(u16::MAX);
+        let (one, other) = (small(run.pace.fastest_s_per_km), small(run.pace.slowest_s_per_km));
+        let mark = |is_so: bool, mark: u8| if is_so { mark } else { 0 };
+        Self {
+            starts_at: run.starts_at.timestamp().as_microsecond(),
+            at: OnSphere::of(run.place),
+            fast: one.min(other),
+            slow: one.max(other),
+            local_start: minute_of_week(run.local_start),
+            duration_min: small(run.duration_min),
+            marks: bit(run.activity)
+                | mark(run.no_drop, NO_DROP)
+                | mark(run.is_full, IS_FULL)
+                | mark(run.is_closed, IS_CLOSED)
+                | mark(run.after_dark, AFTER_DARK)
+                | mark(run.company_counts(), COMPANY_COUNTS),
+        }
+    }
+
+    fn has(&self, mark: u8) -> bool {
+        self.marks & mark != 0
+    }
+}
+
+fn minute_of_week(local: civil::DateTime) -> u16 {
+    let days = u16::try_from(local.weekday().to_monday_zero_offset()).unwrap_or(0);
+    let number = |part: i8| u16::try_from(part).unwrap_or(0);
+    days * 24 * 60 + number(local.hour()) * 60 + number(local.minute())
+}
+
+/// A person's side of one activity.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    /// The band, in order; none where no pace is given.
+    band: Option<(f64, f64)>,
+    /// Slowest paces below this are beyond the tolerance.
+    too_fast_below: u16,
+    /// Logarithm of the factor of a run that does not wait.
+    unless_no_drop: f64,
+}
+
+/// A person's side, laid out for a quick look at many runs.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    home: OnSphere,
+    hours: Hours,
+    travel_radius_km: f64,
+    sides: [Side; 3],
+    /// A run with one of these marks is left out.
+    refused: u8,
+    /// What is the same for all runs: the logarithm of known faces at best, weighed.
+    always: f64,
+}
+
+/// Rounding of the cheap distance, in kilometres.
+const SLACK_KM: f64 = 0.01;
+/// Logarithm of the pace part at the fast end, rounded up.
+const AT_FAST_END_LN: f64 = -0.223_143;
+/// Logarithm of the least that a part counts, rounded up.
+const PART_FLOOR_LN: f64 = -3.912_023;
+
+/// At most the logarithm of `more / less`, for `more` not below `less`; 0.002 % below it at a tenth more.
+fn least_ln(more: f64, less: f64) -> f64 {
+    2.0 * (more - less) / (more + less)
+}
+
+impl Bound {
+    /// Lays a person's side out.
+    pub fn of(viewer: &Viewer, include_full: bool) -> Self {
+        let person = &viewer.person;
+        let unwanted = |activity: &Activity| !person.activities.is_empty() && !person.activities.contains(activity);
+        let activities = ACTIVITIES.iter().filter(|a| unwanted(a)).fold(0, |marks, activity| marks | bit(*activity));
+        let dark = if person.not_after_dark { AFTER_DARK } else { 0 };
+        let full = if include_full { 0 } else { IS_FULL };
+        let known_at_best = if viewer.known.is_empty() { NO_KNOWN_FACE } else { 1.0 };
+        Self {
+            home: OnSphere::of(person.home),
+            hours: Hours::of(&person.availability),
+            travel_radius_km: person.travel_radius_km,
+            sides: ACTIVITIES.map(|activity| Side::of(person, activity)),
+            refused: activities | dark | full | IS_CLOSED,
+            always: KNOWN_FACES_WEIGHT * known_at_best.ln(),
+        }
+    }
+
+    /// Whether the run is closed or one of the hard rules surely leaves it out, told without a word about why.
+    pub fn leaves_out(&self, run: &Glance) -> bool {
+        run.has(self.refused) || (run.slow < self.side(run).too_fast_below && !run.has(NO_DROP))
+    }
+
+    fn side(&self, run: &Glance) -> &Side {
+        &self.sides[(run.marks & 0b111).trailing_zeros() as usize % 3]
+    }
+
+    /// The nearest that the run can be, in kilometres.
+    pub fn nearest_km(&self, run: &Glance) -> f64 {
+        (self.home.chord(run.at) * SPHERE_RADIUS_KM - SLACK_KM).max(0.0)
+    }
+
+    /// Logarithm of the most that anything at this distance or further can score.
+    pub fn best_beyond(&self, km: f64) -> f64 {
+        // The weights add up to one where company counts; where it does not, the same parts weigh more and score less.
+        DISTANCE_WEIGHT * self.distance_ln(km, f64::ln_1p) + self.always
+    }
+
+    /// Logarithm of the most that this run, so near at best, can score.
+    pub fn best_of(&self, run: &Glance, nearest_km: f64) -> f64 {
+        let side = self.side(run);
+        let pace = side.band.map_or(0.0, |band| highest_pace_part_ln(band, run));
+        let time = if self.hours.meet(run.local_start, run.duration_min) { 0.0 } else { TIME_WEIGHT * PART_FLOOR_LN };
+        let sum = PACE_WEIGHT * pace
+            + DISTANCE_WEIGHT * self.distance_ln(nearest_km, |x| least_ln(1.0 + x, 1.0))
+            + time
+            + self.always;
+        let most = if run.has(COMPANY_COUNTS) { sum } else { sum / (1.0 - COMPANY_WEIGHT) };
+        most + if run.has(NO_DROP) { 0.0 } else { side.unless_no_drop }
+    }
+
+    fn distance_ln(&self, km: f64, ln_1p: impl Fn(f64) -> f64) -> f64 {
+        let half = 0.5 * self.travel_radius_km.max(0.0);
+        // At a radius of zero all but home itself is nothing; the exact rule decides there.
+        if half <= 0.0 || km <= 0.0 {
+            return 0.0;
+        }
+        let squared = (km / half) * (km / half);
+        (-ln_1p(squared)).max(PART_FLOOR_LN)
+    }
+}
+
+impl Side {
+    fn of(person: &Person, activity: Activity) -> Self {
+        let band = person.pace_for(activity).map(|band| band.in_order());
+        let too_fast_below = match band {
+            // One second of slack: the exact rule decides after.
+            Some((fast, _)) => (fast * (-TOO_FAST_BEYOND).exp()).floor().max(1.0) as u16 - 1,
+            None if activity == Activity::Run => u16::MAX,
+            None => 0,
+        };
+        let gentle = needs_gentler_than(person, activity, false);
+        Self { band, too_fast_below, unless_no_drop: if gentle { NOT_GENTLE.ln() } else { 0.0 } }
+    }
+}
+
+/// At least the logarithm of the pace part and of what it counts; what lies between the middle and the fast end counts
+/// as the middle.
+fn highest_pace_part_ln((my_fast, my_slow): (f64, f64), run: &Glance) -> f64 {
+    let (run_fast, run_slow) = (f64::from(run.fast), f64::from(run.slow));
+    let fall = |excess: f64, scale: f64| -(excess / scale) * (excess / scale) / 2.0;
+    let part = if run_fast > my_slow {
+        fall(least_ln(run_fast, my_slow), SLOW_SCALE)
+    } else if run_slow >= my_fast {
+        0.0
+    } else {
+        let scale = if run.has(NO_DROP) { FAST_SCALE_NO_DROP } else { FAST_SCALE };
+        AT_FAST_END_LN + fall(least_ln(my_fast, run_slow), scale)
+    };
+    part.max(PART_FLOOR_LN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        clock::Instant,
+        domain::{
+            matching::{
+                Candidate, Scored,
+                fit::{AT_FAST_END, PART_FLOOR},
+                side::{Listed, Said},
+                tests::{any_candidate, band, person},
+            },
+            run::ListingRole,
+        },
+        id::Id,
+    };
+
+    fn side(run: &Candidate<'_>, leader: Id) -> RunSide {
+        let starts_at: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
+        RunSide {
+            id: Id::at(starts_at),
+            starts_at,
+            local_start: run.local_start,
+            place: run.place,
+            pace: run.pace,
+            duration_min: run.duration_min,
+            activity: run.activity,
+            no_drop: run.no_drop,
+            after_dark: run.after_dark,
+            is_full: run.is_full,
+            has_waiting: run.has_waiting,
+            is_closed: false,
+            point_is_hidden: false,
+            confirmed: u16::try_from(run.confirmed).unwrap(),
+            said: Arc::new(Said::default()),
+            listed: Box::new([Listed { id: leader, is_active: true, role: ListingRole::Leader }]),
+            company: Box::new([]),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_scores_above_its_bound(
+            runs in prop::collection::vec(any_candidate(), 1..20),
+            (fast, slow) in (150..900i32, 0..200i32), no_pace: bool, new_here: bool, gentle_start: bool,
+            (radius, include_full, knows) in (0.5..60.0f64, any::<bool>(), any::<bool>()),
+            windows in prop::collection::vec((0..7usize, 0..23i64, 1..10i64), 0..4),
+        ) {
+            let leader = Id::random();
+            let day = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+            let window = |(weekday, from, long): &(usize, i64, i64)| {
+                let to = (from + long).min(24);
+                let text = format!(r#"{{"weekday":"{}","from":"{from:02}:30","to":"{to:02}:00"}}"#, day[*weekday]);
+                serde_json::from_str(&text).unwrap()
+            };
+            let me = Person {
+                comfortable_pace: (!no_pace).then(|| band(fast, fast + slow)),
+                travel_radius_km: radius,
+                availability: windows.iter().map(window).collect(),
+                new_here,
+                gentle_start,
+                ..person()
+            };
+            let known = if knows { [leader].into() } else { BTreeSet::new() };
+            let viewer = Viewer { id: Id::random(), person: me, known, closed_by: BTreeSet::new() };
+            let bound = Bound::of(&viewer, include_full);
+            prop_assert!(AT_FAST_END.ln() <= AT_FAST_END_LN && PART_FLOOR.ln() <= PART_FLOOR_LN);
+            for run in &runs {
+                let side = side(run, leader);
+                let glance = Glance::of(&side);
+                let Some(scored) = Scored::of(&viewer.person, &side.candidate(&viewer), include_full) else { continue };
+                prop_assert!(!bound.leaves_out(&glance), "left out: {side:?}");
+                let score = scored.into_fit(&viewer.person, &side.candidate(&viewer)).score;
+                let nearest = bound.nearest_km(&glance);
+                prop_assert!(nearest <= viewer.person.home.distance_km(&side.place));
+                let best = bound.best_of(&glance, nearest).exp();
+                prop_assert!(best >= score - 1e-9, "{best} < {score}: {side:?}");
+                prop_assert!(bound.best_beyond(nearest).exp() >= score - 1e-9);
+            }
+        }
+    }
+}

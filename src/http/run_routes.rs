@@ -1,0 +1,156 @@
+//! A run's route over HTTP: GeoJSON or GPX in and out.
+
+use actix_web::{
+    HttpRequest, HttpResponse, delete, get,
+    http::header,
+    put,
+    web::{self, Payload},
+};
+use serde_json::json;
+
+use super::{
+    AppData, Problem, Reply,
+    extract::{Caller, MaybeCaller, PathId},
+    problem::ProblemDocument,
+};
+use crate::{
+    domain::route::{self, Route},
+    error::{Error, Result as Outcome, Unreadable},
+    id::Id,
+    service::{callers, run_routes as service},
+    store::run_routes::RunRoute,
+};
+
+const GEOJSON: &str = "application/geo+json";
+const GPX: &str = "application/gpx+xml";
+
+/// The line on the map, for whom the meeting point is shown: GeoJSON with `length_km`, or GPX when `Accept` asks for it.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path), ("Accept" = Option<String>, Header)), responses(
+    (status = 200, description = "The route", content((serde_json::Value = "application/geo+json"), (String = "application/gpx+xml"))),
+    (status = 404, body = ProblemDocument)))]
+#[get("/runs/{id}/route")]
+pub async fn get_route(
+    app: AppData,
+    viewer: MaybeCaller,
+    id: PathId,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (now, viewer, policy) = (app.clock.now(), viewer.id(), app.config.policy.clone());
+    let kept = app.db.read(move |conn| service::get(conn, id.0, viewer, &policy, now)).await?;
+    if prefers_gpx(&request) {
+        let bytes = kept.geometry.to_string();
+        let route = route::from_geojson(bytes.as_bytes()).map_err(|_| stored_wrongly())?;
+        let name = header::HeaderValue::from_static("attachment; filename=\"route.gpx\"");
+        let mut response = answer(200, GPX, route.gpx());
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+        return Ok(response);
+    }
+    Ok(answer(200, GEOJSON, as_geojson(&kept)))
+}
+
+fn stored_wrongly() -> Error {
+    Error::Internal(anyhow::anyhow!("a stored route is none"))
+}
+
+fn as_geojson(kept: &RunRoute) -> String {
+    json!({
+        "type": "Feature",
+        "geometry": kept.geometry.0,
+        "properties": { "length_km": kept.length_km },
+        "length_km": kept.length_km,
+    })
+    .to_string()
+}
+
+fn answer(status: u16, kind: &'static str, body: String) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(status).unwrap_or_default();
+    HttpResponse::build(status)
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::VARY, "Accept"))
+        .insert_header((header::CONTENT_TYPE, kind))
+        .body(body)
+}
+
+/// Whether GPX is wanted more than GeoJSON.
+fn prefers_gpx(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let wish = |wanted: &[&str]| {
+        accept
+            .split(',')
+            .filter_map(|part| {
+                let mut pieces = part.split(';').map(str::trim);
+                let kind = pieces.next()?.to_ascii_lowercase();
+                let weight = pieces.find_map(|piece| piece.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse().ok())?;
+                wanted.contains(&kind.as_str()).then_some(weight)
+            })
+            .fold(0.0_f64, f64::max)
+    };
+    wish(&[GPX]) > wish(&[GEOJSON, "application/json"])
+}
+
+/// Gives a run a route, in place of the one it had; for those who lead it. Times, names and heights are left behind.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), security(("token" = [])),
+    request_body(content((serde_json::Value = "application/geo+json"), (String = "application/gpx+xml"))), responses(
+    (status = 200, description = "In place of another", body = serde_json::Value, content_type = "application/geo+json"),
+    (status = 201, description = "The first", body = serde_json::Value, content_type = "application/geo+json"),
+    (status = 404, body = ProblemDocument), (status = 413, body = ProblemDocument), (status = 415, body = ProblemDocument),
+    (status = 422, body = ProblemDocument)))]
+#[put("/runs/{id}/route")]
+pub async fn put_route(
+    app: AppData,
+    caller: Caller,
+    id: PathId,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let (me, now) = (caller.id(), app.clock.now());
+    app.db.read(move |conn| callers::leads(conn, me, id.0, now)).await?;
+    let route = read(&request, payload).await?;
+    let work = move |tx: &mut crate::store::Tx<'_>| {
+        let proof = callers::leads(tx, me, id.0, now)?;
+        service::put(tx, &proof, &route, now)
+    };
+    let (kept, is_new) = app.db.write(work).await?;
+    Ok(answer(if is_new { 201 } else { 200 }, GEOJSON, as_geojson(&kept)))
+}
+
+/// Takes the route of a run away; for those who lead it.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), security(("token" = [])), responses(
+    (status = 204), (status = 404, body = ProblemDocument)))]
+#[delete("/runs/{id}/route")]
+pub async fn delete_route(app: AppData, caller: Caller, id: PathId) -> Result<Reply, Problem> {
+    let (me, now) = (caller.id(), app.clock.now());
+    let done = app.db.write(move |tx| {
+        let proof = callers::leads(tx, me, id.0, now)?;
+        service::remove(tx, &proof)
+    });
+    done.await?;
+    Ok(Reply::nothing())
+}
+
+/// The route in a body that may be hostile; read beside the requests, not among them.
+async fn read(request: &HttpRequest, payload: Payload) -> Outcome<Route> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let kind = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let is_gpx = match kind.as_str() {
+        GEOJSON | "application/json" => false,
+        GPX => true,
+        _ => {
+            let words = format!("Send Content-Type: {GEOJSON} or {GPX}.");
+            return Err(Error::Unreadable(Unreadable::WrongType, words));
+        }
+    };
+    let encoded = request.headers().get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity");
+    if encoded {
+        let words = "Send it as it is, without Content-Encoding.";
+        return Err(Error::Unreadable(Unreadable::WrongType, words.to_owned()));
+    }
+    let too_large = || Error::Unreadable(Unreadable::TooLarge, format!("A route may have {} bytes.", route::MAX_BYTES));
+    let bytes = payload
+        .to_bytes_limited(route::MAX_BYTES)
+        .await
+        .map_err(|_| too_large())?
+        .map_err(|_| Error::Unreadable(Unreadable::NotJson, "The body could not be read.".to_owned()))?;
+    let read = web::block(move || if is_gpx { route::from_gpx(&bytes) } else { route::from_geojson(&bytes) });
+    Ok(read.await.map_err(|fault| Error::Internal(anyhow::Error::new(fault)))??)
+}

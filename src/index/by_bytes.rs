@@ -1,0 +1,28 @@
+//! Bounded caches that count bytes and not entries.
+
+use quick_cache::{Weighter, sync::Cache};
+
+use crate::id::Id;
+
+/// A cache for texts, by id.
+pub type ByBytes<V> = Cache<Id, V, Bytes>;
+
+/// Something whose text is kept.
+pub trait Kept {
+    fn text(&self) -> &str;
+}
+
+/// Weighs by the text, with what keeping it costs.
+#[derive(Clone)]
+pub struct Bytes;
+
+impl<V: Kept> Weighter<Id, V> for Bytes {
+    fn weight(&self, _: &Id, kept: &V) -> u64 {
+        u64::try_from(kept.text().len()).unwrap_or(u64::MAX).saturating_add(200)
+    }
+}
+
+/// A cache that holds so many bytes at most, of entries that usually have `usual_bytes`.
+pub fn holding<V: Kept + Clone>(most_bytes: u64, usual_bytes: u64) -> ByBytes<V> {
+    Cache::with_weighter(usize::try_from(most_bytes / usual_bytes).unwrap_or(usize::MAX), most_bytes, Bytes)
+}

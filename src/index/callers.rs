@@ -1,0 +1,166 @@
+//! People who asked lately, so that reading lists asks the database nothing about them.
+//!
+//! Whatever changes about a person raises the number of their slot, and what was read under another number counts no more:
+//! also what was being read while it changed. Everything that writes, and every personal page, reads the person afresh.
+
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use quick_cache::sync::Cache;
+
+use crate::{
+    clock::Instant,
+    domain::{matching::Viewer, refusal::Code},
+    error::{Error, Result},
+    id::Id,
+    service::{callers::Caller, matching},
+    store::{Conn, run_sides},
+};
+
+/// People who are kept.
+const KEPT: usize = 20_000;
+/// Slots that people share; two in one slot cost each other a look at the database.
+const SLOTS: usize = 4_096;
+/// Seconds after which somebody is read afresh, whatever happened.
+const GOOD_FOR_S: i64 = 10;
+
+/// Somebody who may ask, as they were when they were read.
+#[derive(Debug)]
+pub struct KnownCaller {
+    pub account: Id,
+    pub session: Id,
+    pub session_expires_at: Instant,
+    pub read_at: Instant,
+    /// None without a running profile.
+    pub viewer: Option<Viewer>,
+    /// Runs with a hidden meeting point that this person may see more of: they have a sign-up there or are listed.
+    pub insider_of: BTreeSet<Id>,
+}
+
+impl KnownCaller {
+    /// Reads what lists need to know of somebody who was identified just now.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn read(conn: &mut Conn, caller: &Caller, now: Instant) -> Result<Self> {
+        let viewer = match matching::viewer(conn, caller.id(), now) {
+            Ok(viewer) => Some(viewer),
+            Err(Error::Refused(refusal)) if refusal.code == Code::ProfileMissing => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            account: caller.id(),
+            session: caller.session,
+            session_expires_at: caller.session_expires_at,
+            read_at: now,
+            viewer,
+            insider_of: run_sides::hidden_runs_of(conn, caller.id(), now)?,
+        })
+    }
+}
+
+/// Under which number somebody was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+/// The people.
+pub struct Callers {
+    known: Cache<Id, (Ticket, Arc<KnownCaller>)>,
+    numbers: Box<[AtomicU64]>,
+    hasher: RandomState,
+}
+
+impl Default for Callers {
+    fn default() -> Self {
+        Self {
+            known: Cache::new(KEPT),
+            numbers: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl Callers {
+    fn number(&self, account: Id) -> &AtomicU64 {
+        let hash = self.hasher.hash_one(account);
+        &self.numbers[usize::try_from(hash % SLOTS as u64).unwrap_or(0)]
+    }
+
+    /// To be taken before somebody is read.
+    pub fn ticket(&self, account: Id) -> Ticket {
+        Ticket(self.number(account).load(Ordering::Acquire))
+    }
+
+    /// Somebody who was read lately in this session, if nothing about them changed since.
+    pub fn get(&self, account: Id, session: Id, now: Instant) -> Option<Arc<KnownCaller>> {
+        let (ticket, caller) = self.known.get(&account)?;
+        let fresh = ticket == self.ticket(account)
+            && caller.session == session
+            && (caller.read_at..caller.read_at.plus_seconds(GOOD_FOR_S)).contains(&now)
+            && now < caller.session_expires_at;
+        fresh.then_some(caller)
+    }
+
+    /// Keeps somebody who was read under this ticket.
+    pub fn put(&self, ticket: Ticket, caller: Arc<KnownCaller>) {
+        self.known.insert(caller.account, (ticket, caller));
+    }
+
+    /// What was read about this person counts no more.
+    pub(super) fn forget(&self, account: Id) {
+        self.number(account).fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What was read about anybody counts no more.
+    pub(super) fn forget_all(&self) {
+        for number in &self.numbers {
+            number.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(account: Id, session: Id, read_at: Instant) -> Arc<KnownCaller> {
+        Arc::new(KnownCaller {
+            account,
+            session,
+            session_expires_at: read_at.plus_seconds(5),
+            read_at,
+            viewer: None,
+            insider_of: BTreeSet::new(),
+        })
+    }
+
+    #[test]
+    fn what_changed_while_somebody_was_read_is_not_missed() {
+        let (callers, account, session) = (Callers::default(), Id::random(), Id::random());
+        let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
+        let ticket = callers.ticket(account);
+        callers.put(ticket, caller(account, session, now));
+        assert!(callers.get(account, session, now).is_some());
+        callers.forget(account);
+        assert!(callers.get(account, session, now).is_none());
+        callers.put(ticket, caller(account, session, now));
+        assert!(callers.get(account, session, now).is_none(), "read before the change");
+    }
+
+    #[test]
+    fn nobody_is_known_for_long_in_another_session_or_beyond_its_end() {
+        let (callers, account, session) = (Callers::default(), Id::random(), Id::random());
+        let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
+        callers.put(callers.ticket(account), caller(account, session, now));
+        assert!(callers.get(account, Id::random(), now).is_none());
+        assert!(callers.get(account, session, now.plus_seconds(4)).is_some());
+        assert!(callers.get(account, session, now.plus_seconds(5)).is_none(), "the session has ended");
+        assert!(callers.get(account, session, now.plus_seconds(-1)).is_none(), "the clock was set back");
+    }
+}

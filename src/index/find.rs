@@ -1,0 +1,347 @@
+//! Finding: the best few runs for a person, and lists by start.
+
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+
+use super::{
+    KnownCaller, RunIndex,
+    grid::{Near, Order, Slot},
+};
+use crate::{
+    clock::Instant,
+    domain::{
+        matching::{Fit, RunSide, Scored, Viewer, best, bound::Bound},
+        pace::Activity,
+        place::LatLng,
+    },
+    id::Id,
+    service::matching::Wish,
+};
+
+/// A run that was found: enough to look its card up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    pub id: Id,
+    pub version: u64,
+    pub point_is_hidden: bool,
+    pub starts_at: Instant,
+}
+
+impl Found {
+    fn of(slot: &Slot) -> Self {
+        Self {
+            id: slot.side.id,
+            version: slot.version,
+            point_is_hidden: slot.side.point_is_hidden,
+            starts_at: slot.side.starts_at,
+        }
+    }
+}
+
+/// What a list of runs may be asked.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    pub from: Instant,
+    pub to: Instant,
+    /// A place and how many kilometres around it.
+    pub near: Option<(LatLng, f64)>,
+    pub activity: Option<Activity>,
+    /// Runs whose band holds this pace.
+    pub pace_s_per_km: Option<i32>,
+    /// Runs that say yes to this.
+    pub access: Option<String>,
+    pub language: Option<String>,
+    /// After this start and id.
+    pub after: Option<Order>,
+    pub limit: usize,
+}
+
+impl Listing {
+    fn wants(&self, run: &RunSide) -> bool {
+        self.activity.is_none_or(|activity| run.activity == activity)
+            && self
+                .pace_s_per_km
+                .is_none_or(|pace| (run.pace.fastest_s_per_km..=run.pace.slowest_s_per_km).contains(&pace))
+            && self.access.as_ref().is_none_or(|need| run.said.access.get(need) == Some(&true))
+            && self.language.as_ref().is_none_or(|tag| run.said.languages.contains(tag))
+            && self.near.is_none_or(|(near, radius_km)| near.distance_km(&run.place) <= radius_km)
+    }
+}
+
+/// Of the scores so far, the lowest that is among the best `limit`.
+struct Bar {
+    limit: usize,
+    best: BinaryHeap<Reverse<i64>>,
+    /// Logarithm of that score, lowered by more than rounding; minus infinity until there are so many.
+    ln: f64,
+}
+
+/// Scores are steps of a billionth; what is nearer to the bar than this is weighed exactly.
+const ROUNDING: f64 = 1e-7;
+
+impl Bar {
+    fn new(limit: usize) -> Self {
+        Self { limit, best: BinaryHeap::with_capacity(limit + 1), ln: f64::NEG_INFINITY }
+    }
+
+    /// Whether a run with this score may be among the best.
+    fn takes(&mut self, steps: i64) -> bool {
+        if self.best.len() == self.limit {
+            match self.best.peek() {
+                Some(Reverse(lowest)) if steps < *lowest => return false,
+                None => return false,
+                _ => {}
+            }
+        }
+        self.best.push(Reverse(steps));
+        if self.best.len() > self.limit {
+            self.best.pop();
+        }
+        if self.best.len() == self.limit
+            && let Some(Reverse(lowest)) = self.best.peek()
+        {
+            self.ln = (*lowest as f64 * 1e-9).ln() - ROUNDING;
+        }
+        true
+    }
+}
+
+/// Puts the most hopeful few first, in order: when they are weighed, little is left to weigh.
+fn put_best_first(hopeful: &mut [(f64, &Slot)], few: usize) {
+    let better = |one: &(f64, &Slot), other: &(f64, &Slot)| other.0.total_cmp(&one.0);
+    let few = few.min(hopeful.len());
+    if few < hopeful.len() {
+        hopeful.select_nth_unstable_by(few, better);
+    }
+    hopeful[..few].sort_unstable_by(better);
+}
+
+/// Runs that a list looks at in one piece.
+const LOOKED_AT_ONCE: usize = 1_000;
+
+impl RunIndex {
+    /// What this person was answered lately to the same wish, with the usual window that begins at `now`, if the same
+    /// would be answered again.
+    pub fn answered(&self, caller: &Arc<KnownCaller>, wish: &Wish, now: Instant) -> Option<Arc<str>> {
+        let person = &caller.viewer.as_ref()?.person;
+        let print = self.read().print_around(person.home, person.travel_radius_km);
+        self.answers.get(caller, wish, print, now)
+    }
+
+    /// The tiles that this person goes to.
+    pub fn near(&self, viewer: &Viewer) -> Near {
+        self.read().around(viewer.person.home, viewer.person.travel_radius_km)
+    }
+
+    /// The runs that fit a person, best first, with their fits: exactly what [`rank`](crate::domain::matching::rank) of
+    /// all of them would give.
+    pub fn matches(
+        &self,
+        viewer: &Viewer,
+        wish: &Wish,
+        now: Instant,
+        tie: impl Fn(&[u8; 16]) -> u64,
+    ) -> Vec<(Found, Fit)> {
+        self.near(viewer).matches(viewer, wish, now, tie)
+    }
+
+    /// Runs by start and id, at most `limit`.
+    pub fn list(&self, wanted: &Listing, now: Instant) -> Vec<Found> {
+        let mut found = Vec::new();
+        let from = wanted.from.max(now);
+        let Some((near, radius_km)) = wanted.near else {
+            let mut after = wanted.after;
+            loop {
+                // In pieces, so that a rare wish does not hold up whoever puts changes in.
+                let mut looked_at = 0;
+                self.read().by_start(from, wanted.to, after, |slot| {
+                    if slot.side.starts_at > now && wanted.wants(&slot.side) {
+                        found.push(Found::of(slot));
+                    }
+                    after = Some((slot.side.starts_at, slot.side.id));
+                    looked_at += 1;
+                    found.len() < wanted.limit && looked_at < LOOKED_AT_ONCE
+                });
+                if looked_at < LOOKED_AT_ONCE || found.len() >= wanted.limit {
+                    return found;
+                }
+            }
+        };
+        let tiles = self.read().around(near, radius_km).tiles;
+        // Of each tile the first few are enough.
+        for (_, tile) in &tiles {
+            let rest = match wanted.after.filter(|after| after.0 >= from) {
+                Some(after) => tile.after(after),
+                None => tile.from(from),
+            };
+            let those = rest.iter().take_while(|slot| slot.side.starts_at < wanted.to);
+            let wanted_ones = those.filter(|slot| slot.side.starts_at > now && wanted.wants(&slot.side));
+            found.extend(wanted_ones.take(wanted.limit).map(Found::of));
+        }
+        found.sort_unstable_by_key(|run| (run.starts_at, run.id));
+        found.truncate(wanted.limit);
+        found
+    }
+}
+
+impl Near {
+    /// The runs in these tiles that fit a person who lives in their middle.
+    pub fn matches(
+        &self,
+        viewer: &Viewer,
+        wish: &Wish,
+        now: Instant,
+        tie: impl Fn(&[u8; 16]) -> u64,
+    ) -> Vec<(Found, Fit)> {
+        let person = &viewer.person;
+        let (from, to) = (wish.from.max(now), wish.to);
+        let bound = Bound::of(viewer, wish.include_full);
+        let mut bar = Bar::new(wish.limit);
+        let (mut scored, mut hopeful) = (Vec::new(), Vec::new());
+        for (nearest, tile) in &self.tiles {
+            if bound.best_beyond(*nearest) < bar.ln {
+                break;
+            }
+            hopeful.clear();
+            for (glance, slot) in tile.between(from, to).filter(|(glance, _)| !bound.leaves_out(glance)) {
+                let nearest = bound.nearest_km(glance);
+                if nearest > person.travel_radius_km {
+                    continue;
+                }
+                let best = bound.best_of(glance, nearest);
+                if best >= bar.ln {
+                    hopeful.push((best, slot));
+                }
+            }
+            put_best_first(&mut hopeful, 2 * wish.limit);
+            for (best, slot) in &hopeful {
+                if *best < bar.ln || slot.side.starts_at <= now {
+                    continue;
+                }
+                if let Some(score) = Scored::of(person, &slot.side.candidate(viewer), wish.include_full)
+                    && bar.takes(score.steps())
+                {
+                    scored.push((score, *slot));
+                }
+            }
+        }
+        best(scored, |slot: &&Slot| *slot.side.id.as_bytes(), tie, wish.limit)
+            .into_iter()
+            .map(|(score, slot)| (Found::of(slot), score.into_fit(person, &slot.side.candidate(viewer)).rounded()))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use proptest::prelude::*;
+
+    use super::{
+        super::grid::tests::{any_place, side},
+        *,
+    };
+    use crate::{
+        config::Policy,
+        domain::{
+            matching::{Candidate, rank, side::Said, tests::person},
+            pace::PaceBand,
+        },
+        service::run_sides::Read,
+    };
+
+    fn any_side() -> impl Strategy<Value = RunSide> {
+        let going = (0..3usize, 200..700i32, 0..60i32, any::<bool>());
+        let flags = (any::<bool>(), any::<bool>(), 0..9u16, any::<bool>());
+        let said = prop_oneof![Just(vec![]), Just(vec!["en".to_owned()]), Just(vec!["de".to_owned()])];
+        (any_place(), 0..60_000i64, going, flags, said).prop_map(
+            |(place, minutes, (kind, fast, width, no_drop), (full, closed, confirmed, dark), languages)| RunSide {
+                activity: [Activity::Walk, Activity::RunWalk, Activity::Run][kind],
+                pace: PaceBand { fastest_s_per_km: fast, slowest_s_per_km: fast + width },
+                no_drop,
+                is_full: full,
+                is_closed: closed && full,
+                confirmed,
+                after_dark: dark,
+                said: Arc::new(Said { languages, ..Said::default() }),
+                ..side(place.0, place.1, minutes)
+            },
+        )
+    }
+
+    fn index(sides: &[RunSide]) -> RunIndex {
+        let index = RunIndex::new(Policy::default());
+        for side in sides {
+            let slot = index.slot(Read { side: side.clone(), good_until: None });
+            index.write().insert(slot);
+        }
+        index
+    }
+
+    fn epoch() -> Instant {
+        "2026-12-01T10:00:00Z".parse().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn the_best_few_are_those_of_weighing_every_run(
+            sides in prop::collection::vec(any_side(), 1..150), (lat, lng) in any_place(), radius in 1.0..50.0f64,
+            limit in 1..12usize, (from, days, include_full) in (-9..20_000i64, 1..40i64, any::<bool>()),
+        ) {
+            let me = crate::domain::matching::Person {
+                home: LatLng { lat, lng },
+                travel_radius_km: radius,
+                languages: vec!["en".into()],
+                not_after_dark: true,
+                ..person()
+            };
+            let viewer = Viewer { id: Id::random(), person: me, known: BTreeSet::new(), closed_by: BTreeSet::new() };
+            let from = epoch().plus_minutes(from);
+            let wish = Wish { from, to: from.plus_days(days), limit, include_full };
+            // Few different hashes, so that the id decides as well.
+            let tie = |id: &[u8; 16]| u64::from(id[15] % 4);
+            let open: Vec<&RunSide> = sides
+                .iter()
+                .filter(|s| !s.is_closed && s.starts_at > epoch() && s.starts_at >= from && s.starts_at < wish.to)
+                .collect();
+            let candidates: Vec<Candidate<'_>> = open.iter().map(|side| side.candidate(&viewer)).collect();
+            let expected: Vec<(Id, Fit)> = rank(&viewer.person, &candidates, tie, include_full, limit)
+                .into_iter()
+                .map(|(at, fit)| (open[at].id, fit.rounded()))
+                .collect();
+            let found: Vec<(Id, Fit)> = index(&sides)
+                .matches(&viewer, &wish, epoch(), tie)
+                .into_iter()
+                .map(|(found, fit)| (found.id, fit))
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn lists_go_on_where_they_stopped_and_show_each_run_once(
+            sides in prop::collection::vec(any_side(), 1..80), (lat, lng) in any_place(), radius in 1.0..50.0f64,
+            limit in 1..9usize, with_place: bool, pace in prop::option::of(200..700i32),
+        ) {
+            let index = index(&sides);
+            let near = with_place.then_some((LatLng { lat, lng }, radius));
+            let mut wanted = Listing {
+                from: epoch().plus_days(3), to: epoch().plus_days(30), near, activity: Some(Activity::Run),
+                pace_s_per_km: pace, access: None, language: None, after: None, limit,
+            };
+            let mut expected: Vec<Order> = sides
+                .iter()
+                .filter(|side| wanted.wants(side) && side.starts_at >= wanted.from && side.starts_at < wanted.to)
+                .map(|side| (side.starts_at, side.id))
+                .collect();
+            expected.sort_unstable();
+            let mut listed = Vec::new();
+            loop {
+                let page = index.list(&wanted, epoch());
+                let Some(last) = page.last() else { break };
+                wanted.after = Some((last.starts_at, last.id));
+                listed.extend(page.iter().map(|found| (found.starts_at, found.id)));
+            }
+            prop_assert_eq!(listed, expected);
+        }
+    }
+}

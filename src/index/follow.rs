@@ -1,0 +1,184 @@
+//! Following the numbered changes, on a thread of its own: this process's at once, others' by asking every few hundred
+//! milliseconds.
+//!
+//! Invariant: a change is forgotten only after what it names has been read at a moment later than its commit.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Weak, atomic::Ordering},
+    thread,
+    time::{Duration, Instant as Moment},
+};
+
+use super::{RunIndex, tail::Tail};
+use crate::{
+    clock::{Clock, Instant},
+    error::Result,
+    id::Id,
+    store::{
+        Conn, Db,
+        changes::{Change, ChangeKind},
+    },
+};
+
+/// How long changes of other processes may wait; lists follow within two seconds.
+const PAUSE: Duration = Duration::from_millis(400);
+/// So much has changed that everything is read afresh.
+const EVERYTHING: Change = Change { kind: ChangeKind::Everything, subject: Id::nil() };
+
+/// Follows for as long as the index is held by somebody else, beginning with reading everything.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn follow(index: &Arc<RunIndex>, db: Db, clock: Clock) -> std::io::Result<()> {
+    let (follower, ticker) = (Arc::downgrade(index), Arc::downgrade(index));
+    let own = db.own_changes().clone();
+    own.follow();
+    own.ring();
+    // A bell of its own instead of waiting with a timeout, which goes by a clock that may be moved.
+    thread::Builder::new().name("run-index-bell".into()).spawn(move || {
+        loop {
+            thread::sleep(PAUSE);
+            match ticker.upgrade() {
+                Some(index) => {
+                    index.unseen.fetch_add(1, Ordering::AcqRel);
+                }
+                None => return own.ring(),
+            }
+            own.ring();
+        }
+    })?;
+    thread::Builder::new().name("run-index".into()).spawn(move || {
+        keep_following(&follower, &db, &clock);
+        db.own_changes().unfollow();
+    })?;
+    Ok(())
+}
+
+fn keep_following(held: &Weak<RunIndex>, db: &Db, clock: &Clock) {
+    let mut follower = Follower::default();
+    // A connection of its own: whoever wrote waits for this, and must not wait behind all others who want to write.
+    let mut own_connection = None;
+    let mut is_away = false;
+    loop {
+        let (own, commits, looks) = db.own_changes().next();
+        let Some(index) = held.upgrade() else { return };
+        follower.take_own(own);
+        let round =
+            connected(&mut own_connection, db).and_then(|conn| follower.round(&index, conn, db, looks, clock.now()));
+        match round {
+            Ok(()) => {
+                if is_away {
+                    tracing::info!("the index follows the database again");
+                }
+                is_away = false;
+                index.unseen.store(0, Ordering::Release);
+                db.own_changes().done(commits);
+                index.rounds.send_modify(|round| *round += 1);
+            }
+            Err(error) => {
+                if !is_away {
+                    tracing::warn!(%error, "the index cannot follow the database for now");
+                }
+                is_away = true;
+                own_connection = None;
+            }
+        }
+    }
+}
+
+fn connected<'c>(kept: &'c mut Option<Conn>, db: &Db) -> Result<&'c mut Conn> {
+    match kept {
+        Some(conn) => Ok(conn),
+        none => Ok(none.insert(db.connect_alone()?)),
+    }
+}
+
+#[derive(Default)]
+struct Follower {
+    /// None until everything is loaded.
+    tail: Option<Tail>,
+    /// Numbers of this process's own changes, which were followed before they were read.
+    own: BTreeSet<i64>,
+    /// What has yet to be read afresh.
+    pending: BTreeSet<Change>,
+    last_now: Option<Instant>,
+}
+
+impl Follower {
+    fn take_own(&mut self, changes: BTreeMap<i64, Change>) {
+        for (number, change) in changes {
+            self.own.insert(number);
+            self.pending.insert(change);
+        }
+    }
+
+    fn round(&mut self, index: &RunIndex, conn: &mut Conn, db: &Db, looks: bool, now: Instant) -> Result<()> {
+        // Runs that had begun by a clock that was set back are no longer here.
+        let was_set_back = self.last_now.is_some_and(|last| now < last);
+        if self.tail.is_none() || was_set_back {
+            return self.load(index, conn, db, now);
+        }
+        if looks {
+            self.poll(conn)?;
+        }
+        if self.pending.iter().any(|change| change.kind == ChangeKind::Everything) {
+            return self.load(index, conn, db, now);
+        }
+        let mut runs: BTreeSet<Id> = index.write().take_due(now).into_iter().collect();
+        for change in &self.pending {
+            match change.kind {
+                ChangeKind::Run => {
+                    runs.insert(change.subject);
+                }
+                ChangeKind::Person => index.callers.forget(change.subject),
+                ChangeKind::MatchRequest | ChangeKind::Everything => {}
+            }
+        }
+        let runs: Vec<Id> = runs.into_iter().collect();
+        if let Err(error) = index.refresh(conn, &runs, now) {
+            self.pending.extend(runs.into_iter().map(|subject| Change { kind: ChangeKind::Run, subject }));
+            return Err(error);
+        }
+        self.pending.clear();
+        if self.last_now != Some(now) {
+            index.write().drop_begun(now);
+        }
+        self.last_now = Some(now);
+        Ok(())
+    }
+
+    fn load(&mut self, index: &RunIndex, conn: &mut Conn, db: &Db, now: Instant) -> Result<()> {
+        let begun = Moment::now();
+        let tail = Tail::here(conn)?;
+        let pending = std::mem::take(&mut self.pending);
+        if let Err(error) = index.load(conn, db, now) {
+            self.pending = pending;
+            return Err(error);
+        }
+        index.callers.forget_all();
+        (self.tail, self.last_now) = (Some(tail), Some(now));
+        self.own.clear();
+        tracing::info!(
+            runs = index.len(),
+            milliseconds = begun.elapsed().as_millis(),
+            "all runs to come are in memory"
+        );
+        Ok(())
+    }
+
+    /// Reads what others changed; this process's own was followed before.
+    fn poll(&mut self, conn: &mut Conn) -> Result<()> {
+        let Some(tail) = &mut self.tail else { return Ok(()) };
+        match tail.news(conn, |number| self.own.remove(&number))? {
+            Some(news) => self.pending.extend(news),
+            None => {
+                self.pending.insert(EVERYTHING);
+            }
+        }
+        // Numbers of ours below the newest were seen, or their rows are forgotten.
+        let number = tail.number();
+        self.own.retain(|own| *own > number);
+        Ok(())
+    }
+}

@@ -1,0 +1,479 @@
+//! The grid: the Earth in tiles of about 5 km, each with its runs in the order of their starts.
+//!
+//! Rows are as high everywhere; the tiles of a row are as many as keep them about square, one at the poles. Invariant: a
+//! tile's runs stand by start and id with their glances beside them, and `by_id` and `by_start` name each run of each tile
+//! once.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasher, Hasher},
+    sync::Arc,
+};
+
+use foldhash::fast::{FixedState, RandomState};
+
+use crate::{
+    clock::Instant,
+    domain::{
+        matching::{RunSide, bound::Glance},
+        place::{BoundingBox, LatLng, SPHERE_RADIUS_KM},
+    },
+    id::Id,
+    service::run_sides::Read,
+};
+
+/// Rows from pole to pole: 20,015 km in steps of 5.6 km.
+const ROWS: u32 = 3_600;
+const ROW_DEGREES: f64 = 180.0 / ROWS as f64;
+
+/// A run in its tile.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    pub side: RunSide,
+    /// Rises with every change of the run.
+    pub version: u64,
+    /// Microseconds of 1970 until which nothing changes by itself.
+    good_until: i64,
+}
+
+impl Slot {
+    pub(super) fn new(read: Read, version: u64) -> Self {
+        let good_until = read.good_until.map_or(i64::MAX, |at| at.timestamp().as_microsecond());
+        Self { side: read.side, version, good_until }
+    }
+
+    /// By start and id.
+    fn order(&self) -> Order {
+        (self.side.starts_at, self.side.id)
+    }
+}
+
+/// Runs of one tile, by start and id.
+#[derive(Debug, Clone, Default)]
+pub struct Tile {
+    /// What a first look reads, apart from the runs: thousands of them lie close together.
+    glances: Vec<Glance>,
+    slots: Vec<Slot>,
+    /// Of the grid's last change that was here.
+    version: u64,
+}
+
+/// The order of lists.
+pub type Order = (Instant, Id);
+
+/// All runs, by where they begin.
+#[derive(Debug, Default)]
+pub struct Grid {
+    tiles: HashMap<u32, Arc<Tile>, RandomState>,
+    by_id: HashMap<Id, u32, RandomState>,
+    /// Ids in order: many runs begin at the same time.
+    by_start: BTreeMap<Instant, Vec<Id>>,
+    due: BTreeMap<i64, Vec<Id>>,
+    /// Rises with every run that is put in or taken out.
+    version: u64,
+}
+
+/// The tiles around a place.
+pub struct Near {
+    /// Each with the nearest that one of its places can be, those that are nearer first.
+    pub tiles: Vec<(f64, Arc<Tile>)>,
+    /// Another one after any change of any of the tiles.
+    pub print: u64,
+}
+
+impl Near {
+    /// Until when a window that goes along with `now` holds the same runs: none begins and none comes in at its end, `to`.
+    pub fn same_until(&self, now: Instant, to: Instant) -> Instant {
+        let micros = |at: Instant| at.timestamp().as_microsecond();
+        let first = |from: i64| self.tiles.iter().filter_map(move |(_, tile)| tile.first_start(from)).min();
+        let begins = first(micros(now) + 1);
+        let comes_in = first(micros(to)).map(|start| start - micros(to) + micros(now));
+        let until = begins.into_iter().chain(comes_in).min();
+        until.and_then(Instant::from_micros).unwrap_or_else(|| now.plus_days(1))
+    }
+}
+
+impl Tile {
+    /// The runs from this start on.
+    pub fn from(&self, from: Instant) -> &[Slot] {
+        &self.slots[self.slots.partition_point(|slot| slot.side.starts_at < from)..]
+    }
+
+    /// The runs after this one.
+    pub fn after(&self, after: Order) -> &[Slot] {
+        &self.slots[self.slots.partition_point(|slot| slot.order() <= after)..]
+    }
+
+    /// The runs that begin from `from` on and before `to`, each with its glance.
+    pub fn between(&self, from: Instant, to: Instant) -> impl Iterator<Item = (&Glance, &Slot)> {
+        let at = |time: Instant| {
+            let micros = time.timestamp().as_microsecond();
+            self.glances.partition_point(|glance| glance.starts_at < micros)
+        };
+        let (first, end) = (at(from), at(to));
+        let span = first..end.max(first);
+        self.glances[span.clone()].iter().zip(&self.slots[span])
+    }
+
+    /// The first start from `from` on, in microseconds of 1970.
+    fn first_start(&self, from: i64) -> Option<i64> {
+        let at = self.glances.partition_point(|glance| glance.starts_at < from);
+        self.glances.get(at).map(|glance| glance.starts_at)
+    }
+
+    /// All runs.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    fn insert(&mut self, slot: Slot) {
+        let at = self.slots.partition_point(|other| other.order() < slot.order());
+        self.glances.insert(at, Glance::of(&slot.side));
+        self.slots.insert(at, slot);
+    }
+
+    fn remove(&mut self, id: Id) -> Option<Slot> {
+        let at = self.slots.iter().position(|slot| slot.side.id == id)?;
+        self.glances.remove(at);
+        Some(self.slots.remove(at))
+    }
+
+    /// Puts the runs in order and lays their glances beside them.
+    fn settle(&mut self) {
+        self.slots.sort_unstable_by_key(Slot::order);
+        self.slots.shrink_to_fit();
+        self.glances = self.slots.iter().map(|slot| Glance::of(&slot.side)).collect();
+    }
+}
+
+/// The row of a latitude, counted from the south.
+fn row(lat: f64) -> u32 {
+    (((lat + 90.0) / ROW_DEGREES).max(0.0) as u32).min(ROWS - 1)
+}
+
+/// How many tiles a row has.
+fn tiles_in(row: u32) -> u32 {
+    let (south, north) = (row_south(row), row_south(row + 1));
+    // As wide as at the row's wider side.
+    let lat = if south <= 0.0 && north >= 0.0 { 0.0 } else { south.abs().min(north.abs()) };
+    ((f64::from(ROWS) * 2.0 * lat.to_radians().cos()) as u32).max(1)
+}
+
+fn row_south(row: u32) -> f64 {
+    f64::from(row) * ROW_DEGREES - 90.0
+}
+
+fn column(row: u32, lng: f64) -> u32 {
+    let tiles = tiles_in(row);
+    ((((lng + 180.0) / 360.0) * f64::from(tiles)).max(0.0) as u32).min(tiles - 1)
+}
+
+fn key(row: u32, column: u32) -> u32 {
+    // A row has at most 7,200 tiles, 13 bits.
+    row << 13 | column
+}
+
+fn key_of(place: LatLng) -> u32 {
+    let row = row(place.lat);
+    key(row, column(row, place.lng))
+}
+
+/// The nearest that a place in the tile can be to `from`, in kilometres; never more than it is.
+fn nearest_km(from: LatLng, row: u32, column: u32) -> f64 {
+    let (south, north) = (row_south(row), row_south(row + 1));
+    let up = (south - from.lat).max(from.lat - north).max(0.0).to_radians() * SPHERE_RADIUS_KM;
+    let wide = 360.0 / f64::from(tiles_in(row));
+    let west = f64::from(column) * wide - 180.0;
+    let east_of = (from.lng - (west + wide)).rem_euclid(360.0);
+    let west_of = (west - from.lng).rem_euclid(360.0);
+    let inside = (from.lng - west).rem_euclid(360.0) <= wide;
+    let across = if inside { 0.0 } else { east_of.min(west_of) };
+    // To the meridian of the tile's side: the shortest way there, which no place beyond it undercuts.
+    let sideways = if across < 90.0 {
+        (from.lat.to_radians().cos() * across.to_radians().sin()).asin() * SPHERE_RADIUS_KM
+    } else {
+        0.0
+    };
+    (up.max(sideways) - 0.001).max(0.0)
+}
+
+impl Grid {
+    /// How many runs there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Rises with every change.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// All runs, in no order.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.tiles.values().flat_map(|tile| tile.slots())
+    }
+
+    /// Takes many runs in; to be [settled](Self::settle) after. One that is here already, because it was moved while all
+    /// were read, stays as it is: its change is still to be followed.
+    pub fn extend(&mut self, slots: impl IntoIterator<Item = Slot>) {
+        for slot in slots {
+            if self.by_id.contains_key(&slot.side.id) {
+                continue;
+            }
+            let key = self.note(&slot);
+            self.by_start.entry(slot.side.starts_at).or_default().push(slot.side.id);
+            Arc::make_mut(self.tiles.entry(key).or_default()).slots.push(slot);
+        }
+    }
+
+    /// Puts everything in its order, after [`extend`](Self::extend). `version` is above that of any grid before it.
+    pub fn settle(&mut self, version: u64) {
+        self.version = version;
+        for tile in self.tiles.values_mut() {
+            let tile = Arc::make_mut(tile);
+            tile.version = version;
+            tile.settle();
+        }
+        for ids in self.by_start.values_mut() {
+            ids.sort_unstable();
+            ids.shrink_to_fit();
+        }
+    }
+
+    /// Takes one run in.
+    pub fn insert(&mut self, slot: Slot) {
+        let key = self.note(&slot);
+        let ids = self.by_start.entry(slot.side.starts_at).or_default();
+        if let Err(at) = ids.binary_search(&slot.side.id) {
+            ids.insert(at, slot.side.id);
+        }
+        self.version += 1;
+        let tile = Arc::make_mut(self.tiles.entry(key).or_default());
+        tile.version = self.version;
+        tile.insert(slot);
+    }
+
+    fn note(&mut self, slot: &Slot) -> u32 {
+        let key = key_of(slot.side.place);
+        self.by_id.insert(slot.side.id, key);
+        if slot.good_until < i64::MAX {
+            self.due.entry(slot.good_until).or_default().push(slot.side.id);
+        }
+        key
+    }
+
+    /// Takes one run out, if it is there.
+    pub fn remove(&mut self, id: Id) {
+        let Some(key) = self.by_id.remove(&id) else { return };
+        let Some(tile) = self.tiles.get_mut(&key) else { return };
+        let runs = Arc::make_mut(tile);
+        self.version += 1;
+        runs.version = self.version;
+        let removed = runs.remove(id);
+        if runs.slots.is_empty() {
+            self.tiles.remove(&key);
+        }
+        let Some(starts_at) = removed.map(|slot| slot.side.starts_at) else { return };
+        if let Some(ids) = self.by_start.get_mut(&starts_at) {
+            ids.binary_search(&id).ok().map(|at| ids.remove(at));
+            if ids.is_empty() {
+                self.by_start.remove(&starts_at);
+            }
+        }
+    }
+
+    /// The tiles in which a place within `radius_km` of `centre` may lie.
+    pub fn around(&self, centre: LatLng, radius_km: f64) -> Near {
+        let mut tiles = Vec::new();
+        let print = self.each_around(centre, radius_km, |nearest, tile| tiles.push((nearest, tile.clone())));
+        tiles.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        Near { tiles, print }
+    }
+
+    /// The [print](Near::print) of those tiles.
+    pub fn print_around(&self, centre: LatLng, radius_km: f64) -> u64 {
+        self.each_around(centre, radius_km, |_, _| {})
+    }
+
+    fn each_around(&self, centre: LatLng, radius_km: f64, mut each: impl FnMut(f64, &Arc<Tile>)) -> u64 {
+        let area = BoundingBox::around(centre, radius_km);
+        let mut print = FixedState::default().build_hasher();
+        for row in row(area.south)..=row(area.north) {
+            for (west, east) in &area.lng_ranges {
+                for column in column(row, *west)..=column(row, *east) {
+                    let key = key(row, column);
+                    let Some(tile) = self.tiles.get(&key) else { continue };
+                    let nearest = nearest_km(centre, row, column);
+                    if nearest <= radius_km {
+                        print.write_u32(key);
+                        print.write_u64(tile.version);
+                        each(nearest, tile);
+                    }
+                }
+            }
+        }
+        print.finish()
+    }
+
+    /// The runs from `after` (left out) or `from` on and before `to`, by start and id, as far as `each` wants them.
+    pub fn by_start(&self, from: Instant, to: Instant, after: Option<Order>, mut each: impl FnMut(&Slot) -> bool) {
+        let after = after.filter(|after| after.0 >= from);
+        let begin = after.map_or(from, |(starts_at, _)| starts_at);
+        if begin >= to {
+            return;
+        }
+        for (starts_at, ids) in self.by_start.range(begin..to) {
+            let first = match after {
+                Some(after) if after.0 == *starts_at => ids.partition_point(|id| *id <= after.1),
+                _ => 0,
+            };
+            for id in &ids[first..] {
+                if let Some(slot) = self.find_at(*id, *starts_at)
+                    && !each(slot)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One run.
+    pub fn find(&self, id: Id) -> Option<&Slot> {
+        self.tiles.get(self.by_id.get(&id)?)?.slots.iter().find(|slot| slot.side.id == id)
+    }
+
+    /// One run that begins then.
+    fn find_at(&self, id: Id, starts_at: Instant) -> Option<&Slot> {
+        let tile = self.tiles.get(self.by_id.get(&id)?)?;
+        tile.slots.binary_search_by_key(&(starts_at, id), Slot::order).ok().map(|at| &tile.slots[at])
+    }
+
+    /// Microseconds of 1970 at which a run may be another without anybody's act.
+    pub fn next_due(&self) -> Option<i64> {
+        self.due.keys().next().copied()
+    }
+
+    /// The runs that may be others by `now`, once.
+    pub fn take_due(&mut self, now: Instant) -> Vec<Id> {
+        let later = self.due.split_off(&(now.timestamp().as_microsecond() + 1));
+        std::mem::replace(&mut self.due, later).into_values().flatten().collect()
+    }
+
+    /// Takes out the runs that have begun by `now`.
+    pub fn drop_begun(&mut self, now: Instant) {
+        let just_after = Instant::from_micros(now.timestamp().as_microsecond() + 1).unwrap_or(now);
+        let begun: Vec<Id> = self.by_start.range(..just_after).flat_map(|(_, ids)| ids).copied().collect();
+        begun.into_iter().for_each(|id| self.remove(id));
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{
+        matching::side::Said,
+        pace::{Activity, PaceBand},
+    };
+
+    /// A run that begins so many minutes after the first of December 2026, at ten.
+    pub fn side(lat: f64, lng: f64, minutes: i64) -> RunSide {
+        let epoch: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
+        let starts_at = epoch.plus_minutes(minutes);
+        RunSide {
+            id: Id::at(starts_at),
+            starts_at,
+            local_start: starts_at.local("UTC"),
+            place: LatLng { lat, lng },
+            pace: PaceBand { fastest_s_per_km: 370, slowest_s_per_km: 400 },
+            duration_min: 60,
+            activity: Activity::Run,
+            no_drop: false,
+            after_dark: false,
+            is_full: false,
+            has_waiting: false,
+            is_closed: false,
+            point_is_hidden: false,
+            confirmed: 0,
+            said: Arc::new(Said::default()),
+            listed: Box::new([]),
+            company: Box::new([]),
+        }
+    }
+
+    fn slot(lat: f64, lng: f64, minutes: i64) -> Slot {
+        Slot::new(Read { side: side(lat, lng, minutes), good_until: None }, 1)
+    }
+
+    /// Anywhere, and often where the Earth's corners are, or in one town.
+    pub fn any_place() -> impl Strategy<Value = (f64, f64)> {
+        let anywhere = (-90.0..=90.0f64, -180.0..=180.0f64);
+        let poles = (prop_oneof![-90.0..-89.5f64, 89.5..=90.0f64], -180.0..=180.0f64);
+        let antimeridian = (-70.0..70.0f64, prop_oneof![-180.0..-179.5f64, 179.5..=180.0f64]);
+        let town = (51.3..51.7f64, -0.4..0.2f64);
+        prop_oneof![1 => anywhere, 1 => poles, 1 => antimeridian, 3 => town]
+    }
+
+    proptest! {
+        #[test]
+        fn every_place_within_the_radius_is_in_a_tile_and_none_is_nearer_than_said(
+            places in prop::collection::vec(any_place(), 1..60), (lat, lng) in any_place(), radius in 0.1..50.0f64,
+        ) {
+            let mut grid = Grid::default();
+            grid.extend(places.iter().enumerate().map(|(at, (lat, lng))| slot(*lat, *lng, at as i64)));
+            grid.settle(1);
+            let centre = LatLng { lat, lng };
+            let mut seen = BTreeSet::new();
+            for (nearest, tile) in grid.around(centre, radius).tiles {
+                for slot in tile.slots() {
+                    prop_assert!(centre.distance_km(&slot.side.place) >= nearest - 1e-6, "{nearest} {:?}", slot.side.place);
+                    prop_assert!(seen.insert(slot.side.id), "twice");
+                }
+            }
+            for id in grid.by_id.keys() {
+                let slot = grid.find(*id).unwrap();
+                let within = centre.distance_km(&slot.side.place) <= radius;
+                prop_assert!(!within || seen.contains(id), "{:?} is within {radius} km of {centre:?}", slot.side.place);
+            }
+        }
+
+        #[test]
+        fn what_is_put_in_and_taken_out_leaves_the_rest(
+            acts in prop::collection::vec((any_place(), 0..50i64, any::<bool>()), 1..80), until in 0..60i64,
+        ) {
+            let mut grid = Grid::default();
+            let mut expected: BTreeMap<Id, Instant> = BTreeMap::new();
+            for ((lat, lng), minutes, removes) in acts {
+                let first = expected.keys().next().copied();
+                match first {
+                    Some(id) if removes => {
+                        grid.remove(id);
+                        expected.remove(&id);
+                    }
+                    _ => {
+                        let slot = slot(lat, lng, minutes);
+                        expected.insert(slot.side.id, slot.side.starts_at);
+                        grid.insert(slot);
+                    }
+                }
+            }
+            let epoch: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
+            let now = epoch.plus_minutes(until);
+            grid.drop_begun(now);
+            expected.retain(|_, starts_at| *starts_at > now);
+            let mut listed = Vec::new();
+            grid.by_start(epoch.plus_days(-1), epoch.plus_days(1), None, |slot| {
+                listed.push(slot.order());
+                true
+            });
+            let mut by_start: Vec<Order> = expected.into_iter().map(|(id, at)| (at, id)).collect();
+            by_start.sort_unstable();
+            prop_assert_eq!(&listed, &by_start);
+            prop_assert_eq!(grid.slots().count(), by_start.len());
+            prop_assert!(grid.tiles.values().all(|tile| tile.glances.len() == tile.slots.len()));
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The run index: all published runs to come, in memory, as matching reads them, with the cards that lists show and the
+//! people who ask.
+//!
+//! The database stays the truth. Every transaction writes numbered rows that say what it changed; [`follow`] reads what is
+//! behind them afresh, this process's own at once and others' within moments. Nothing that seats anybody reads here.
+//! Readers hold no lock while they work: they take the tiles they need and look at those.
+
+mod answers;
+mod by_bytes;
+mod callers;
+mod cards;
+mod find;
+mod follow;
+mod grid;
+mod tail;
+mod wishes;
+
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    clock::Instant,
+    config::Policy,
+    domain::matching::RunSide,
+    error::{Error, Result},
+    id::Id,
+    service::run_sides::{self, Read, Shared},
+    store::{
+        Conn, Db,
+        run_sides::{self as rows, Stretch, Which},
+    },
+};
+
+use answers::Answers;
+pub use callers::{Callers, KnownCaller};
+pub use cards::{Cards, Shown};
+pub use find::{Found, Listing};
+pub use follow::follow;
+pub use grid::Near;
+use grid::{Grid, Slot};
+pub use wishes::WishIndex;
+
+/// Looks at the database that may fail one after another (ten seconds) before what is held is too old to be shown.
+const FAILED_LOOKS: u32 = 25;
+/// Longer than a look at what is due takes.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// All published runs to come.
+pub struct RunIndex {
+    grid: RwLock<Grid>,
+    shared: Shared,
+    policy: Policy,
+    is_loaded: AtomicBool,
+    /// Rises with everything that is put in, so that a card knows of which state of its run it is.
+    versions: AtomicU64,
+    /// In microseconds of 1970: when an entry may be another without anybody's act.
+    next_due: AtomicI64,
+    /// Looks that were due since the follower last saw the database. They are counted and not timed: a clock that is moved
+    /// makes nothing old.
+    unseen: AtomicU32,
+    /// Counts the follower's rounds.
+    rounds: watch::Sender<u64>,
+    pub cards: Cards,
+    pub callers: Callers,
+    pub answers: Answers,
+}
+
+impl RunIndex {
+    /// An index that has yet to be loaded.
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            grid: RwLock::default(),
+            shared: Shared::default(),
+            policy,
+            is_loaded: AtomicBool::new(false),
+            versions: AtomicU64::new(0),
+            next_due: AtomicI64::new(i64::MAX),
+            unseen: AtomicU32::new(0),
+            rounds: watch::Sender::new(0),
+            cards: Cards::default(),
+            callers: Callers::default(),
+            answers: Answers::default(),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Grid> {
+        self.grid.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Grid> {
+        self.grid.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether everything is here and the database was seen lately.
+    pub fn is_ready(&self) -> bool {
+        self.is_loaded.load(Ordering::Acquire) && self.unseen.load(Ordering::Acquire) < FAILED_LOOKS
+    }
+
+    /// Waits until everything is here.
+    pub async fn loaded(&self) {
+        // The sender lives as long as this does.
+        let _ = self.rounds.subscribe().wait_for(|round| *round > 0).await;
+    }
+
+    /// Waits for what time alone has changed by `now`.
+    ///
+    /// # Errors
+    /// Unavailable while the runs are being read.
+    pub async fn at(&self, now: Instant, ring: impl FnOnce()) -> Result<()> {
+        if !self.is_ready() {
+            return Err(Error::Unavailable("the runs are being read; try again shortly"));
+        }
+        if self.next_due.load(Ordering::Acquire) <= now.timestamp().as_microsecond() {
+            let _ = tokio::time::timeout(PATIENCE, self.looked(ring)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until the follower has looked at the database once more, from now on.
+    pub async fn looked(&self, ring: impl FnOnce()) {
+        let mut rounds = self.rounds.subscribe();
+        // The round under way may have begun before.
+        let wanted = *rounds.borrow_and_update() + 2;
+        ring();
+        // The sender lives as long as this does.
+        let _ = rounds.wait_for(|round| *round >= wanted).await;
+    }
+
+    /// How many runs are held.
+    pub fn len(&self) -> usize {
+        self.read().len()
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes in runs that somebody else has read, in place of all that was held: for benches.
+    pub fn fill(&self, runs: impl Iterator<Item = Read>) {
+        let mut grid = Grid::default();
+        grid.extend(runs.map(|read| self.slot(read)));
+        self.put(grid);
+    }
+
+    /// One run as it is held.
+    pub fn find(&self, id: Id) -> Option<RunSide> {
+        self.read().find(id).map(|slot| slot.side.clone())
+    }
+
+    /// All that is held, by id: for whoever holds it against the database.
+    pub fn sides(&self) -> Vec<RunSide> {
+        let mut sides: Vec<RunSide> = self.read().slots().map(|slot| slot.side.clone()).collect();
+        sides.sort_unstable_by_key(|side| side.id);
+        sides
+    }
+
+    /// All that the database would have it hold.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn should_hold(&self, conn: &mut Conn, now: Instant) -> Result<Vec<RunSide>> {
+        let which = Which::Between(Stretch::to_come(now));
+        let read = run_sides::read(conn, which, &self.policy, &self.shared, now)?;
+        Ok(read.into_iter().map(|read| read.side).collect())
+    }
+
+    fn slot(&self, read: Read) -> Slot {
+        let version = self.versions.fetch_add(1, Ordering::Relaxed) + 1;
+        Slot::new(read, version)
+    }
+
+    /// Reads all runs to come, on as many connections as there are cores, at most [`LOADERS`]; whoever asks meanwhile is
+    /// asked to wait.
+    pub(crate) fn load(&self, conn: &mut Conn, db: &Db, now: Instant) -> Result<()> {
+        let (grid, stretches) = (Mutex::new(Grid::default()), Mutex::new(rows::stretches(conn, LOADED_AT_ONCE, now)?));
+        let take = |conn: &mut Conn| -> Result<()> {
+            // Apart, so that nobody holds the list while reading.
+            let next = || lock(&stretches).pop();
+            while let Some(stretch) = next() {
+                let read = run_sides::read(conn, Which::Between(stretch), &self.policy, &self.shared, now)?;
+                let slots: Vec<Slot> = read.into_iter().map(|read| self.slot(read)).collect();
+                lock(&grid).extend(slots);
+            }
+            Ok(())
+        };
+        let others = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(LOADERS);
+        let others = others.min(lock(&stretches).len()).saturating_sub(1);
+        thread::scope(|scope| {
+            let others: Vec<_> = (0..others).map(|_| scope.spawn(|| take(&mut db.connect_alone()?))).collect();
+            let mine = take(conn);
+            let theirs = others.into_iter().map(|other| {
+                other.join().unwrap_or_else(|_| Err(Error::Internal(anyhow::anyhow!("a loader of runs panicked"))))
+            });
+            theirs.fold(mine, Result::and)
+        })?;
+        self.put(grid.into_inner().unwrap_or_else(PoisonError::into_inner));
+        self.is_loaded.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn put(&self, mut grid: Grid) {
+        grid.settle(self.read().version() + 1);
+        self.note_due(&grid);
+        *self.write() = grid;
+    }
+
+    /// Reads these runs afresh.
+    pub(crate) fn refresh(&self, conn: &mut Conn, ids: &[Id], now: Instant) -> Result<()> {
+        for some in ids.chunks(1000) {
+            let read = run_sides::read(conn, Which::These(some), &self.policy, &self.shared, now)?;
+            let slots: Vec<Slot> = read.into_iter().map(|read| self.slot(read)).collect();
+            let mut grid = self.write();
+            some.iter().for_each(|id| grid.remove(*id));
+            slots.into_iter().for_each(|slot| grid.insert(slot));
+            self.note_due(&grid);
+        }
+        Ok(())
+    }
+
+    fn note_due(&self, grid: &Grid) {
+        self.next_due.store(grid.next_due().unwrap_or(i64::MAX), Ordering::Release);
+    }
+}
+
+/// Runs read in one stretch: about 100 MB while they are read. PostgreSQL goes through all facilitators of all runs for each.
+const LOADED_AT_ONCE: i64 = 100_000;
+/// Connections that read at most; each holds a stretch.
+const LOADERS: usize = 2;
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_shown_until_all_runs_are_here_and_after_the_database_was_long_away() {
+        let index = RunIndex::new(Policy::default());
+        let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
+        assert!(matches!(index.at(now, || {}).await, Err(Error::Unavailable(_))));
+        index.is_loaded.store(true, Ordering::Release);
+        assert!(index.at(now, || {}).await.is_ok());
+        index.unseen.store(FAILED_LOOKS, Ordering::Release);
+        assert!(!index.is_ready() && index.at(now, || {}).await.is_err());
+    }
+}

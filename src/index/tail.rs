@@ -1,0 +1,87 @@
+//! The end of the numbered changes, for whoever asks now and then what is new.
+//!
+//! Invariant: no change is passed over. A number that is missing is waited for until every transaction that could bring it
+//! is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    error::Result,
+    store::{
+        Conn,
+        changes::{self, Change, FAR_BEHIND},
+    },
+};
+
+/// Changes read at a time.
+const AT_ONCE: i64 = 10_000;
+/// Numbers before the newest among which missing ones are looked for at the start.
+const LOOKED_BACK: i64 = 20_000;
+
+/// Where somebody stands among the changes.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// The highest number seen.
+    number: i64,
+    /// Numbers that were missing, each with the transaction before which all must be over for it never to come.
+    missing: BTreeMap<i64, i64>,
+}
+
+impl Tail {
+    /// The highest number seen.
+    pub(super) fn number(&self) -> i64 {
+        self.number
+    }
+
+    /// Begins here: what commits from now on has a number that is higher or missing.
+    pub(super) fn here(conn: &mut Conn) -> Result<Self> {
+        let number = changes::newest(conn)?;
+        let seen = changes::after(conn, number - LOOKED_BACK, &[], LOOKED_BACK)?;
+        let seen: BTreeSet<i64> = seen.into_iter().map(|(at, _)| at).collect();
+        let over = changes::horizon(conn)?.none_begun_from;
+        let first = seen.first().copied().unwrap_or(number);
+        let missing = (first..number).filter(|at| !seen.contains(at)).map(|at| (at, over)).collect();
+        Ok(Self { number, missing })
+    }
+
+    /// What has changed since, but for the numbers that are known; none when that is too much, and all has to be read afresh.
+    pub(super) fn news(
+        &mut self,
+        conn: &mut Conn,
+        mut is_known: impl FnMut(i64) -> bool,
+    ) -> Result<Option<BTreeSet<Change>>> {
+        let mut news = BTreeSet::new();
+        let before = if self.missing.is_empty() { None } else { Some(changes::horizon(conn)?) };
+        loop {
+            let missing: Vec<i64> = self.missing.keys().copied().collect();
+            let rows = changes::after(conn, self.number, &missing, AT_ONCE)?;
+            if rows.last().is_some_and(|(newest, _)| newest - self.number > FAR_BEHIND) {
+                return Ok(None);
+            }
+            let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < AT_ONCE;
+            let mut gaps = Vec::new();
+            for (number, change) in rows {
+                if number > self.number {
+                    gaps.extend(self.number + 1..number);
+                    self.number = number;
+                } else {
+                    self.missing.remove(&number);
+                }
+                if !is_known(number) {
+                    news.insert(change);
+                }
+            }
+            if !gaps.is_empty() {
+                let over = changes::horizon(conn)?.none_begun_from;
+                self.missing.extend(gaps.into_iter().map(|number| (number, over)));
+            }
+            if is_last {
+                break;
+            }
+        }
+        if let Some(before) = before {
+            self.missing.retain(|_, over| *over > before.all_over_before);
+        }
+        Ok(Some(news))
+    }
+}

@@ -1,0 +1,433 @@
+//! The wish index: all standing match requests, in memory, so that whom a run fits is found at once.
+//!
+//! The other way round than the run index: a person looks for runs there, a run looks for people here. Only the worker
+//! asks, so it is read when the first run waits, and catches up with the numbered changes each time. What it finds is
+//! weighed once more, from the database, when the mail is written. Invariant: it holds the centre of a cell, never a point.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::tail::Tail;
+use crate::{
+    clock::Instant,
+    config::Policy,
+    domain::{
+        matching::{Person, Scored, Viewer, best, bound::Bound},
+        pace::Activity,
+        place::{BoundingBox, LatLng, OnSphere, SPHERE_RADIUS_KM},
+    },
+    error::Result,
+    id::Id,
+    service::{
+        alerts::{self, Offer},
+        matching,
+    },
+    store::{
+        Conn,
+        accounts::{self, Profile},
+        changes::{Change, ChangeKind},
+        match_requests::{self, MatchRequest},
+    },
+};
+
+/// The furthest that anybody travels, in kilometres.
+const FURTHEST_KM: f64 = 50.0;
+/// Rounding of the cheap distance, in kilometres.
+const SLACK_KM: f64 = 0.02;
+/// Requests read in one stretch.
+const READ_AT_ONCE: i64 = 5_000;
+/// Side of a tile, in degrees.
+const TILE_DEGREES: f64 = 0.5;
+
+/// All standing match requests.
+pub struct WishIndex {
+    held: Mutex<Held>,
+    policy: Policy,
+}
+
+/// Somebody's wish, laid out for a quick look.
+struct Entry {
+    request: Id,
+    at: OnSphere,
+    /// Beyond this nothing scores enough, in kilometres.
+    reach_km: f64,
+    /// Which activities are wanted, by bit.
+    activities: u8,
+    expires_at: Instant,
+    viewer: Viewer,
+}
+
+type Place = (i16, i16);
+
+#[derive(Default)]
+struct Tile {
+    entries: Vec<Entry>,
+    at: HashMap<Id, usize>,
+}
+
+#[derive(Default)]
+struct Held {
+    tail: Option<Tail>,
+    tiles: HashMap<Place, Tile>,
+    places: HashMap<Id, (Place, Id)>,
+    of_person: HashMap<Id, BTreeSet<Id>>,
+}
+
+impl WishIndex {
+    /// An index that reads what there is when it is first asked.
+    pub fn new(policy: Policy) -> Self {
+        Self { held: Mutex::default(), policy }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many wishes are held.
+    pub fn len(&self) -> usize {
+        self.held().places.len()
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads what is new, or all at first.
+    ///
+    /// # Errors
+    /// What the database says; then all is read afresh the next time.
+    pub fn catch_up(&self, conn: &mut Conn) -> Result<()> {
+        let mut held = self.held();
+        let news = match &mut held.tail {
+            Some(tail) => tail.news(conn, |_| false),
+            None => Ok(None),
+        };
+        let done = match news {
+            Ok(Some(news)) if news.iter().all(|change| change.kind != ChangeKind::Everything) => {
+                self.refresh(&mut held, conn, &news)
+            }
+            Ok(_) => self.load(&mut held, conn),
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            held.tail = None;
+        }
+        done
+    }
+
+    fn load(&self, held: &mut Held, conn: &mut Conn) -> Result<()> {
+        let tail = Tail::here(conn)?;
+        *held = Held::default();
+        let mut after = Id::nil();
+        loop {
+            let some = match_requests::stretch(conn, after, READ_AT_ONCE)?;
+            let Some(last) = some.last() else { break };
+            after = last.id;
+            self.put(held, conn, some)?;
+        }
+        held.tail = Some(tail);
+        Ok(())
+    }
+
+    fn refresh(&self, held: &mut Held, conn: &mut Conn, news: &BTreeSet<Change>) -> Result<()> {
+        let mut changed: BTreeSet<Id> = BTreeSet::new();
+        for change in news {
+            match change.kind {
+                ChangeKind::MatchRequest => {
+                    changed.insert(change.subject);
+                }
+                ChangeKind::Person => changed.extend(held.of_person.get(&change.subject).into_iter().flatten()),
+                ChangeKind::Run | ChangeKind::Everything => {}
+            }
+        }
+        let changed: Vec<Id> = changed.into_iter().collect();
+        for some in changed.chunks(1000) {
+            let rows = match_requests::of_ids(conn, some)?;
+            some.iter().for_each(|id| held.remove(*id));
+            self.put(held, conn, rows)?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, held: &mut Held, conn: &mut Conn, requests: Vec<MatchRequest>) -> Result<()> {
+        let people: BTreeSet<Id> = requests.iter().map(|request| request.account_id).collect();
+        let people: Vec<Id> = people.into_iter().collect();
+        let profiles: HashMap<Id, Profile> =
+            accounts::profiles(conn, &people)?.into_iter().map(|profile| (profile.account_id, profile)).collect();
+        for request in requests {
+            let profile = profiles.get(&request.account_id).map(matching::person_of).transpose()?;
+            if let Some(person) = request.wish.person(profile.as_ref()) {
+                held.insert(Entry::new(&request, person, &self.policy));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whom a run fits well, best first, each person once, at most `limit`: exactly those for whom the fit under one of
+    /// their standing requests is good, but for those who are left out.
+    pub fn who_fits(&self, offer: &Offer, limit: usize, now: Instant, tie: impl Fn(&[u8; 16]) -> u64) -> Vec<Id> {
+        let run = &offer.side;
+        let at = OnSphere::of(run.place);
+        let mut found: HashMap<Id, Scored> = HashMap::new();
+        let held = self.held();
+        for tile in held.around(run.place) {
+            for entry in &tile.entries {
+                let is_out = !entry.wants(run.activity)
+                    || entry.at.chord(at) * SPHERE_RADIUS_KM - SLACK_KM > entry.reach_km
+                    || entry.expires_at <= now
+                    || offer.left_out.contains(&entry.viewer.id);
+                if is_out {
+                    continue;
+                }
+                let mut candidate = run.candidate(&entry.viewer);
+                candidate.known_face = offer.known_to.contains(&entry.viewer.id);
+                let scored = Scored::of(&entry.viewer.person, &candidate, false);
+                let Some(scored) = scored.filter(|scored| alerts::is_good(scored, &self.policy)) else { continue };
+                let best = found.entry(entry.viewer.id).or_insert(scored);
+                if best.steps() < scored.steps() {
+                    *best = scored;
+                }
+            }
+        }
+        drop(held);
+        let scored: Vec<(Scored, Id)> = found.into_iter().map(|(person, scored)| (scored, person)).collect();
+        best(scored, |person: &Id| *person.as_bytes(), tie, limit).into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+impl Entry {
+    fn new(request: &MatchRequest, person: Person, policy: &Policy) -> Self {
+        let bit = |activity: Activity| 1_u8 << activity as u8;
+        let activities = match person.activities.as_slice() {
+            [] => u8::MAX,
+            some => some.iter().fold(0, |bits, activity| bits | bit(*activity)),
+        };
+        // For the bound, somebody whom the person knows may lead.
+        let mut viewer =
+            Viewer { id: request.account_id, person, known: [Id::nil()].into(), closed_by: BTreeSet::new() };
+        let reach_km = reach_km(&viewer, alerts::least_score(policy));
+        viewer.known = BTreeSet::new();
+        Self {
+            request: request.id,
+            at: OnSphere::of(viewer.person.home),
+            reach_km,
+            activities,
+            expires_at: request.expires_at,
+            viewer,
+        }
+    }
+
+    fn wants(&self, activity: Activity) -> bool {
+        self.activities & (1 << activity as u8) != 0
+    }
+}
+
+/// How far away a run can be and still score so much, in kilometres: never too short.
+fn reach_km(viewer: &Viewer, least: f64) -> f64 {
+    let bound = Bound::of(viewer, false);
+    let (mut near, mut far) = (0.0, viewer.person.travel_radius_km.clamp(0.0, FURTHEST_KM));
+    // A millionth of slack for rounding.
+    let scores = |km: f64| bound.best_beyond(km) >= least.ln() - 1e-6;
+    if scores(far) {
+        return far;
+    }
+    for _ in 0..20 {
+        let middle = (near + far) / 2.0;
+        if scores(middle) {
+            near = middle;
+        } else {
+            far = middle;
+        }
+    }
+    far
+}
+
+fn place_of(at: LatLng) -> Place {
+    let tile = |degrees: f64| (degrees / TILE_DEGREES).floor() as i16;
+    (tile(at.lat), tile(at.lng))
+}
+
+impl Held {
+    fn insert(&mut self, entry: Entry) {
+        let (request, person) = (entry.request, entry.viewer.id);
+        let place = place_of(entry.viewer.person.home);
+        self.places.insert(request, (place, person));
+        self.of_person.entry(person).or_default().insert(request);
+        let tile = self.tiles.entry(place).or_default();
+        tile.at.insert(request, tile.entries.len());
+        tile.entries.push(entry);
+    }
+
+    fn remove(&mut self, request: Id) {
+        let Some((place, person)) = self.places.remove(&request) else { return };
+        if let Some(theirs) = self.of_person.get_mut(&person) {
+            theirs.remove(&request);
+            if theirs.is_empty() {
+                self.of_person.remove(&person);
+            }
+        }
+        let Some(tile) = self.tiles.get_mut(&place) else { return };
+        if let Some(at) = tile.at.remove(&request) {
+            tile.entries.swap_remove(at);
+            if let Some(moved) = tile.entries.get(at) {
+                tile.at.insert(moved.request, at);
+            }
+        }
+        if tile.entries.is_empty() {
+            self.tiles.remove(&place);
+        }
+    }
+
+    /// The tiles in which somebody may be who travels to this place.
+    fn around(&self, place: LatLng) -> impl Iterator<Item = &Tile> {
+        let area = BoundingBox::around(place, FURTHEST_KM);
+        self.tiles
+            .iter()
+            .filter(move |((lat, lng), _)| {
+                let (south, west) = (f64::from(*lat) * TILE_DEGREES, f64::from(*lng) * TILE_DEGREES);
+                let meets = |from: f64, to: f64| west <= to && west + TILE_DEGREES >= from;
+                south <= area.north
+                    && south + TILE_DEGREES >= area.south
+                    && area.lng_ranges.iter().any(|(from, to)| meets(*from, *to))
+            })
+            .map(|(_, tile)| tile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        domain::{
+            match_request::Wish,
+            matching::{
+                RunSide,
+                side::{Listed, Said},
+                tests::{any_candidate, person},
+            },
+            run::ListingRole,
+        },
+        store::sql_types::Json,
+    };
+
+    fn now() -> Instant {
+        "2026-11-23T10:00:00Z".parse().unwrap()
+    }
+
+    fn request(account: Id) -> MatchRequest {
+        MatchRequest {
+            id: Id::at(now()),
+            account_id: account,
+            wish: Json(Wish::default()),
+            created_at: now(),
+            expires_at: now().plus_days(60),
+            warned_at: None,
+        }
+    }
+
+    fn index(people: &[(Id, Person)]) -> WishIndex {
+        let index = WishIndex::new(Policy::default());
+        for (id, person) in people {
+            index.held().insert(Entry::new(&request(*id), person.clone(), &index.policy));
+        }
+        index
+    }
+
+    fn offer(place: LatLng, change: impl FnOnce(&mut RunSide)) -> Offer {
+        let starts_at = now().plus_days(3);
+        let mut side = RunSide {
+            id: Id::at(starts_at),
+            starts_at,
+            local_start: starts_at.local("UTC"),
+            place,
+            pace: crate::domain::matching::tests::band(370, 390),
+            duration_min: 60,
+            activity: Activity::Run,
+            no_drop: false,
+            after_dark: false,
+            is_full: false,
+            has_waiting: false,
+            is_closed: false,
+            point_is_hidden: false,
+            confirmed: 0,
+            said: Arc::new(Said::default()),
+            listed: Box::new([Listed { id: Id::random(), is_active: true, role: ListingRole::Leader }]),
+            company: Box::new([]),
+        };
+        change(&mut side);
+        Offer { side, known_to: BTreeSet::new(), left_out: BTreeSet::new(), room: 100 }
+    }
+
+    #[test]
+    fn somebody_is_found_across_the_antimeridian_and_by_the_pole() {
+        for (home, place) in [((0.0, 179.99), (0.0, -179.99)), ((89.95, 10.0), (89.95, -170.0))] {
+            let at = |(lat, lng): (f64, f64)| LatLng { lat, lng };
+            let far = Person { home: at(home), travel_radius_km: 40.0, ..person() };
+            let ana = Id::random();
+            let found = index(&[(ana, far)]).who_fits(&offer(at(place), |_| {}), 99, now(), |_| 0);
+            assert_eq!(found, [ana], "{home:?}");
+        }
+    }
+
+    #[test]
+    fn who_has_two_wishes_is_found_once_and_who_is_gone_is_not() {
+        let (ana, ben) = (Id::random(), Id::random());
+        let index = index(&[(ana, person()), (ana, person()), (ben, person())]);
+        let run = offer(person().home, |_| {});
+        assert_eq!(index.who_fits(&run, 99, now(), |_| 0).len(), 2);
+        assert!(index.who_fits(&run, 99, now().plus_days(60), |_| 0).is_empty(), "they have ended");
+        let first = *index.held().of_person[&ana].first().unwrap();
+        index.held().remove(first);
+        assert_eq!((index.len(), index.who_fits(&run, 99, now(), |_| 0).len()), (2, 2));
+        let without = Offer { left_out: [ana].into(), ..run };
+        assert_eq!(index.who_fits(&without, 99, now(), |_| 0), [ben]);
+    }
+
+    proptest! {
+        #[test]
+        fn it_finds_whom_the_fit_finds(
+            runs in prop::collection::vec(any_candidate(), 1..6), knows: bool,
+            people in prop::collection::vec((-0.2..0.2f64, -0.2..0.2f64, 1.0..50.0f64, 300..500i32, 0..100i32), 1..30),
+        ) {
+            let people: Vec<(Id, Person)> = people
+                .into_iter()
+                .map(|(north, east, radius, fast, width)| {
+                    let home = LatLng { lat: 51.5 + north, lng: -0.1 + east };
+                    let pace = Some(crate::domain::matching::tests::band(fast, fast + width));
+                    (Id::random(), Person { home, travel_radius_km: radius, comfortable_pace: pace, ..person() })
+                })
+                .collect();
+            let index = index(&people);
+            for run in &runs {
+                let mut offer = offer(run.place, |side| {
+                    side.pace = run.pace;
+                    side.activity = run.activity;
+                    side.no_drop = run.no_drop;
+                    side.duration_min = run.duration_min;
+                });
+                if knows {
+                    offer.known_to = people.iter().map(|(id, _)| *id).step_by(2).collect();
+                }
+                let leader = offer.side.listed[0].id;
+                let good = |(id, person): &&(Id, Person)| {
+                    let known = if offer.known_to.contains(id) { [leader].into() } else { BTreeSet::new() };
+                    let viewer = Viewer { id: *id, person: person.clone(), known, closed_by: BTreeSet::new() };
+                    let scored = Scored::of(person, &offer.side.candidate(&viewer), false);
+                    scored.is_some_and(|scored| alerts::is_good(&scored, &Policy::default()))
+                };
+                let mut wanted: Vec<Id> = people.iter().filter(good).map(|(id, _)| *id).collect();
+                let mut found = index.who_fits(&offer, 99, now(), |_| 0);
+                wanted.sort_unstable();
+                found.sort_unstable();
+                prop_assert_eq!(found, wanted);
+            }
+        }
+    }
+}

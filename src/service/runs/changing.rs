@@ -1,0 +1,149 @@
+//! What changed about a run, how far it reaches, and what those on it are asked.
+
+use super::run_time_in_words;
+use crate::{
+    clock::Instant,
+    config::Policy,
+    domain::{
+        change::{self, Moved, NO_FAR_CHANGE_HOURS, Reach},
+        refusal::Code,
+        route::{self, Route},
+        signup::{ReconfirmReason, SignupStatus},
+    },
+    error::Result,
+    mail::{Change, Notice},
+    service::{notices, places},
+    store::{
+        Tx, extra_places, run_routes,
+        runs::{Run, RunLocked},
+        signups,
+    },
+};
+
+/// How far the change from one to the other reaches.
+fn reach(before: &Run, after: &Run) -> Reach {
+    let day = |run: &Run| run.starts_at.local(&run.time_zone).date();
+    let (from, to) = (before.meeting_point().point(), after.meeting_point().point());
+    change::reach(Moved {
+        minutes: after.starts_at.seconds_since(before.starts_at) / 60,
+        metres: from.distance_km(&to) * 1000.0,
+        other_day: day(before) != day(after),
+        other_effort: before.pace() != after.pace() || before.activity != after.activity,
+    })
+}
+
+/// Refuses a far change when people are setting out.
+///
+/// # Errors
+/// [`Code::ChangeTooLate`].
+pub fn not_too_late(before: &Run, after: &Run, now: Instant) -> Result<()> {
+    let soon = before.starts_at.min(after.starts_at) <= now.plus_hours(NO_FAR_CHANGE_HOURS);
+    if soon && reach(before, after) == Reach::Far { Err(Code::ChangeTooLate.into()) } else { Ok(()) }
+}
+
+/// Tells everybody on a run what changed, and asks those with a place as far as the change reaches. Says how many were
+/// told.
+pub fn tell_and_ask(tx: &mut Tx<'_>, before: &Run, locked: &RunLocked, policy: &Policy, now: Instant) -> Result<usize> {
+    let changes = ask(tx, before, locked, policy, now)?;
+    if changes.is_empty() {
+        return Ok(0);
+    }
+    let of = |signup: &signups::Signup| Notice::RunChanged { signup_id: signup.id, changes: changes.clone() };
+    notices::to_everybody_on(tx, locked.run.id, of, now)
+}
+
+/// Asks those with a place as far as the change reaches, and says what changed: telling them is the caller's.
+pub(in crate::service) fn ask(
+    tx: &mut Tx<'_>,
+    before: &Run,
+    locked: &RunLocked,
+    policy: &Policy,
+    now: Instant,
+) -> Result<Vec<Change>> {
+    let mut changes = changes(before, &locked.run);
+    changes.extend(route_left_behind(tx, before, locked)?);
+    if changes.is_empty() {
+        return Ok(changes);
+    }
+    let reach = reach(before, &locked.run);
+    for mut signup in signups::of_run(tx, locked.run.id, &[SignupStatus::Confirmed])? {
+        match reach {
+            Reach::Small => continue,
+            Reach::Asks => signup.change_asked_at = Some(now),
+            Reach::Far => {
+                signup.change_asked_at = None;
+                signup.reconfirm_by = Some(places::cut_off(&locked.run, policy));
+                signup.reconfirm_reason = Some(ReconfirmReason::Changed);
+            }
+        }
+        signups::update(tx, locked, &signup)?;
+    }
+    Ok(changes)
+}
+
+/// Takes away a route that does not pass the new meeting point, and says so: a line on the map elsewhere misleads people,
+/// and whoever leads can give another.
+fn route_left_behind(tx: &mut Tx<'_>, before: &Run, locked: &RunLocked) -> Result<Option<Change>> {
+    let (old, new) = (before.meeting_point().point(), locked.run.meeting_point().point());
+    if old == new {
+        return Ok(None);
+    }
+    let Some(kept) = run_routes::find(tx, locked.run.id)? else { return Ok(None) };
+    let route = route::from_geojson(kept.geometry.to_string().as_bytes());
+    let still_fits = |route: &Route| route.passes(new) || (!route.passes(old) && route.fits(new).is_ok());
+    if route.as_ref().is_ok_and(still_fits) {
+        return Ok(None);
+    }
+    run_routes::remove(tx, locked)?;
+    Ok(Some(Change {
+        what: "The route on the map".to_owned(),
+        before: format!("{:.1} km", kept.length_km),
+        after: "none: the old one did not pass the new meeting point".to_owned(),
+        tells_place: true,
+    }))
+}
+
+/// Fits what was promised for the old start to the new one: offers end before it, and whoever has to say that they come
+/// is asked in time.
+pub fn fit_to_new_start(tx: &mut Tx<'_>, locked: &RunLocked, policy: &Policy, now: Instant) -> Result<()> {
+    let (start, live) = (locked.run.starts_at, [SignupStatus::Offered, SignupStatus::Confirmed]);
+    for mut signup in signups::of_run(tx, locked.run.id, &live)? {
+        let first_yes_from = start.plus_hours(-policy.first_yes_hours);
+        signup.offer_expires_at = signup.offer_expires_at.map(|until| until.min(first_yes_from).max(now));
+        if signup.reconfirm_reason == Some(ReconfirmReason::Absences) {
+            signup.reconfirm_by = Some(start.plus_hours(-policy.reconfirm_until_hours));
+        }
+        signups::update(tx, locked, &signup)?;
+    }
+    extra_places::not_beyond(tx, locked, places::cut_off(&locked.run, policy).max(now))
+}
+
+/// The changes that tell where the group meets.
+const PLACE_CHANGES: [&str; 3] = ["The meeting point", "How to find the group", "The point on the map"];
+
+/// What those on a run need to hear about, in words.
+pub fn changes(before: &Run, after: &Run) -> Vec<Change> {
+    let when = |run: &Run| run_time_in_words(run.starts_at, &run.time_zone);
+    let minutes = |run: &Run| format!("{} minutes", run.duration_min);
+    let distance = |run: &Run| run.distance_km.map_or("not said".to_owned(), |km| format!("{km} km"));
+    let way = |run: &Run| run.getting_there.clone().unwrap_or_else(|| "not said".to_owned());
+    let mut changes = Vec::new();
+    let mut compare = |what: &str, before: String, after: String| {
+        if before != after {
+            let tells_place = PLACE_CHANGES.contains(&what);
+            changes.push(Change { what: what.to_owned(), before, after, tells_place });
+        }
+    };
+    compare("The start", when(before), when(after));
+    compare("The length", minutes(before), minutes(after));
+    compare("The distance", distance(before), distance(after));
+    compare("The activity", before.activity.in_words().to_owned(), after.activity.in_words().to_owned());
+    compare("The pace", before.pace().in_min_per_km(), after.pace().in_min_per_km());
+    compare("The meeting point", before.place_name.clone(), after.place_name.clone());
+    compare("How to find the group", way(before), way(after));
+    if (before.lat, before.lng) != (after.lat, after.lng) && before.place_name == after.place_name {
+        let words = |run: &Run| format!("{:.5}, {:.5}", run.lat, run.lng);
+        compare("The point on the map", words(before), words(after));
+    }
+    changes
+}

@@ -1,0 +1,199 @@
+//! Making the dates of series some weeks ahead, in small steps that can be broken off at any moment.
+//!
+//! A series says which date is made next; a step locks some series, makes what is due and notes how far it came, in one
+//! transaction. What was made before is left alone, so any number of workers may do it, and none twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::regulars;
+use crate::{
+    clock::Instant,
+    config::Policy,
+    domain::{
+        run::{ListingStatus, RunDraft, RunStatus},
+        series::{Plan, SeriesStatus},
+    },
+    error::Result,
+    id::Id,
+    service::{alerts, runs::planned},
+    store::{
+        Db, Tx, accounts,
+        facilitators::{self, Listing},
+        runs::{self, Run},
+        series::{self, Regular, Series},
+    },
+};
+
+/// Series in one transaction, where nobody comes to every date.
+const SERIES_AT_ONCE: i64 = 100;
+/// Steps that one round of the housekeeping takes before others have their turn.
+const STEPS_A_ROUND: usize = 20;
+
+/// Until when dates are made.
+pub fn horizon(policy: &Policy, now: Instant) -> Instant {
+    now.plus_days(7 * policy.series_weeks_ahead)
+}
+
+/// Makes what is due, up to a bounded number of series; returns how many it made something of.
+pub fn make_due(db: &Db, policy: &Policy, now: Instant) -> Result<usize> {
+    let mut done = 0;
+    for _ in 0..STEPS_A_ROUND {
+        let due = db.read_here(|conn| series::due(conn, horizon(policy, now), SERIES_AT_ONCE))?;
+        let with_regulars: BTreeSet<Id> = db.read_here(|conn| {
+            Ok(series::regulars(conn, &due)?.into_iter().map(|regular| regular.series_id).collect())
+        })?;
+        // People are locked while they are seated: those of one series at a time.
+        let (few, many): (Vec<Id>, Vec<Id>) = due.into_iter().partition(|id| with_regulars.contains(id));
+        let mut acted = if many.is_empty() { 0 } else { step(db, &many, policy, now) };
+        for id in few {
+            acted += step(db, &[id], policy, now);
+        }
+        if acted == 0 {
+            break;
+        }
+        done += acted;
+    }
+    Ok(done)
+}
+
+fn step(db: &Db, ids: &[Id], policy: &Policy, now: Instant) -> usize {
+    db.write_here(|tx| make_these(tx, ids, policy, now)).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the dates of some series have to wait");
+        0
+    })
+}
+
+/// Makes what is due of these series; those that somebody else holds are left to them.
+fn make_these(tx: &mut Tx<'_>, ids: &[Id], policy: &Policy, now: Instant) -> Result<usize> {
+    let known: BTreeSet<Id> = series::regulars(tx, ids)?.into_iter().map(|regular| regular.account_id).collect();
+    accounts::lock_all(tx, &known.iter().copied().collect::<Vec<_>>())?;
+    let until = horizon(policy, now);
+    let mut due = series::lock_free(tx, ids)?;
+    due.retain(|one| {
+        one.status == SeriesStatus::Active && (one.seats_due || one.next_at.is_some_and(|at| at <= until))
+    });
+    let of: Vec<Id> = due.iter().map(|one| one.id).collect();
+    let people = series::regulars(tx, &of)?;
+    // Whoever became a regular a moment ago is not locked: their series has its turn next time.
+    let too_new: BTreeSet<Id> =
+        people.iter().filter(|regular| !known.contains(&regular.account_id)).map(|regular| regular.series_id).collect();
+    due.retain(|one| !too_new.contains(&one.id));
+    make(tx, &due, &people, policy, now)?;
+    Ok(due.len())
+}
+
+/// Makes what is due of these locked series and seats their regulars, whose accounts are locked.
+pub(super) fn make(tx: &mut Tx<'_>, due: &[Series], people: &[Regular], policy: &Policy, now: Instant) -> Result<()> {
+    let ids: Vec<Id> = due.iter().map(|one| one.id).collect();
+    let leaders = leaders_in_good_standing(tx, &ids, now)?;
+    let from = due.iter().filter_map(|one| one.next_date.as_deref()).min().unwrap_or("9");
+    let there = series::dates_made(tx, &ids, from)?;
+    let (mut fresh, mut listings) = (Vec::new(), Vec::new());
+    for one in due {
+        let led_by = leaders.get(&one.id).map_or(&[][..], Vec::as_slice);
+        for run in fresh_dates(tx, one, &there, !led_by.is_empty(), policy, now)? {
+            listings.extend(led_by.iter().map(|leader| {
+                Listing::leader(run.id, *leader, ListingStatus::Accepted, one.created_by.unwrap_or(*leader), now)
+            }));
+            fresh.push(run);
+        }
+    }
+    runs::insert_all(tx, &fresh)?;
+    facilitators::insert_listings(tx, &listings)?;
+    alerts::look_out(tx, &fresh.iter().collect::<Vec<_>>(), now)?;
+    seat(tx, due, people, &fresh, policy, now)
+}
+
+/// The runs of a series' next dates, and notes which date comes after them.
+fn fresh_dates(
+    tx: &mut Tx<'_>,
+    one: &Series,
+    there: &BTreeSet<(Id, String)>,
+    is_led: bool,
+    policy: &Policy,
+    now: Instant,
+) -> Result<Vec<Run>> {
+    let plan = match one.draft().plan(now, false) {
+        Ok(plan) => plan,
+        Err(faults) => {
+            tracing::error!(series = %one.id, ?faults, "no more dates can be made of a series");
+            series::note_next(tx, one.id, None)?;
+            return Ok(Vec::new());
+        }
+    };
+    let (until, mut next, mut fresh) = (horizon(policy, now), None, Vec::new());
+    for (date, start) in plan.dates_after(now).take_while(|(date, _)| one.reaches(*date)) {
+        let word = date.to_string();
+        if one.next_date.as_ref().is_none_or(|next| word < *next) || there.contains(&(one.id, word.clone())) {
+            continue;
+        }
+        if start > until {
+            next = Some((word, start));
+            break;
+        }
+        let draft = with_newcomer_places(one.draft.on(start, &plan.time_zone), policy);
+        let mut run = planned(one.created_by, &draft, plan.derived.at(&draft), now);
+        (run.series_id, run.series_date) = (Some(one.id), Some(word));
+        if !is_led {
+            // Promise 3: nobody gets in until somebody takes over.
+            (run.status, run.paused_at) = (RunStatus::Paused, Some(now));
+        }
+        fresh.push(run);
+    }
+    series::note_next(tx, one.id, next)?;
+    Ok(fresh)
+}
+
+/// A date keeps the house's number of places for newcomers where the series does not say.
+pub(super) fn with_newcomer_places(draft: RunDraft, policy: &Policy) -> RunDraft {
+    let wanted = draft.newcomer_places.unwrap_or(policy.newcomer_places);
+    RunDraft { newcomer_places: Some(wanted.min(draft.capacity)), ..draft }
+}
+
+fn leaders_in_good_standing(tx: &mut Tx<'_>, ids: &[Id], now: Instant) -> Result<BTreeMap<Id, Vec<Id>>> {
+    let mut leaders = series::leaders(tx, ids)?;
+    let people: BTreeSet<Id> = leaders.values().flatten().copied().collect();
+    let good = facilitators::in_good_standing(tx, &people.into_iter().collect::<Vec<_>>(), now)?;
+    for some in leaders.values_mut() {
+        some.retain(|leader| good.contains(leader));
+    }
+    Ok(leaders)
+}
+
+/// Seats regulars on the dates that were just made, and on all where that is due; who came first comes first.
+fn seat(
+    tx: &mut Tx<'_>,
+    due: &[Series],
+    people: &[Regular],
+    fresh: &[Run],
+    policy: &Policy,
+    now: Instant,
+) -> Result<()> {
+    for one in due {
+        let mine: Vec<&Regular> = people.iter().filter(|regular| regular.series_id == one.id).collect();
+        if mine.is_empty() {
+            continue;
+        }
+        let mut dates: Vec<Id> = fresh.iter().filter(|run| run.series_id == Some(one.id)).map(|run| run.id).collect();
+        if one.seats_due {
+            dates = series::runs_to_come(tx, one.id, now)?.iter().map(|run| run.id).collect();
+        }
+        dates.sort_unstable();
+        for date in dates {
+            let mut locked = runs::lock(tx, date)?;
+            for regular in &mine {
+                regulars::seat(tx, &mut locked, regular.account_id, policy, now)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Notes in a series which of its dates is looked at next: the first to come. Dates that are there are passed over.
+pub(super) fn plan_next(one: &mut Series, plan: &Plan, now: Instant) {
+    let next = plan.dates_after(now).next().filter(|(date, _)| one.reaches(*date));
+    (one.next_date, one.next_at) = next.map(|(date, start)| (date.to_string(), start)).unzip();
+    if one.status != SeriesStatus::Active {
+        one.next_at = None;
+    }
+}

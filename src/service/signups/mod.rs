@@ -1,0 +1,345 @@
+//! Taking a place and giving it back. What a run's facilitators decide about it is in `decisions`, what follows from a
+//! place that became free in `offers`, and having been asked to say yes again in `reconfirming`.
+
+pub mod decisions;
+pub mod friends;
+pub mod offers;
+pub mod reconfirming;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    clock::Instant,
+    config::Policy,
+    domain::{
+        refusal::{Code, Faults, Refusal},
+        run::{JoinPolicy, RunStatus},
+        signup::{self, SignupAct, SignupStatus, Who},
+    },
+    error::{Error, Result},
+    id::Id,
+    mail::Notice,
+    service::{callers, entry, notices, one_to_one, places, requests},
+    store::{
+        Conn, Tx, accounts, extra_places, facilitators,
+        runs::{self, Run, RunLocked},
+        signups::{self, Signup},
+        sql_types::Json,
+    },
+};
+
+/// The body of `POST /runs/{id}/signups`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSignup {
+    /// One answer for each of the run's questions, in their order.
+    #[serde(default)]
+    #[schema(max_items = 5)]
+    pub answers: Vec<Answer>,
+    /// A word to the facilitators.
+    #[serde(default)]
+    #[schema(max_length = 500)]
+    pub note: Option<String>,
+    /// Whether a place that becomes free shortly before is welcome.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    pub short_notice: bool,
+    /// Leave a confirmed run at the same time for this one, in one step.
+    #[serde(default)]
+    pub swap: bool,
+    /// When this place is confirmed, leave the lines of other runs at the same time.
+    #[serde(default)]
+    pub leave_overlapping: bool,
+    /// The token of a place that somebody on the run keeps for a friend.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub friend_token: Option<String>,
+}
+
+impl Default for NewSignup {
+    fn default() -> Self {
+        Self {
+            answers: Vec::new(),
+            note: None,
+            short_notice: true,
+            swap: false,
+            leave_overlapping: false,
+            friend_token: None,
+        }
+    }
+}
+
+/// An answer to one of a run's questions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String, max_length = 500)]
+pub struct Answer(pub String);
+
+fn yes() -> bool {
+    true
+}
+
+/// What becomes of a person's other runs at the same time when this one is confirmed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Instead {
+    /// Leave the one that is confirmed; without this it is refused.
+    pub swap: bool,
+    /// Leave the lines of the others.
+    pub leave_overlapping: bool,
+}
+
+/// Why a run takes nobody now, if so.
+pub fn open_for_signups(run: &Run, now: Instant) -> Result<(), Refusal> {
+    match run.status {
+        RunStatus::Published if run.starts_at <= now => Err(Code::RunStarted.into()),
+        RunStatus::Published if run.closed_at.is_some() => Err(Code::RunNotOpen.into()),
+        RunStatus::Published => Ok(()),
+        RunStatus::Paused => Err(Code::RunPaused.into()),
+        RunStatus::Cancelled => Err(Code::RunCancelled.into()),
+        RunStatus::Completed => Err(Code::RunOver.into()),
+        RunStatus::Draft => Err(Code::RunNotOpen.into()),
+    }
+}
+
+/// A run under its lock, with those that a person would leave for it, all locked in the order of their ids.
+pub(super) struct Locked {
+    pub run: RunLocked,
+    others: Vec<(RunLocked, Signup)>,
+}
+
+impl Locked {
+    /// Locks a run and what may be left for it. The person is locked already, so what they are confirmed in stands still.
+    pub fn for_person(tx: &mut Tx<'_>, person: Id, run: Id, instead: Instead, now: Instant) -> Result<Self> {
+        if !instead.swap && !instead.leave_overlapping {
+            return Ok(Self { run: runs::lock(tx, run)?, others: Vec::new() });
+        }
+        let seen = runs::get(tx, run)?;
+        let mut to_leave = Vec::new();
+        if instead.swap {
+            to_leave.extend(signups::overlapping(tx, person, run, seen.starts_at, seen.ends_at)?);
+        }
+        if instead.leave_overlapping {
+            let waiting = [SignupStatus::Waitlisted, SignupStatus::Requested, SignupStatus::Offered];
+            to_leave.extend(signups::overlapping_in(tx, person, run, seen.starts_at, seen.ends_at, &waiting)?);
+        }
+        to_leave.sort_by_key(|signup| signup.run_id);
+        let mut found = None;
+        let mut others = Vec::new();
+        for signup in to_leave {
+            if signup.run_id > run && found.is_none() {
+                found = Some(runs::lock(tx, run)?);
+            }
+            let other = runs::lock(tx, signup.run_id)?;
+            if other.run.starts_at > now {
+                let signup = signups::get(tx, signup.id)?;
+                others.push((other, signup));
+            }
+        }
+        let run = match found {
+            Some(run) => run,
+            None => runs::lock(tx, run)?,
+        };
+        Ok(Self { run, others })
+    }
+
+    /// Refuses to confirm somebody in two runs at once, unless they leave the other for this one.
+    ///
+    /// # Errors
+    /// [`Code::OverlappingRun`] with `conflicting_signup_id`.
+    pub fn no_double_life(&self, tx: &mut Tx<'_>, person: Id) -> Result<()> {
+        let run = &self.run.run;
+        let left: Vec<Id> = self.others.iter().map(|(_, signup)| signup.id).collect();
+        let conflicts = signups::overlapping(tx, person, run.id, run.starts_at, run.ends_at)?;
+        match conflicts.iter().find(|signup| !left.contains(&signup.id)) {
+            Some(other) => Err(Refusal::from(Code::OverlappingRun).with("conflicting_signup_id", other.id).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves the others; what they free is passed on.
+    pub fn leave_the_others(&mut self, tx: &mut Tx<'_>, policy: &Policy, now: Instant) -> Result<()> {
+        for (locked, signup) in &mut self.others {
+            if signup.status.is_live() {
+                give_back(tx, locked, signup, policy, now)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Signs somebody up: confirmed while there is a place, on the waiting list after, requested where each needs a yes.
+/// A live sign-up of the same person is given back as it is; the flag says whether this one is new.
+pub fn sign_up(
+    tx: &mut Tx<'_>,
+    person: Id,
+    run: Id,
+    input: &NewSignup,
+    policy: &Policy,
+    now: Instant,
+) -> Result<(Signup, bool)> {
+    sign_up_with(tx, person, run, input, None, policy, now)
+}
+
+/// [`sign_up`] with the place that somebody kept for a friend: `friend_place` is what `friend_token` stood for, if
+/// anything.
+pub fn sign_up_with(
+    tx: &mut Tx<'_>,
+    person: Id,
+    run: Id,
+    input: &NewSignup,
+    friend_place: Option<Id>,
+    policy: &Policy,
+    now: Instant,
+) -> Result<(Signup, bool)> {
+    let welcome = callers::lock_welcome(tx, person, now)?;
+    let instead = Instead { swap: input.swap, leave_overlapping: input.leave_overlapping };
+    let mut locked = Locked::for_person(tx, person, run, instead, now)?;
+    let earlier = signups::of_person_in_run(tx, person, run)?;
+    if let Some(live) = earlier.iter().find(|signup| signup.status.is_live()) {
+        return Ok((live.clone(), false));
+    }
+    let leads_it = facilitators::find_listing(tx, run, person)?.is_some();
+    open_for_signups(&locked.run.run, now)?;
+    if leads_it {
+        return Err(Code::YouLeadThisRun.into());
+    }
+    entry::welcome_may_come(tx, &welcome, run, &earlier, now)?;
+    answers_fit(&locked.run.run, input)?;
+
+    let room = places::settle(tx, &mut locked.run, policy, now)?;
+    if room.places == 0 {
+        // Its facilitator has just been lost; it will be paused within moments.
+        return Err(Code::RunPaused.into());
+    }
+    let new_to_group = entry::is_new_to_group(tx, person, &locked.run.run)?;
+    let mut kept = match &input.friend_token {
+        Some(_) => Some(friends::waiting_for(tx, friend_place, &locked.run, now)?),
+        None => None,
+    };
+    let act = match &mut kept {
+        Some(place) => friends::begin(tx, place, &locked.run, room, policy, now)?,
+        None => room.for_newcomer(new_to_group),
+    };
+    let status = signup::begin(act, Who::Person).ok_or(Code::SignupNotLive)?;
+    if status == SignupStatus::Confirmed {
+        locked.no_double_life(tx, person)?;
+    }
+    let queue_no = runs::next_queue_no(tx, &mut locked.run)?;
+    let mut signup = Signup {
+        answers: Json(input.answers.iter().map(|answer| answer.0.clone()).collect()),
+        note: input.note.clone().filter(|note| !note.trim().is_empty()),
+        short_notice: input.short_notice,
+        new_here: accounts::is_new_here(tx, person)?,
+        new_to_group,
+        ..Signup::beginning(run, person, status, queue_no, now)
+    };
+    if status == SignupStatus::Confirmed {
+        reconfirming::ask_whoever_was_missing(tx, &mut signup, &locked.run.run, policy, now)?;
+    }
+    signups::insert(tx, &locked.run, &signup)?;
+    if let Some(place) = &mut kept {
+        place.used_by = Some(signup.id);
+        extra_places::update(tx, &locked.run, place)?;
+    }
+    match status {
+        SignupStatus::Confirmed => {
+            notices::about_signup(tx, &signup, Notice::SignupConfirmed { signup_id: signup.id }, now)?;
+            locked.leave_the_others(tx, policy, now)?;
+            if room.waiting > 0 {
+                places::settle(tx, &mut locked.run, policy, now)?;
+            }
+            one_to_one::nobody_alone_too_late(tx, &locked.run.run, policy, now)?;
+        }
+        SignupStatus::Waitlisted => {
+            notices::about_signup(tx, &signup, Notice::SignupWaitlisted { signup_id: signup.id }, now)?;
+        }
+        SignupStatus::Requested => requests::tell_facilitators(tx, &signup, now)?,
+        _ => {}
+    }
+    Ok((signup, true))
+}
+
+fn answers_fit(run: &Run, input: &NewSignup) -> Result<()> {
+    let mut faults = Faults::default();
+    let (asked, answered) = (run.questions.len(), input.answers.len());
+    if run.join_policy == JoinPolicy::Approval || answered > 0 {
+        faults.unless(
+            asked == answered,
+            "/answers",
+            "wrong_number",
+            &format!("the run asks {asked} question(s); {answered} answer(s) came"),
+        );
+    }
+    Ok(faults.none()?)
+}
+
+/// Gives a place, request or waiting position back; what it frees is passed on.
+pub fn withdraw(tx: &mut Tx<'_>, person: Id, signup: Id, policy: &Policy, now: Instant) -> Result<Signup> {
+    let found = signups::get(tx, signup)?;
+    if found.account_id != person {
+        return Err(Error::NotFound);
+    }
+    accounts::lock(tx, person)?;
+    let mut locked = runs::lock(tx, found.run_id)?;
+    let mut signup = signups::get(tx, signup)?;
+    if signup.status == SignupStatus::Withdrawn {
+        return Ok(signup);
+    }
+    if !signup.status.is_live() {
+        return Err(Code::SignupNotLive.into());
+    }
+    if locked.run.starts_at <= now {
+        return Err(Code::RunStarted.into());
+    }
+    give_back(tx, &mut locked, &mut signup, policy, now)?;
+    Ok(signup)
+}
+
+/// Withdraws a live sign-up under its run's lock.
+pub(in crate::service) fn give_back(
+    tx: &mut Tx<'_>,
+    locked: &mut RunLocked,
+    signup: &mut Signup,
+    policy: &Policy,
+    now: Instant,
+) -> Result<()> {
+    let had_place = signup.status == SignupStatus::Confirmed;
+    places::move_signup(tx, locked, signup, SignupAct::Withdraw, Who::Person, now)?;
+    extra_places::end_of_signup(tx, signup.id, now)?;
+    if had_place && locked.run.status == RunStatus::Published && locked.run.starts_at <= now.plus_hours(24) {
+        let notice = Notice::ParticipantWithdrew { signup_id: signup.id };
+        notices::to_facilitators(tx, locked.run.id, None, &notice, now)?;
+    }
+    after_somebody_left(tx, locked, policy, now)
+}
+
+/// What follows when somebody is no longer in: the place is passed on, and whoever is left as one of two is asked.
+pub fn after_somebody_left(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Policy, now: Instant) -> Result<()> {
+    places::settle(tx, locked, policy, now)?;
+    one_to_one::look(tx, locked, policy, now)?;
+    Ok(())
+}
+
+/// Takes a person out of one run because a decision, a bar or a block says so. The flag says whether they were on it; the
+/// caller passes the place on, after all decisions about the run are written.
+pub fn give_up(tx: &mut Tx<'_>, locked: &RunLocked, person: Id, now: Instant) -> Result<bool> {
+    let mut gave_up = false;
+    for mut signup in signups::of_person_in_run(tx, person, locked.run.id)? {
+        if signup.status.is_live() {
+            places::move_signup(tx, locked, &mut signup, SignupAct::GiveUp, Who::Team, now)?;
+            extra_places::end_of_signup(tx, signup.id, now)?;
+            gave_up = true;
+        }
+    }
+    Ok(gave_up)
+}
+
+/// Position in the line, 1 for the next; none for whoever does not wait.
+pub fn waiting_position(conn: &mut Conn, signup: &Signup) -> Result<Option<usize>> {
+    if signup.status != SignupStatus::Waitlisted {
+        return Ok(None);
+    }
+    let line = signups::of_run(conn, signup.run_id, &[SignupStatus::Waitlisted])?;
+    Ok(line.iter().position(|other| other.id == signup.id).map(|at| at + 1))
+}

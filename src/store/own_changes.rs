@@ -1,0 +1,104 @@
+//! What this process's own transactions changed, handed to whoever follows it in this process without a look at the
+//! database; and waiting until it has been followed, so that people see what they did.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::changes::Change;
+
+/// Longer than a follower takes; who waited so long goes on without it.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The changes of this process that nobody followed yet.
+#[derive(Debug)]
+pub struct OwnChanges {
+    state: Mutex<State>,
+    rung: Condvar,
+    followed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Whether somebody follows; without them nothing is collected.
+    is_followed: bool,
+    waiting: BTreeMap<i64, Change>,
+    /// Counts the transactions that changed something.
+    commits: u64,
+    rung: bool,
+}
+
+impl Default for OwnChanges {
+    fn default() -> Self {
+        Self { state: Mutex::default(), rung: Condvar::new(), followed: watch::Sender::new(0) }
+    }
+}
+
+impl OwnChanges {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Collects from now on, for one follower.
+    pub fn follow(&self) {
+        self.state().is_followed = true;
+    }
+
+    /// Nobody follows any more: nobody waits for it.
+    pub fn unfollow(&self) {
+        let mut state = self.state();
+        (state.is_followed, state.waiting) = (false, BTreeMap::new());
+        self.followed.send_replace(state.commits);
+    }
+
+    /// Takes what a transaction changed.
+    pub(super) fn committed(&self, changes: Vec<(i64, Change)>) {
+        let mut state = self.state();
+        if !changes.is_empty() && state.is_followed {
+            state.waiting.extend(changes);
+            state.commits += 1;
+            self.rung.notify_all();
+        }
+    }
+
+    /// Waits until something was committed here or somebody rings; gives what was committed, the count to hand to
+    /// [`done`](Self::done) once it has been followed, and whether somebody rang.
+    pub fn next(&self) -> (BTreeMap<i64, Change>, u64, bool) {
+        let idle = |state: &mut State| state.waiting.is_empty() && !state.rung;
+        let mut state = self.rung.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
+        let rung = std::mem::take(&mut state.rung);
+        (std::mem::take(&mut state.waiting), state.commits, rung)
+    }
+
+    /// Has the follower look at the database.
+    pub fn ring(&self) {
+        self.state().rung = true;
+        self.rung.notify_all();
+    }
+
+    /// All up to this count has been followed.
+    pub fn done(&self, commits: u64) {
+        self.followed.send_replace(commits);
+    }
+
+    /// Waits until all that is committed by now has been followed, and not for long: whoever wrote sees it in the lists that
+    /// they ask for next, and no write waits for it.
+    pub async fn all_followed(&self) {
+        let commits = {
+            let state = self.state();
+            if !state.is_followed {
+                return;
+            }
+            state.commits
+        };
+        let mut followed = self.followed.subscribe();
+        let reached = followed.wait_for(|done| *done >= commits);
+        if tokio::time::timeout(PATIENCE, reached).await.is_err() {
+            tracing::debug!("what was written is not in the index yet");
+        }
+    }
+}
