@@ -30,7 +30,12 @@ use crate::{
 
 /// The side of a made-up run.
 pub fn side(made: &Made, leaders: &[Id], said: &Arc<Said>, dice: &mut Dice) -> RunSide {
-    let listed = Listed { id: leaders[dice.below(leaders.len())], is_active: true, role: ListingRole::Leader };
+    let listed = Listed {
+        id: leaders[dice.below(leaders.len())],
+        is_accepted: true,
+        is_active: true,
+        role: ListingRole::Leader,
+    };
     RunSide {
         id: Id::at(made.starts_at),
         starts_at: made.starts_at,

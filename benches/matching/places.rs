@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sidebyside::{
     clock::Instant,
     domain::{
-        matching::{Person, Viewer},
+        matching::{Closed, Person, Viewer},
         pace::{Activity, PaceBand},
         place::{Cell, LatLng, time_zone_at},
     },
@@ -141,7 +141,7 @@ pub fn person(near: LatLng, dice: &mut Dice) -> Viewer {
             gentle_start: false,
         },
         known: BTreeSet::new(),
-        closed_by: BTreeSet::new(),
+        closed: Closed::default(),
     }
 }
 

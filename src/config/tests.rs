@@ -33,6 +33,21 @@ fn without_any_setting_everything_has_a_default() {
 }
 
 #[test]
+fn the_readme_shows_every_rule_of_the_house_with_its_default() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("[policy]\n").unwrap();
+    let (section, _) = rest.split_once("```").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let data = [("DATA_DIR", dir.path().to_str().unwrap())];
+    assert_eq!(from_values(&values(&data), Some(&format!("[policy]\n{section}"))).unwrap().policy, Policy::default());
+    for name in
+        Policy::RULES.iter().map(|rule| rule.name).chain(["required_credentials", "care_hours", "terms_version"])
+    {
+        assert_eq!(section.lines().filter(|line| line.contains(&format!("{name} = "))).count(), 1, "{name}");
+    }
+}
+
+#[test]
 fn all_faults_are_told_at_once_and_by_name() {
     let wrong = [
         ("DATABASE_URL", "mysql://somewhere"),

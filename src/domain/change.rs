@@ -26,8 +26,8 @@ pub enum Reach {
 /// What was moved.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Moved {
-    /// How far the start moved, in minutes.
-    pub minutes: i64,
+    /// How far the start moved, in seconds.
+    pub seconds: i64,
     /// How far the meeting point moved, in metres.
     pub metres: f64,
     /// It is on another local day.
@@ -38,9 +38,9 @@ pub struct Moved {
 
 /// How far a change reaches.
 pub fn reach(moved: Moved) -> Reach {
-    if moved.other_day || moved.minutes.abs() > FAR_MINUTES || moved.metres > FAR_METRES {
+    if moved.other_day || moved.seconds.abs() > FAR_MINUTES * 60 || moved.metres > FAR_METRES {
         Reach::Far
-    } else if moved.minutes.abs() > SMALL_MINUTES || moved.metres > SMALL_METRES || moved.other_effort {
+    } else if moved.seconds.abs() > SMALL_MINUTES * 60 || moved.metres > SMALL_METRES || moved.other_effort {
         Reach::Asks
     } else {
         Reach::Small
@@ -53,13 +53,14 @@ mod tests {
 
     #[test]
     fn half_an_hour_and_five_hundred_metres_are_told_and_more_is_asked() {
-        let moved = |minutes, metres| reach(Moved { minutes, metres, ..Default::default() });
+        let moved = |minutes, metres| reach(Moved { seconds: i64::from(minutes) * 60, metres, ..Default::default() });
         assert_eq!(moved(30, 500.0), Reach::Small);
         assert_eq!(moved(-31, 0.0), Reach::Asks);
         assert_eq!(moved(0, 501.0), Reach::Asks);
         assert_eq!(moved(-120, 2000.0), Reach::Asks);
         assert_eq!(moved(121, 0.0), Reach::Far);
         assert_eq!(moved(0, 2001.0), Reach::Far);
+        assert_eq!(reach(Moved { seconds: 120 * 60 + 1, ..Default::default() }), Reach::Far);
         assert_eq!(reach(Moved { other_day: true, ..Default::default() }), Reach::Far);
         assert_eq!(reach(Moved { other_effort: true, ..Default::default() }), Reach::Asks);
     }

@@ -54,6 +54,20 @@ word_enum! {
 }
 
 impl LinkAction {
+    /// Whether it is used up by its act. The others are about one sign-up, run or wish for good, so whoever taps twice on a
+    /// bad connection reads twice that it is done.
+    pub fn works_once(self) -> bool {
+        matches!(
+            self,
+            Self::VerifyEmail
+                | Self::ResetPassword
+                | Self::Invitation
+                | Self::CannotLead
+                | Self::LeadTogether
+                | Self::Appeal
+        )
+    }
+
     /// How long such a link works, in hours; those about a run end with it, or two weeks after it, instead.
     pub fn hours(self) -> i64 {
         match self {

@@ -28,6 +28,14 @@ impl Activity {
             Self::Run => "run",
         }
     }
+
+    /// Which of somebody's two paces counts: walking has its own, run-walks use the running one.
+    pub fn pace_of<T>(self, comfortable: T, walking: T) -> T {
+        match self {
+            Self::Walk => walking,
+            Self::RunWalk | Self::Run => comfortable,
+        }
+    }
 }
 
 /// A span of paces in whole seconds per kilometre, both ends included; bigger is slower.

@@ -29,10 +29,13 @@ use SignupStatus::{
 };
 
 impl SignupStatus {
-    /// Those of which one person may have only one in a run.
-    pub const LIVE: [Self; 4] = [Requested, Confirmed, Waitlisted, Offered];
+    /// Those of which one person may have only one in a run. Until a run starts, also of somebody who was checked in
+    /// something can still come.
+    pub const LIVE: [Self; 5] = [Requested, Confirmed, Waitlisted, Offered, Attended];
     /// Those that hold a place.
     pub const HOLDING: [Self; 3] = [Offered, Confirmed, Attended];
+    /// Those that end the matter between a person and a run.
+    pub const FINAL: [Self; 2] = [Removed, Declined];
 
     /// Whether something can still come of it.
     pub fn is_live(self) -> bool {
@@ -41,7 +44,7 @@ impl SignupStatus {
 
     /// Whether it ends the matter between this person and this run.
     pub fn is_final(self) -> bool {
-        matches!(self, Removed | Declined)
+        Self::FINAL.contains(&self)
     }
 }
 
@@ -118,6 +121,11 @@ pub const LIFE: &[(Option<SignupStatus>, SignupAct, Who, SignupStatus)] = &[
     (Some(Confirmed), SignupAct::CheckIn, Who::Facilitator, Attended),
     (Some(Confirmed), SignupAct::MarkNoShow, Who::Facilitator, NoShow),
     (Some(Attended), SignupAct::UndoCheckIn, Who::Facilitator, Confirmed),
+    // Called off when some were at the meeting point already: nobody was there, then.
+    (Some(Attended), SignupAct::UndoCheckIn, Who::House, Confirmed),
+    (Some(Attended), SignupAct::Withdraw, Who::Person, Withdrawn),
+    (Some(Attended), SignupAct::Remove, Who::Facilitator, Removed),
+    (Some(Attended), SignupAct::GiveUp, Who::Team, Withdrawn),
     (Some(Attended), SignupAct::MarkNoShow, Who::Facilitator, NoShow),
     (Some(Attended), SignupAct::UndoWalkIn, Who::Facilitator, Withdrawn),
     (Some(NoShow), SignupAct::UndoNoShow, Who::Facilitator, Confirmed),

@@ -186,6 +186,15 @@ impl<T> Request<T> {
         self.read()?.map_err(|rejected| Error::Invalid(rejected.faults.clone()))
     }
 
+    /// What could be read of it, for who asks: what is wrong with the rest is told later.
+    pub fn readable(&self) -> Option<&T> {
+        match self.body.as_ref() {
+            Ok(Ok(body)) => Some(body),
+            Ok(Err(rejected)) => rejected.readable.as_ref(),
+            Err(_) => None,
+        }
+    }
+
     /// What was sent, when the rules that no schema knows are content as well.
     ///
     /// # Errors

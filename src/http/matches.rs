@@ -1,6 +1,6 @@
 //! Matches over HTTP.
 
-use actix_web::get;
+use actix_web::{get, web::Bytes};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -75,22 +75,25 @@ pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> 
     app.runs.at(now, || app.db.own_changes().ring()).await?;
     let is_usual = query.from.is_none() && query.to.is_none();
     if is_usual && let Some(json) = app.runs.answered(&reader.0, &wish, now) {
-        return Ok(Reply::ready_made(json.to_string()));
+        return Ok(Reply::ready_made(json));
     }
     let near = app.runs.near(viewer);
     let found = near.matches(viewer, &wish, now, |run| app.keyring.tie(viewer.id, run));
     let (runs, fits): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let cards = reader::cards(&app, &runs, Some(&reader.0), now).await?;
     let shown = cards.iter().zip(&fits).filter_map(|(card, fit)| Some((card.as_deref()?, fit)));
-    let json = in_json(shown)?;
-    if is_usual && cards.iter().all(Option::is_some) {
-        app.runs.answers.put(&reader.0, &wish, &near, now, &json);
+    let mut json = in_json(shown)?;
+    if !is_usual || cards.iter().any(Option::is_none) {
+        return Ok(Reply::ready_made(json));
     }
+    json.shrink_to_fit();
+    let json = Bytes::from(json);
+    app.runs.answers.put(&reader.0, &wish, &near, now, json.clone());
     Ok(Reply::ready_made(json))
 }
 
 /// [`Matches`] of cards that are JSON already.
-fn in_json<'c>(shown: impl Iterator<Item = (&'c str, &'c Fit)>) -> Result<String, Error> {
+fn in_json<'c>(shown: impl Iterator<Item = (&'c str, &'c Fit)>) -> Result<Vec<u8>, Error> {
     let mut json = Vec::with_capacity(32 * 1024);
     json.extend_from_slice(b"{\"items\":[");
     for (at, (card, fit)) in shown.enumerate() {
@@ -101,7 +104,7 @@ fn in_json<'c>(shown: impl Iterator<Item = (&'c str, &'c Fit)>) -> Result<String
         json.push(b'}');
     }
     json.extend_from_slice(b"]}");
-    String::from_utf8(json).map_err(|fault| Error::Internal(anyhow::Error::new(fault)))
+    Ok(json)
 }
 
 async fn explain(app: &AppData, me: Id, run: Id, wish: Wish, now: Instant) -> Result<Reply, Error> {

@@ -7,25 +7,29 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     AppData, Problem, Reply,
-    extract::{Admin, Anybody, Caller, Moderator, PathId, Query, Request},
+    extract::{Admin, Anybody, Caller, MaybeCaller, Moderator, PathId, Query, Request},
     paging::{Page, Paging},
     problem::ProblemDocument,
     signups::PageQuery,
 };
 use crate::{
     clock::Instant,
-    domain::moderation::{
-        AboutKind, Act, AppealKind, Category, Outcome as Verdict, ReportStatus, SanctionKind, SanctionScope,
+    domain::{
+        link::LinkAction,
+        moderation::{
+            AboutKind, Act, AppealKind, Category, Outcome as Verdict, ReportStatus, SanctionKind, SanctionScope,
+        },
+        refusal::{Code, Fault},
     },
     error::Error,
     id::Id,
     service::{
-        appeals,
+        appeals, links,
         reports::{self, NewReport},
         sanctions::{self, NewSanction},
     },
     store::{
-        audit, facilitators,
+        Tx, audit, facilitators,
         moderation::{self, Appeal, Report, Sanction},
         signups,
     },
@@ -352,7 +356,13 @@ pub struct AppealAbout {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewAppeal {
-    pub about: AppealAbout,
+    /// The token of the link in the mail about the decision, instead of logging in.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub token: Option<String>,
+    /// Left out only with the token, which says what it is about.
+    #[serde(default)]
+    pub about: Option<AppealAbout>,
     #[schema(min_length = 1, max_length = 5000, pattern = r"\S")]
     pub statement: String,
 }
@@ -388,19 +398,40 @@ impl From<Appeal> for AppealView {
     }
 }
 
-/// Objects to a decision about oneself.
-#[utoipa::path(tag = "Safety", request_body = NewAppeal, security(("token" = [])), responses(
-    (status = 201, body = AppealView), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument),
-    (status = 422, body = ProblemDocument)))]
+/// Objects to a decision about oneself, logged in or with the token of the link in the mail about it.
+#[utoipa::path(tag = "Safety", request_body = NewAppeal, security(("token" = []), ()), responses(
+    (status = 201, body = AppealView), (status = 401, body = ProblemDocument), (status = 404, body = ProblemDocument),
+    (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/appeals")]
-pub async fn file_appeal(app: AppData, caller: Caller<Anybody>, request: Request<NewAppeal>) -> Result<Reply, Problem> {
-    let (me, body) = (caller.id(), request.clone());
-    app.act(&caller, &request, move |tx, now| {
+pub async fn file_appeal(app: AppData, caller: MaybeCaller, request: Request<NewAppeal>) -> Result<Reply, Problem> {
+    let body = request.clone();
+    let Some(token) = request.readable().and_then(|body| body.token.clone()) else {
+        // Also for whom a decision keeps out: this is how they object.
+        let me = caller.0.ok_or(Code::NotLoggedIn)?.id();
+        let work = move |tx: &mut Tx<'_>, now| {
+            let body = body.body()?;
+            let words = "say which decision you object to";
+            let about = body.about.as_ref().ok_or_else(|| Fault::at("/about", "required", words))?;
+            let appeal = appeals::file(tx, me, about.kind, about.id, &body.statement, now)?;
+            Reply::created(&AppealView::from(appeal))
+        };
+        return app.act_of(me, &request, work).await;
+    };
+    let (now, token) = (app.clock.now(), app.keyring.read_link_token(&token).ok_or(Code::LinkInvalid)?);
+    let reply = app.db.write(move |tx| {
+        let link = links::find_working(tx, token, LinkAction::Appeal, now)?;
+        let (Some(kind), Some(id)) = (link.about_kind, link.about_id) else { return Err(Code::LinkInvalid.into()) };
         let body = body.body()?;
-        let appeal = appeals::file(tx, me, body.about.kind, body.about.id, &body.statement, now)?;
+        if body.about.as_ref().is_some_and(|about| (about.kind, about.id) != (kind, id)) {
+            return Err(Code::LinkInvalid.into());
+        }
+        let appeal = appeals::file(tx, link.account_id, kind, id, &body.statement, now)?;
+        links::done_with(tx, &link, now)?;
         Reply::created(&AppealView::from(appeal))
-    })
-    .await
+    });
+    let reply = reply.await?;
+    app.mail_waits.notify_one();
+    Ok(reply)
 }
 
 /// The appeals that wait to be decided, newest first.

@@ -4,6 +4,7 @@ use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
     http::{StatusCode, header},
+    web::Bytes,
 };
 use serde::Serialize;
 
@@ -27,7 +28,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Reply {
     status: u16,
-    body: String,
+    body: Bytes,
     etag: Option<String>,
     public: bool,
 }
@@ -35,12 +36,12 @@ pub struct Reply {
 impl Reply {
     /// `status` with a body.
     pub fn new(status: u16, body: &impl Serialize) -> Result<Self> {
-        Ok(Self { status, body: serde_json::to_string(body)?, etag: None, public: false })
+        Ok(Self { status, body: serde_json::to_vec(body)?.into(), etag: None, public: false })
     }
 
     /// 200 with a body that is JSON already.
-    pub fn ready_made(json: String) -> Self {
-        Self { status: 200, body: json, etag: None, public: false }
+    pub fn ready_made(json: impl Into<Bytes>) -> Self {
+        Self { status: 200, body: json.into(), etag: None, public: false }
     }
 
     /// 200 with a body.
@@ -55,12 +56,12 @@ impl Reply {
 
     /// 204.
     pub fn nothing() -> Self {
-        Self { status: 204, body: String::new(), etag: None, public: false }
+        Self { status: 204, body: Bytes::new(), etag: None, public: false }
     }
 
     /// 202 without more: it says the same whatever happened.
     pub fn accepted() -> Self {
-        Self { status: 202, body: String::from("{}"), etag: None, public: false }
+        Self { status: 202, body: Bytes::from_static(b"{}"), etag: None, public: false }
     }
 
     /// Adds the version that `If-Match` is compared with.
@@ -117,7 +118,7 @@ impl App {
             match begin(tx, account, key, &fingerprint, now)? {
                 Begun::First => {}
                 Begun::Again(Answer { status, body, etag }) => {
-                    return Ok(Reply { status, body, etag, public: false });
+                    return Ok(Reply { status, body: body.into(), etag, public: false });
                 }
                 Begun::OtherRequest => {
                     let words = "this key was used for another request within the last day";
@@ -125,7 +126,8 @@ impl App {
                 }
             }
             let reply = work(tx, now)?;
-            let answer = Answer { status: reply.status, body: reply.body.clone(), etag: reply.etag.clone() };
+            let body = String::from_utf8(reply.body.to_vec()).map_err(anyhow::Error::new)?;
+            let answer = Answer { status: reply.status, body, etag: reply.etag.clone() };
             idempotency::finish(tx, account, key, &answer)?;
             Ok(reply)
         });

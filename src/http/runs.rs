@@ -10,13 +10,15 @@ use super::{
     paging::{Page, Paging},
     problem::ProblemDocument,
     reader::{self, MaybeReader},
+    signups::{ByToken, act_or_link},
 };
 use crate::{
     clock::Instant,
     domain::{
+        link::LinkAction,
         pace::{Activity, PaceBand},
         place::LatLng,
-        refusal::{Fault, Faults},
+        refusal::{Code, Fault, Faults},
         run::{CancelReason, ListingRole, ListingStatus, RunDraft},
     },
     error::{Error, Result as Outcome},
@@ -229,8 +231,13 @@ pub async fn cancel_run(
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewListing {
-    /// One's own id accepts an invitation.
-    pub account_id: Id,
+    /// The token of the link in the mail that asks, instead of logging in: accepts.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub token: Option<String>,
+    /// One's own id accepts an invitation; left out only with the token of the link.
+    #[serde(default)]
+    pub account_id: Option<Id>,
     /// What they are asked to do; accepting keeps what was asked.
     #[serde(default = "leader")]
     #[schema(default = "leader")]
@@ -250,60 +257,74 @@ pub struct ListingView {
     pub role: ListingRole,
 }
 
-/// Asks another approved facilitator to lead together or to be the back marker; with one's own id, accepts having been
-/// asked.
-#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = NewListing, security(("token" = [])),
+/// Asks another approved facilitator to lead together or to be the back marker; with one's own id, or the token of the
+/// link in the mail, accepts having been asked.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = NewListing, security(("token" = []), ()),
     responses((status = 200, body = ListingView), (status = 201, body = ListingView),
-    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+    (status = 401, body = ProblemDocument), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 #[post("/runs/{id}/facilitators")]
 pub async fn list_facilitator(
     app: AppData,
-    caller: Caller,
+    caller: MaybeCaller,
     id: PathId,
     request: Request<NewListing>,
 ) -> Result<Reply, Problem> {
-    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
-    app.act(&caller, &request, move |tx, now| {
-        let listed = facilitators::find_listing(tx, id.0, me)?;
+    let (policy, id, body) = (app.config.policy.clone(), id.0, request.clone());
+    let token = |body: &NewListing| body.token.clone();
+    act_or_link(&app, caller, id, &request, token, LinkAction::LeadTogether, move |tx, me, now| {
+        let listed = facilitators::find_listing(tx, id, me)?;
         if listed.is_none() {
             return Err(Error::NotFound);
         }
-        let NewListing { account_id, role } = *body.body()?;
+        let NewListing { token, account_id, role } = body.body()?;
+        let by_link = token.is_some();
+        let account_id = account_id.or(by_link.then_some(me));
+        let account_id = account_id.ok_or_else(|| Fault::at("/account_id", "required", "say who"))?;
         let (listing, status) = if account_id == me {
-            (leading::accept_listing(tx, me, id.0, &policy, now)?, 200)
+            (leading::accept_listing(tx, me, id, &policy, now)?, 200)
+        } else if by_link {
+            return Err(Code::LinkInvalid.into());
         } else {
-            let proof = callers::leads(tx, me, id.0, now)?;
-            (leading::list_facilitator(tx, &proof, account_id, role, now)?, 201)
+            let proof = callers::leads(tx, me, id, now)?;
+            (leading::list_facilitator(tx, &proof, account_id, *role, now)?, 201)
         };
-        Reply::new(status, &ListingView { run_id: id.0, account_id, status: listing.status, role: listing.role })
+        Reply::new(status, &ListingView { run_id: id, account_id, status: listing.status, role: listing.role })
     })
     .await
 }
 
-/// Steps down from a run, or takes another facilitator off it. The last to go leaves it paused.
-#[utoipa::path(tag = "Runs", params(("id" = Id, Path), ("account_id" = Id, Path)), security(("token" = [])),
-    responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+/// Steps down from a run, logged in or with the token of the link in the mail, or takes another facilitator off it. The
+/// last to go leaves it paused.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path), ("account_id" = Id, Path)), request_body = ByToken,
+    security(("token" = []), ()), responses((status = 204), (status = 401, body = ProblemDocument),
+    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 #[delete("/runs/{id}/facilitators/{account_id}")]
 pub async fn unlist_facilitator(
     app: AppData,
-    caller: Caller,
+    caller: MaybeCaller,
     path: actix_web::web::Path<(String, String)>,
+    request: Request<ByToken>,
 ) -> Result<Reply, Problem> {
     let (run, account) = path.into_inner();
     let (Ok(run), Ok(account)) = (run.parse::<Id>(), account.parse::<Id>()) else {
         return Err(Error::NotFound.into());
     };
-    let (me, policy, now) = (caller.id(), app.config.policy.clone(), app.clock.now());
-    let done = app.db.write(move |tx| {
+    let (policy, body) = (app.config.policy.clone(), request.clone());
+    let token = |body: &ByToken| body.token.clone();
+    act_or_link(&app, caller, run, &request, token, LinkAction::CannotLead, move |tx, me, now| {
         if account == me {
-            return leading::step_down(tx, me, run, &policy, now);
+            leading::step_down(tx, me, run, &policy, now)?;
+            body.body()?;
+            return Ok(Reply::nothing());
         }
         let proof = callers::leads(tx, me, run, now)?;
-        leading::unlist_facilitator(tx, &proof, account, &policy, now)
-    });
-    done.await?;
-    app.mail_waits.notify_one();
-    Ok(Reply::nothing())
+        if body.body()?.token.is_some() {
+            return Err(Code::LinkInvalid.into());
+        }
+        leading::unlist_facilitator(tx, &proof, account, &policy, now)?;
+        Ok(Reply::nothing())
+    })
+    .await
 }
 
 /// Takes over a paused run, or leads one together that has too few facilitators.
@@ -323,7 +344,8 @@ pub async fn take_over(app: AppData, caller: Caller, id: PathId, request: Reques
     .await
 }
 
-/// Closes a run for new sign-ups; those who are in or wait stay, and nobody new gets in.
+/// Closes a run for new sign-ups; those who are in or wait stay, whoever has an offer can still take it, and nobody new gets
+/// in.
 #[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = Nothing, security(("token" = [])),
     responses((status = 200, body = RunView), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 #[post("/runs/{id}/lock")]
@@ -338,16 +360,24 @@ pub async fn close_run(app: AppData, caller: Caller, id: PathId, request: Reques
     .await
 }
 
-/// As the only facilitator of a run to which one person comes: says that one runs with them alone.
-#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = Nothing, security(("token" = [])),
-    responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+/// As the only facilitator of a run to which one person comes: says that one runs with them alone, logged in or with the
+/// token of the link in the mail.
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = ByToken, security(("token" = []), ()),
+    responses((status = 204), (status = 401, body = ProblemDocument), (status = 404, body = ProblemDocument),
+    (status = 409, body = ProblemDocument)))]
 #[post("/runs/{id}/reconfirm")]
-pub async fn lead_one(app: AppData, caller: Caller, id: PathId, request: Request<Nothing>) -> Result<Reply, Problem> {
-    let (me, body) = (caller.id(), request.clone());
-    app.act(&caller, &request, move |tx, now| {
-        callers::leads(tx, me, id.0, now)?;
+pub async fn lead_one(
+    app: AppData,
+    caller: MaybeCaller,
+    id: PathId,
+    request: Request<ByToken>,
+) -> Result<Reply, Problem> {
+    let (id, body) = (id.0, request.clone());
+    let token = |body: &ByToken| body.token.clone();
+    act_or_link(&app, caller, id, &request, token, LinkAction::RunAsTwo, move |tx, me, now| {
+        callers::leads(tx, me, id, now)?;
         body.body()?;
-        one_to_one::say_yes(tx, me, id.0, now)?;
+        one_to_one::say_yes(tx, me, id, now)?;
         Ok(Reply::nothing())
     })
     .await

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     AppData, Problem, Reply,
     day::GuestView,
-    extract::{Caller, MaybeCaller, Nothing, PathId, Query, Request},
+    extract::{Caller, MaybeCaller, PathId, Query, Request},
     paging::{Page, Paging},
     problem::ProblemDocument,
 };
@@ -16,7 +16,7 @@ use crate::{
     domain::{
         link::LinkAction,
         pace::PaceBand,
-        refusal::Code,
+        refusal::{Code, Fault},
         signup::{ReconfirmReason, RemovalReason, SignupStatus},
     },
     error::{Error, Result as Outcome},
@@ -196,20 +196,39 @@ pub(super) async fn by_person_or_link<T>(
     work: impl Fn(&mut Tx<'_>, Id, Instant) -> Outcome<Signup> + Send + 'static,
 ) -> Result<Reply, Problem>
 where
+    T: serde::de::DeserializeOwned + Send + Sync + 'static,
+{
+    if caller.0.is_some() {
+        request.body()?;
+    }
+    let body = request.clone();
+    act_or_link(app, caller, id, request, token, link, move |tx, me, now| {
+        body.body()?;
+        let signup = work(tx, me, now)?;
+        Reply::ok(&view(tx, &signup)?)
+    })
+    .await
+}
+
+/// Does what a link in a mail does, logged in or with its token; `id` is what the link has to be about. `work` looks at
+/// the body, after what may not be there.
+pub(super) async fn act_or_link<T>(
+    app: &AppData,
+    caller: MaybeCaller,
+    id: Id,
+    request: &Request<T>,
+    token: impl Fn(&T) -> Option<String>,
+    link: LinkAction,
+    work: impl Fn(&mut Tx<'_>, Id, Instant) -> Outcome<Reply> + Send + 'static,
+) -> Result<Reply, Problem>
+where
     T: serde::de::DeserializeOwned + Send + 'static,
 {
-    if caller.0.is_none() && request.body().is_err() {
-        return Err(Code::NotLoggedIn.into());
-    }
-    let Some(token) = token(request.body()?) else {
+    let Some(token) = request.readable().and_then(token) else {
         let caller = caller.0.ok_or(Code::NotLoggedIn)?;
         callers::not_kept_out(caller.kept_out.as_ref())?;
         let me = caller.id();
-        let work = move |tx: &mut Tx<'_>, now| {
-            let signup = work(tx, me, now)?;
-            Reply::ok(&view(tx, &signup)?)
-        };
-        return app.act_of(me, request, work).await;
+        return app.act_of(me, request, move |tx, now| work(tx, me, now)).await;
     };
     let (now, token) = (app.clock.now(), app.keyring.read_link_token(&token).ok_or(Code::LinkInvalid)?);
     let reply = app.db.write(move |tx| {
@@ -217,8 +236,10 @@ where
         if link.about_id != Some(id) {
             return Err(Code::LinkInvalid.into());
         }
-        let signup = work(tx, link.account_id, now)?;
-        Reply::ok(&view(tx, &signup)?)
+        callers::still_welcome(tx, link.account_id, now)?;
+        let reply = work(tx, link.account_id, now)?;
+        links::done_with(tx, &link, now)?;
+        Ok(reply)
     });
     let reply = reply.await?;
     app.mail_waits.notify_one();
@@ -325,6 +346,30 @@ pub async fn reconfirm(
     .await
 }
 
+/// A sign-up as the run's facilitators see what they decided about it: nothing of what is between the person and us.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DecidedView {
+    pub id: Id,
+    pub run_id: Id,
+    pub status: SignupStatus,
+    /// 1 for the next; only for those who wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_position: Option<usize>,
+    /// Until when an offered place is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offer_expires_at: Option<Instant>,
+}
+
+fn decided(conn: &mut Conn, signup: &Signup) -> Outcome<Reply> {
+    Reply::ok(&DecidedView {
+        id: signup.id,
+        run_id: signup.run_id,
+        status: signup.status,
+        waiting_position: service::waiting_position(conn, signup)?,
+        offer_expires_at: signup.offer_expires_at.filter(|_| signup.status == SignupStatus::Offered),
+    })
+}
+
 /// Somebody on the roster, as the run's facilitators see them.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RosterEntry {
@@ -344,7 +389,7 @@ pub struct RosterEntry {
     pub waiting_position: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offer_expires_at: Option<Instant>,
-    /// Asked about a change of the run, or for a yes, and has not answered.
+    /// Asked about a change of the run, and has not answered. Who is asked for another cause is not told.
     pub has_not_answered: bool,
     /// Was not signed up and came.
     pub walked_in: bool,
@@ -370,14 +415,12 @@ pub struct Roster {
     (status = 200, body = Roster), (status = 404, body = ProblemDocument)))]
 #[get("/runs/{id}/signups")]
 pub async fn roster(app: AppData, caller: Caller, id: PathId) -> Result<Reply, Problem> {
-    let (me, now, days) = (caller.id(), app.clock.now(), app.config.policy.roster_visible_days);
+    let (me, now, policy) = (caller.id(), app.clock.now(), app.config.policy.clone());
     let reply = app.db.read(move |conn| {
         callers::accompanies(conn, me, id.0, now)?;
         let run = runs::get(conn, id.0)?;
-        if run.ends_at.plus_days(days) <= now {
-            return Err(Error::NotFound);
-        }
-        let shown = [SignupStatus::LIVE.as_slice(), &[SignupStatus::Attended, SignupStatus::NoShow]].concat();
+        decisions::still_seen(&run, &policy, now)?;
+        let shown = [SignupStatus::LIVE.as_slice(), &[SignupStatus::NoShow]].concat();
         let found = signups::of_run(conn, id.0, &shown)?;
         let people: Vec<Id> = found.iter().map(|signup| signup.account_id).collect();
         let names = accounts::display_names(conn, &people)?;
@@ -406,7 +449,8 @@ pub async fn roster(app: AppData, caller: Caller, id: PathId) -> Result<Reply, P
                     note: signup.note.filter(|_| is_in),
                     waiting_position: waits.then_some(waiting),
                     offer_expires_at: signup.offer_expires_at.filter(|_| signup.status == SignupStatus::Offered),
-                    has_not_answered: signup.change_asked_at.is_some() || signup.reconfirm_by.is_some(),
+                    has_not_answered: signup.change_asked_at.is_some()
+                        || signup.reconfirm_reason == Some(ReconfirmReason::Changed),
                     walked_in: signup.walked_in,
                     checked_in_at: signup.checked_in_at,
                     signed_out_at: signup.signed_out_at,
@@ -420,39 +464,82 @@ pub async fn roster(app: AppData, caller: Caller, id: PathId) -> Result<Reply, P
     Ok(reply.await?)
 }
 
-/// Says yes to a request.
-#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = Nothing, security(("token" = [])),
-    responses((status = 200, body = SignupView), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+/// Says yes to a request, logged in or with the token of the link in the mail.
+#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = ByToken,
+    security(("token" = []), ()), responses((status = 200, body = DecidedView), (status = 401, body = ProblemDocument),
+    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 #[post("/signups/{id}/approve")]
-pub async fn approve(app: AppData, caller: Caller, id: PathId, request: Request<Nothing>) -> Result<Reply, Problem> {
-    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
-    app.act(&caller, &request, move |tx, now| {
-        let (found, proof) = decisions::led_by(tx, me, id.0, now)?;
+pub async fn approve(
+    app: AppData,
+    caller: MaybeCaller,
+    id: PathId,
+    request: Request<ByToken>,
+) -> Result<Reply, Problem> {
+    let (policy, id, body) = (app.config.policy.clone(), id.0, request.clone());
+    let token = |body: &ByToken| body.token.clone();
+    act_or_link(&app, caller, id, &request, token, LinkAction::ApproveRequest, move |tx, me, now| {
+        let (found, proof) = decisions::led_by(tx, me, id, now)?;
         body.body()?;
         let signup = decisions::approve(tx, &found, &proof, &policy, now)?;
-        Reply::ok(&view(tx, &signup)?)
+        decided(tx, &signup)
     })
     .await
 }
 
-/// Says no to a request; final for this run.
-#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = Removal, security(("token" = [])),
-    responses((status = 200, body = SignupView), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument),
-    (status = 422, body = ProblemDocument)))]
+/// The body of `POST /signups/{id}/decline`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Declining {
+    /// The token of the link in the mail, instead of logging in.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub token: Option<String>,
+    /// With the token of a link it may be left out: then the no is the kind one that the link gives.
+    #[serde(default)]
+    pub reason_code: Option<RemovalReason>,
+    /// For moderators only.
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    pub private_note: Option<String>,
+    /// What the person reads besides the ready-made sentence; needed when the code is `conduct`.
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    pub statement: Option<String>,
+}
+
+impl Declining {
+    fn why(&self) -> Outcome<Removal> {
+        let kindly = self.token.as_ref().map(|_| Removal::kindly().reason_code);
+        let reason_code =
+            self.reason_code.or(kindly).ok_or_else(|| Fault::at("/reason_code", "required", "say why"))?;
+        Ok(Removal { reason_code, private_note: self.private_note.clone(), statement: self.statement.clone() })
+    }
+}
+
+/// Says no to a request, logged in or with the token of the link in the mail; final for this run.
+#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = Declining,
+    security(("token" = []), ()), responses((status = 200, body = DecidedView), (status = 401, body = ProblemDocument),
+    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/signups/{id}/decline")]
-pub async fn decline(app: AppData, caller: Caller, id: PathId, request: Request<Removal>) -> Result<Reply, Problem> {
-    let (me, body) = (caller.id(), request.clone());
-    app.act(&caller, &request, move |tx, now| {
-        let (found, proof) = decisions::led_by(tx, me, id.0, now)?;
-        let signup = decisions::decline(tx, &found, &proof, body.body()?, now)?;
-        Reply::ok(&view(tx, &signup)?)
+pub async fn decline(
+    app: AppData,
+    caller: MaybeCaller,
+    id: PathId,
+    request: Request<Declining>,
+) -> Result<Reply, Problem> {
+    let (id, body) = (id.0, request.clone());
+    let token = |body: &Declining| body.token.clone();
+    act_or_link(&app, caller, id, &request, token, LinkAction::DeclineRequest, move |tx, me, now| {
+        let (found, proof) = decisions::led_by(tx, me, id, now)?;
+        let signup = decisions::decline(tx, &found, &proof, &body.body()?.why()?, now)?;
+        decided(tx, &signup)
     })
     .await
 }
 
 /// Takes a confirmed person off a run; final for this run.
 #[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = Removal, security(("token" = [])),
-    responses((status = 200, body = SignupView), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument),
+    responses((status = 200, body = DecidedView), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument),
     (status = 422, body = ProblemDocument)))]
 #[post("/signups/{id}/remove")]
 pub async fn remove(app: AppData, caller: Caller, id: PathId, request: Request<Removal>) -> Result<Reply, Problem> {
@@ -460,7 +547,7 @@ pub async fn remove(app: AppData, caller: Caller, id: PathId, request: Request<R
     app.act(&caller, &request, move |tx, now| {
         let (found, proof) = decisions::led_by(tx, me, id.0, now)?;
         let signup = decisions::remove(tx, &found, &proof, body.body()?, &policy, now)?;
-        Reply::ok(&view(tx, &signup)?)
+        decided(tx, &signup)
     })
     .await
 }

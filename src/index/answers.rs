@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{
     KnownCaller,
     by_bytes::{ByBytes, Kept, holding},
@@ -27,12 +29,12 @@ struct Answer {
     print: u64,
     made_at: Instant,
     until: Instant,
-    json: Arc<str>,
+    json: Bytes,
 }
 
 impl Kept for Answer {
-    fn text(&self) -> &str {
-        &self.json
+    fn size(&self) -> usize {
+        self.json.len()
     }
 }
 
@@ -47,7 +49,7 @@ impl Default for Answers {
 
 impl Answers {
     /// What the same question would be answered at `now`, from tiles with this print.
-    pub(super) fn get(&self, caller: &Arc<KnownCaller>, wish: &Wish, print: u64, now: Instant) -> Option<Arc<str>> {
+    pub(super) fn get(&self, caller: &Arc<KnownCaller>, wish: &Wish, print: u64, now: Instant) -> Option<Bytes> {
         let answer = self.0.get(&caller.account)?;
         let is_same = Arc::ptr_eq(&answer.caller, caller)
             && (answer.limit, answer.include_full) == (wish.limit, wish.include_full)
@@ -57,7 +59,7 @@ impl Answers {
     }
 
     /// Keeps what was answered at `now`, with the usual window that begins then.
-    pub fn put(&self, caller: &Arc<KnownCaller>, wish: &Wish, near: &Near, now: Instant, json: &str) {
+    pub fn put(&self, caller: &Arc<KnownCaller>, wish: &Wish, near: &Near, now: Instant, json: Bytes) {
         let answer = Answer {
             caller: caller.clone(),
             limit: wish.limit,
@@ -65,7 +67,7 @@ impl Answers {
             print: near.print,
             made_at: now,
             until: near.same_until(now, wish.to),
-            json: json.into(),
+            json,
         };
         self.0.insert(caller.account, answer);
     }
@@ -80,14 +82,14 @@ mod tests {
     use super::*;
     use crate::{
         config::Policy,
-        domain::matching::{Viewer, tests::person},
+        domain::matching::{Closed, Viewer, tests::person},
         id::Id,
         index::{RunIndex, grid::tests::side},
         service::run_sides::Read,
     };
 
     fn reader(now: Instant) -> Arc<KnownCaller> {
-        let viewer = Viewer { id: Id::random(), person: person(), known: BTreeSet::new(), closed_by: BTreeSet::new() };
+        let viewer = Viewer { id: Id::random(), person: person(), known: BTreeSet::new(), closed: Closed::default() };
         Arc::new(KnownCaller {
             account: viewer.id,
             session: Id::random(),
@@ -102,12 +104,12 @@ mod tests {
     fn ask(index: &RunIndex, caller: &Arc<KnownCaller>, now: Instant) -> (String, bool) {
         let wish = Wish { from: now, to: now.plus_days(14), limit: 5, include_full: false };
         if let Some(json) = index.answered(caller, &wish, now) {
-            return (json.to_string(), true);
+            return (String::from_utf8(json.to_vec()).unwrap(), true);
         }
         let viewer = caller.viewer.as_ref().unwrap();
         let near = index.near(viewer);
         let json = format!("{:?}", near.matches(viewer, &wish, now, |_| 0));
-        index.answers.put(caller, &wish, &near, now, &json);
+        index.answers.put(caller, &wish, &near, now, json.clone().into());
         (json, false)
     }
 

@@ -4,21 +4,22 @@ use quick_cache::{Weighter, sync::Cache};
 
 use crate::id::Id;
 
-/// A cache for texts, by id.
+/// A cache by id.
 pub type ByBytes<V> = Cache<Id, V, Bytes>;
 
-/// Something whose text is kept.
+/// Something of which many bytes are kept.
 pub trait Kept {
-    fn text(&self) -> &str;
+    /// How many.
+    fn size(&self) -> usize;
 }
 
-/// Weighs by the text, with what keeping it costs.
+/// Weighs by the bytes, with what keeping them costs.
 #[derive(Clone)]
 pub struct Bytes;
 
 impl<V: Kept> Weighter<Id, V> for Bytes {
     fn weight(&self, _: &Id, kept: &V) -> u64 {
-        u64::try_from(kept.text().len()).unwrap_or(u64::MAX).saturating_add(200)
+        u64::try_from(kept.size()).unwrap_or(u64::MAX).saturating_add(200)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -39,7 +39,7 @@ pub struct KnownCaller {
     pub read_at: Instant,
     /// None without a running profile.
     pub viewer: Option<Viewer>,
-    /// Runs with a hidden meeting point that this person may see more of: they have a sign-up there or are listed.
+    /// Runs to come of which this person may see more: they have a sign-up there or are listed.
     pub insider_of: BTreeSet<Id>,
 }
 
@@ -60,7 +60,7 @@ impl KnownCaller {
             session_expires_at: caller.session_expires_at,
             read_at: now,
             viewer,
-            insider_of: run_sides::hidden_runs_of(conn, caller.id(), now)?,
+            insider_of: run_sides::insider_of(conn, caller.id(), now)?,
         })
     }
 }
@@ -74,6 +74,8 @@ pub struct Callers {
     known: Cache<Id, (Ticket, Arc<KnownCaller>)>,
     numbers: Box<[AtomicU64]>,
     hasher: RandomState,
+    /// Changes of people are not followed for now: nobody is known.
+    is_closed: AtomicBool,
 }
 
 impl Default for Callers {
@@ -82,6 +84,7 @@ impl Default for Callers {
             known: Cache::new(KEPT),
             numbers: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::new(),
+            is_closed: AtomicBool::new(false),
         }
     }
 }
@@ -99,6 +102,9 @@ impl Callers {
 
     /// Somebody who was read lately in this session, if nothing about them changed since.
     pub fn get(&self, account: Id, session: Id, now: Instant) -> Option<Arc<KnownCaller>> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return None;
+        }
         let (ticket, caller) = self.known.get(&account)?;
         let fresh = ticket == self.ticket(account)
             && caller.session == session
@@ -117,10 +123,18 @@ impl Callers {
         self.number(account).fetch_add(1, Ordering::AcqRel);
     }
 
-    /// What was read about anybody counts no more.
-    pub(super) fn forget_all(&self) {
-        for number in &self.numbers {
-            number.fetch_add(1, Ordering::AcqRel);
+    /// From now on everybody is read afresh: whatever changes about them is not followed until [`open`](Self::open).
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// Changes of people are followed again; what was read before, and while they were not, counts no more.
+    pub(super) fn open(&self) {
+        if self.is_closed.load(Ordering::Acquire) {
+            for number in &self.numbers {
+                number.fetch_add(1, Ordering::AcqRel);
+            }
+            self.is_closed.store(false, Ordering::Release);
         }
     }
 }
@@ -151,6 +165,25 @@ mod tests {
         assert!(callers.get(account, session, now).is_none());
         callers.put(ticket, caller(account, session, now));
         assert!(callers.get(account, session, now).is_none(), "read before the change");
+    }
+
+    #[test]
+    fn while_changes_are_not_followed_nobody_is_known_and_nothing_read_meanwhile_is_kept() {
+        let (callers, account, session) = (Callers::default(), Id::random(), Id::random());
+        let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
+        callers.put(callers.ticket(account), caller(account, session, now));
+        callers.close();
+        assert!(callers.get(account, session, now).is_none());
+        let ticket = callers.ticket(account);
+        callers.put(ticket, caller(account, session, now));
+        assert!(callers.get(account, session, now).is_none(), "a change of this moment would not be seen");
+        callers.open();
+        assert!(callers.get(account, session, now).is_none(), "read before the change that is followed now");
+        callers.put(ticket, caller(account, session, now));
+        assert!(callers.get(account, session, now).is_none(), "also where it is put down later");
+        callers.put(callers.ticket(account), caller(account, session, now));
+        callers.open();
+        assert!(callers.get(account, session, now).is_some(), "once is enough");
     }
 
     #[test]

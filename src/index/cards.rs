@@ -20,8 +20,8 @@ pub struct Shown {
 }
 
 impl Kept for Shown {
-    fn text(&self) -> &str {
-        &self.json
+    fn size(&self) -> usize {
+        self.json.len()
     }
 }
 

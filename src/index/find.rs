@@ -2,6 +2,8 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     KnownCaller, RunIndex,
     grid::{Near, Order, Slot},
@@ -121,7 +123,7 @@ const LOOKED_AT_ONCE: usize = 1_000;
 impl RunIndex {
     /// What this person was answered lately to the same wish, with the usual window that begins at `now`, if the same
     /// would be answered again.
-    pub fn answered(&self, caller: &Arc<KnownCaller>, wish: &Wish, now: Instant) -> Option<Arc<str>> {
+    pub fn answered(&self, caller: &Arc<KnownCaller>, wish: &Wish, now: Instant) -> Option<Bytes> {
         let person = &caller.viewer.as_ref()?.person;
         let print = self.read().print_around(person.home, person.travel_radius_km);
         self.answers.get(caller, wish, print, now)
@@ -244,7 +246,7 @@ mod tests {
     use crate::{
         config::Policy,
         domain::{
-            matching::{Candidate, rank, side::Said, tests::person},
+            matching::{Candidate, Closed, rank, side::Said, tests::person},
             pace::PaceBand,
         },
         service::run_sides::Read,
@@ -295,7 +297,7 @@ mod tests {
                 not_after_dark: true,
                 ..person()
             };
-            let viewer = Viewer { id: Id::random(), person: me, known: BTreeSet::new(), closed_by: BTreeSet::new() };
+            let viewer = Viewer { id: Id::random(), person: me, known: BTreeSet::new(), closed: Closed::default() };
             let from = epoch().plus_minutes(from);
             let wish = Wish { from, to: from.plus_days(days), limit, include_full };
             // Few different hashes, so that the id decides as well.

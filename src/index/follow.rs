@@ -141,6 +141,8 @@ impl Follower {
             return Err(error);
         }
         self.pending.clear();
+        // After a load that failed, and for which there is no need any more.
+        index.callers.open();
         if self.last_now != Some(now) {
             index.write().drop_begun(now);
         }
@@ -150,13 +152,15 @@ impl Follower {
 
     fn load(&mut self, index: &RunIndex, conn: &mut Conn, db: &Db, now: Instant) -> Result<()> {
         let begun = Moment::now();
+        // Reading takes longer than a decision about somebody may wait.
+        index.callers.close();
         let tail = Tail::here(conn)?;
         let pending = std::mem::take(&mut self.pending);
         if let Err(error) = index.load(conn, db, now) {
             self.pending = pending;
             return Err(error);
         }
-        index.callers.forget_all();
+        index.callers.open();
         (self.tail, self.last_now) = (Some(tail), Some(now));
         self.own.clear();
         tracing::info!(

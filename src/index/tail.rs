@@ -38,10 +38,20 @@ impl Tail {
         let number = changes::newest(conn)?;
         let seen = changes::after(conn, number - LOOKED_BACK, &[], LOOKED_BACK)?;
         let seen: BTreeSet<i64> = seen.into_iter().map(|(at, _)| at).collect();
-        let over = changes::horizon(conn)?.none_begun_from;
         let first = seen.first().copied().unwrap_or(number);
-        let missing = (first..number).filter(|at| !seen.contains(at)).map(|at| (at, over)).collect();
-        Ok(Self { number, missing })
+        let gaps = (first..number).filter(|at| !seen.contains(at)).collect();
+        let mut tail = Self { number, missing: BTreeMap::new() };
+        tail.wait_for(conn, gaps)?;
+        Ok(tail)
+    }
+
+    /// Waits for missing numbers. Asked after they were seen to be missing: whoever has one of them has begun to write.
+    fn wait_for(&mut self, conn: &mut Conn, gaps: Vec<i64>) -> Result<()> {
+        if !gaps.is_empty() {
+            let over = changes::none_begun_from(conn)?;
+            self.missing.extend(gaps.into_iter().map(|number| (number, over)));
+        }
+        Ok(())
     }
 
     /// What has changed since, but for the numbers that are known; none when that is too much, and all has to be read afresh.
@@ -51,7 +61,7 @@ impl Tail {
         mut is_known: impl FnMut(i64) -> bool,
     ) -> Result<Option<BTreeSet<Change>>> {
         let mut news = BTreeSet::new();
-        let before = if self.missing.is_empty() { None } else { Some(changes::horizon(conn)?) };
+        let over_before = if self.missing.is_empty() { None } else { Some(changes::all_over_before(conn)?) };
         loop {
             let missing: Vec<i64> = self.missing.keys().copied().collect();
             let rows = changes::after(conn, self.number, &missing, AT_ONCE)?;
@@ -71,16 +81,13 @@ impl Tail {
                     news.insert(change);
                 }
             }
-            if !gaps.is_empty() {
-                let over = changes::horizon(conn)?.none_begun_from;
-                self.missing.extend(gaps.into_iter().map(|number| (number, over)));
-            }
+            self.wait_for(conn, gaps)?;
             if is_last {
                 break;
             }
         }
-        if let Some(before) = before {
-            self.missing.retain(|_, over| *over > before.all_over_before);
+        if let Some(before) = over_before {
+            self.missing.retain(|_, over| *over > before);
         }
         Ok(Some(news))
     }

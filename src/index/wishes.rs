@@ -14,7 +14,7 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        matching::{Person, Scored, Viewer, best, bound::Bound},
+        matching::{Closed, Person, Scored, Viewer, best, bound::Bound},
         pace::Activity,
         place::{BoundingBox, LatLng, OnSphere, SPHERE_RADIUS_KM},
     },
@@ -207,7 +207,7 @@ impl Entry {
         };
         // For the bound, somebody whom the person knows may lead.
         let mut viewer =
-            Viewer { id: request.account_id, person, known: [Id::nil()].into(), closed_by: BTreeSet::new() };
+            Viewer { id: request.account_id, person, known: [Id::nil()].into(), closed: Closed::default() };
         let reach_km = reach_km(&viewer, alerts::least_score(policy));
         viewer.known = BTreeSet::new();
         Self {
@@ -358,7 +358,12 @@ mod tests {
             point_is_hidden: false,
             confirmed: 0,
             said: Arc::new(Said::default()),
-            listed: Box::new([Listed { id: Id::random(), is_active: true, role: ListingRole::Leader }]),
+            listed: Box::new([Listed {
+                id: Id::random(),
+                is_accepted: true,
+                is_active: true,
+                role: ListingRole::Leader,
+            }]),
             company: Box::new([]),
         };
         change(&mut side);
@@ -418,7 +423,7 @@ mod tests {
                 let leader = offer.side.listed[0].id;
                 let good = |(id, person): &&(Id, Person)| {
                     let known = if offer.known_to.contains(id) { [leader].into() } else { BTreeSet::new() };
-                    let viewer = Viewer { id: *id, person: person.clone(), known, closed_by: BTreeSet::new() };
+                    let viewer = Viewer { id: *id, person: person.clone(), known, closed: Closed::default() };
                     let scored = Scored::of(person, &offer.side.candidate(&viewer), false);
                     scored.is_some_and(|scored| alerts::is_good(&scored, &Policy::default()))
                 };

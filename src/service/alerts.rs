@@ -90,8 +90,8 @@ pub fn offer(conn: &mut Conn, run: Id, policy: &Policy, now: Instant) -> Result<
     left_out.extend(&listed);
     left_out.extend(told);
     left_out.extend(moderation::barred_by(conn, &listed, now)?);
-    for leader in &listed {
-        left_out.extend(blocks::apart_from(conn, *leader)?);
+    for leader in side.listed.iter().filter(|listed| listed.is_accepted) {
+        left_out.extend(blocks::apart_from(conn, leader.id)?);
     }
     Ok(Some(Offer { known_to: signups::who_know(conn, &active)?, side, left_out, room }))
 }
@@ -119,19 +119,44 @@ pub fn note(tx: &mut Tx<'_>, run: Id, people: &[Id], policy: &Policy, now: Insta
 }
 
 /// Promises the mail that tells somebody, unless one waits that will gather this as well.
-fn promise_mail(tx: &mut Tx<'_>, mut state: AlertState, policy: &Policy, now: Instant) -> Result<()> {
-    let due = tell_at(state.choice, state.gathered_at, policy.alert_wait_minutes, now);
+fn promise_mail(tx: &mut Tx<'_>, state: AlertState, policy: &Policy, now: Instant) -> Result<()> {
+    let due = tell_at(state.choice, last_told(tx, &state, now)?, policy.alert_wait_minutes, now);
     let waits = state.mail_id.is_some() && state.due_at.is_some_and(|at| at.plus_hours(LOST_AFTER_HOURS) > now);
     // Whoever now wants to hear at once does not wait for the mail of the day.
     if waits && state.due_at.is_some_and(|at| at <= due || state.choice != AlertChoice::AtOnce) {
         return Ok(());
     }
+    promise_at(tx, state, due, now)
+}
+
+fn promise_at(tx: &mut Tx<'_>, mut state: AlertState, due: Instant, now: Instant) -> Result<()> {
     let mail = Id::at(now);
     (state.mail_id, state.due_at) = (Some(mail), Some(due));
     alerts::put_state(tx, &state)?;
     let promise = Promise::new(state.account_id, Notice::RunsFound { mail_id: mail }).not_before(due);
-    outbox::promise(tx, promise.once(format!("found:{mail}")), now)?;
+    outbox::promise(tx, promise.once(once_key(mail)), now)?;
     Ok(())
+}
+
+fn once_key(mail: Id) -> String {
+    format!("found:{mail}")
+}
+
+/// When somebody was told last. A mail that was written and has yet to leave, since the mail server was away, counts as
+/// leaving now: the next comes a day after it.
+fn last_told(conn: &mut Conn, state: &AlertState, now: Instant) -> Result<Option<Instant>> {
+    let mail_id = state.mail_id.unwrap_or_else(Id::nil);
+    let kind = Notice::RunsFound { mail_id }.name();
+    let is_under_way = outbox::is_under_way(conn, state.account_id, kind, &once_key(mail_id))?;
+    Ok(if is_under_way { Some(now) } else { state.gathered_at })
+}
+
+/// Notes that a mail that tells somebody has left.
+pub fn left(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<()> {
+    accounts::lock(tx, account)?;
+    let mut state = alerts::state(tx, account)?;
+    state.gathered_at = Some(now);
+    alerts::put_state(tx, &state)
 }
 
 /// A run that fits somebody, and the request that it fits best.
@@ -143,7 +168,8 @@ pub struct Told {
 }
 
 /// What a mail tells somebody, best first: all that was found since the last, as far as it is still true. What is not,
-/// and was in no mail before, is forgotten: it was never told.
+/// and was in no mail before, is forgotten: it was never told. Where the last left less than a day ago, nothing: another
+/// mail is promised in its place.
 pub fn gather(
     tx: &mut Tx<'_>,
     account: Id,
@@ -155,6 +181,13 @@ pub fn gather(
     accounts::lock(tx, account)?;
     let mut state = alerts::state(tx, account)?;
     let is_first = state.mail_id == Some(mail);
+    if is_first && state.choice == AlertChoice::Daily {
+        let due = tell_at(state.choice, last_told(tx, &state, now)?, 0, now);
+        if due > now {
+            promise_at(tx, state, due, now)?;
+            return Ok(Vec::new());
+        }
+    }
     let mut fresh = if is_first { alerts::gather(tx, account, mail)? } else { Vec::new() };
     let told = match state.choice {
         AlertChoice::None => Vec::new(),
@@ -167,8 +200,6 @@ pub fn gather(
     alerts::untell(tx, account, &fresh)?;
     if is_first {
         (state.mail_id, state.due_at) = (None, None);
-        // Where nothing is told, the day's mail is still to come.
-        state.gathered_at = if told.is_empty() { state.gathered_at } else { Some(now) };
         alerts::put_state(tx, &state)?;
     }
     Ok(told)

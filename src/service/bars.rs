@@ -17,7 +17,7 @@ use crate::{
     id::Id,
     mail::Notice,
     service::{
-        callers, notices, places,
+        blocks, callers, notices, places,
         signups::{self as seats, decisions},
     },
     store::{
@@ -56,7 +56,8 @@ pub const MAX_DAYS: i64 = 731;
 pub fn set(tx: &mut Tx<'_>, facilitator: Id, new: &NewBar, policy: &Policy, now: Instant) -> Result<Bar> {
     callers::in_good_standing(tx, facilitator, now)?;
     let person = subject(tx, facilitator, new, now)?;
-    accounts::lock(tx, person)?;
+    // Both: whoever takes a run over at this moment either sees this bar or is seen below to lead it.
+    blocks::lock_pair(tx, facilitator, Some(person))?.ok_or(Error::NotFound)?;
     let bar = Bar {
         id: Id::at(now),
         facilitator_id: facilitator,

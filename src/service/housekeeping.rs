@@ -19,12 +19,17 @@ use crate::{
     id::Id,
     mail::Notice,
     service::{
-        after_run, blocks, care, day::retention, match_requests, one_to_one, places, requests, runs::leading,
-        series::making, series::regulars as series_regulars, signups::reconfirming,
+        after_run, blocks, care,
+        day::retention,
+        match_requests, one_to_one, places, requests,
+        runs::leading,
+        series::making,
+        series::regulars as series_regulars,
+        signups::{friends, reconfirming},
     },
     store::{
-        Conn, Db, Tx, accounts, after_runs, blocks as block_store, care as wishes, changes, facilitators, idempotency,
-        limits, match_requests as match_request_store,
+        Conn, Db, Tx, accounts, after_runs, blocks as block_store, care as wishes, changes, extra_places, facilitators,
+        idempotency, limits, match_requests as match_request_store,
         outbox::{self, Promise},
         runs, sessions, signups, substitutes,
     },
@@ -56,6 +61,9 @@ pub fn tick(db: &Db, policy: &Policy, now: Instant) -> Result<usize> {
     each(db.read_here(|conn| runs::started_with_open_ends(conn, now))?, &|tx, run| expire(tx, run, now));
     let over = now.plus_hours(-COMPLETE_AFTER_HOURS);
     each(db.read_here(|conn| runs::published_ended_before(conn, over))?, &|tx, run| complete(tx, run, over, now));
+    each(db.read_here(|conn| extra_places::runs_with_overdue(conn, now))?, &|tx, run| {
+        friends::end_overdue(tx, run, policy, now)
+    });
     each(db.read_here(|conn| places_to_pass_on(conn, policy, now))?, &|tx, run| {
         let mut locked = runs::lock(tx, run)?;
         places::settle(tx, &mut locked, policy, now)?;
@@ -78,7 +86,7 @@ pub fn tick(db: &Db, policy: &Policy, now: Instant) -> Result<usize> {
     });
     each(db.read_here(|conn| care::to_look_at(conn, now))?, &|tx, wish| care::look(tx, wish, now));
     each(db.read_here(|conn| retention::to_ask(conn, now))?, &|tx, run| retention::ask(tx, run, now));
-    each(db.read_here(|conn| to_remind(conn, now))?, &|tx, run| remind(tx, run, now));
+    each(db.read_here(|conn| to_remind(conn, now))?, &|tx, run| remind(tx, run, policy, now));
     each(db.read_here(series_regulars::often_absent)?, &|tx, regular| {
         series_regulars::end_if_absent_twice(tx, regular, policy, now)
     });
@@ -87,7 +95,7 @@ pub fn tick(db: &Db, policy: &Policy, now: Instant) -> Result<usize> {
         match_requests::warn(tx, request, now)
     });
     each(db.read_here(|conn| match_request_store::ended(conn, now))?, &|tx, request| {
-        match_requests::end(tx, request, now)
+        match_requests::end(tx, request, policy, now)
     });
     Ok(done + making::make_due(db, policy, now)?)
 }
@@ -192,7 +200,7 @@ fn to_remind(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
 
 /// Hands a run's due reminder to the outbox, once for each start: for those who were in, and those who led, before it
 /// was due.
-fn remind(tx: &mut Tx<'_>, run: Id, now: Instant) -> Result<bool> {
+fn remind(tx: &mut Tx<'_>, run: Id, policy: &Policy, now: Instant) -> Result<bool> {
     let locked = runs::lock(tx, run)?;
     let run = &locked.run;
     let Some(moment) = Moment::due_now(run.starts_at, &run.time_zone, now) else { return Ok(false) };
@@ -203,6 +211,9 @@ fn remind(tx: &mut Tx<'_>, run: Id, now: Instant) -> Result<bool> {
     runs::mark_reminded(tx, run.id, moment.into(), run.starts_at)?;
     let due_at = moment.due_at(run.starts_at, &run.time_zone);
     let starts_at = run.starts_at;
+    if moment == Moment::DayBefore {
+        reconfirming::look_the_day_before(tx, &locked, due_at, policy, now)?;
+    }
     for signup in signups::of_run(tx, run.id, &[SignupStatus::Confirmed])? {
         if signup.confirmed_at.is_some_and(|at| at > due_at) {
             continue;

@@ -96,6 +96,11 @@ pub fn find_working(conn: &mut Conn, id: Id, action: LinkAction, now: Instant) -
     Ok(link.ok_or(Code::LinkInvalid)?)
 }
 
+/// Uses a link up whose act is done, where it works once.
+pub fn done_with(tx: &mut Tx<'_>, link: &Link, now: Instant) -> Result<()> {
+    if link.action.works_once() { use_up(tx, link, now) } else { Ok(()) }
+}
+
 /// Uses a link up.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ use crate::{
     mail::Notice,
     service::{callers, matching},
     store::{
-        Conn, Tx, accounts, alerts, blocks,
+        Conn, Tx, accounts, alerts,
         match_requests::{self, MatchRequest},
         moderation::{self, Sanction},
         outbox::{self, Promise},
@@ -179,8 +179,11 @@ pub fn find_own(conn: &mut Conn, account: Id, request: Id) -> Result<Option<Matc
 /// What a decision about somebody does to their requests: they end with a suspension or a ban, and rest during a hold,
 /// which is no finding.
 pub fn end_or_rest(tx: &mut Tx<'_>, sanction: &Sanction) -> Result<()> {
-    if matches!(sanction.kind, SanctionKind::Suspension | SanctionKind::Ban) {
-        match_requests::delete_of(tx, sanction.account_id)?;
+    match sanction.kind {
+        SanctionKind::Suspension | SanctionKind::Ban => match_requests::delete_of(tx, sanction.account_id)?,
+        // The word that a request ends was taken back with all other mail, or could not be heeded: it comes after the hold.
+        SanctionKind::Hold => match_requests::forget_warnings(tx, sanction.account_id)?,
+        SanctionKind::Warning => {}
     }
     alerts::no_mail_waits(tx, Some(sanction.account_id))
 }
@@ -190,22 +193,35 @@ pub fn warn(tx: &mut Tx<'_>, request: Id, now: Instant) -> Result<bool> {
     let Some(found) = match_requests::find(tx, request)? else { return Ok(false) };
     accounts::lock(tx, found.account_id)?;
     let untold = |request: &MatchRequest| request.warned_at.is_none() && request.expires_at > now;
-    let Some(mut request) = match_requests::find(tx, request)?.filter(untold) else { return Ok(false) };
+    match match_requests::find(tx, request)?.filter(untold) {
+        Some(request) => give_word(tx, request, now),
+        None => Ok(false),
+    }
+}
+
+/// Promises the word that a request ends, to whoever is not kept out; what keeps them out may be over before the request.
+fn give_word(tx: &mut Tx<'_>, mut request: MatchRequest, now: Instant) -> Result<bool> {
+    if !moderation::keeping_out(tx, request.account_id, now)?.is_empty() {
+        return Ok(false);
+    }
     request.warned_at = Some(now);
     match_requests::update(tx, &request)?;
     let notice = Notice::MatchRequestEnds { request_id: request.id, expires_at: request.expires_at };
-    let promise = Promise::new(request.account_id, notice);
-    outbox::promise(tx, promise.once(format!("wish-ends:{}:{}", request.id, request.expires_at)), now)
+    outbox::promise(tx, Promise::new(request.account_id, notice), now)
 }
 
-/// Ends a request whose time is over; says whether it was still there.
-pub fn end(tx: &mut Tx<'_>, request: Id, now: Instant) -> Result<bool> {
+/// Ends a request whose time is over; says whether anything was done. None ends without a word: where there was none, it
+/// stands some days longer and the word is given, and it rests while a decision keeps its owner out.
+pub fn end(tx: &mut Tx<'_>, request: Id, policy: &Policy, now: Instant) -> Result<bool> {
     let Some(found) = match_requests::find(tx, request)? else { return Ok(false) };
     accounts::lock(tx, found.account_id)?;
-    match match_requests::find(tx, request)? {
-        Some(request) if request.expires_at <= now => match_requests::delete(tx, request.id),
-        _ => Ok(false),
+    let is_over = |request: &MatchRequest| request.expires_at <= now;
+    let Some(mut request) = match_requests::find(tx, request)?.filter(is_over) else { return Ok(false) };
+    if request.warned_at.is_some() {
+        return match_requests::delete(tx, request.id);
     }
+    request.expires_at = now.plus_days(policy.match_request_notice_days);
+    give_word(tx, request, now)
 }
 
 /// Forgets areas that nobody named for long.
@@ -221,18 +237,16 @@ pub fn choose(tx: &mut Tx<'_>, account: Id, choice: AlertChoice) -> Result<()> {
     alerts::put_state(tx, &state)
 }
 
-/// A person's side of matching under each of their standing requests. Bars count, and blocks between the person and
-/// those who lead, as in [`matching::viewer`].
+/// A person's side of matching under each of their standing requests.
 pub fn viewers(conn: &mut Conn, account: Id, policy: &Policy, now: Instant) -> Result<Vec<(MatchRequest, Viewer)>> {
     let standing = match_requests::standing_of(conn, account, None, policy.match_requests_each.max(100), now)?;
     if standing.is_empty() {
         return Ok(Vec::new());
     }
     let profile = accounts::find_profile(conn, account)?.as_ref().map(matching::person_of).transpose()?;
-    let mut closed_by = blocks::apart_from(conn, account)?;
-    closed_by.extend(moderation::bars_against(conn, account, now)?.into_iter().map(|bar| bar.facilitator_id));
+    let closed = matching::closed_to(conn, account, now)?;
     let known: std::collections::BTreeSet<Id> = signups::known_facilitators(conn, account)?.into_iter().collect();
-    let viewer = |person: Person| Viewer { id: account, person, known: known.clone(), closed_by: closed_by.clone() };
+    let viewer = |person: Person| Viewer { id: account, person, known: known.clone(), closed: closed.clone() };
     let with_side = |request: MatchRequest| {
         let person = request.wish.person(profile.as_ref())?;
         Some((request, viewer(person)))

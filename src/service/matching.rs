@@ -8,7 +8,7 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        matching::{Exclusion, Fit, Person, Scored, Viewer, best, verdict},
+        matching::{Closed, Exclusion, Fit, Person, Scored, Viewer, best, verdict},
         place::{BoundingBox, Cell},
         refusal::Code,
     },
@@ -21,7 +21,7 @@ use crate::{
     store::{
         Conn,
         accounts::{self, Profile},
-        blocks, moderation,
+        blocks, facilitators, moderation,
         run_sides::Which,
         runs::{self, Run, Search},
         signups,
@@ -42,6 +42,13 @@ pub struct Obstacle {
     pub text: String,
 }
 
+impl Obstacle {
+    /// A rule that stands against a sign-up, in the words of its refusal.
+    fn of(code: Code) -> Self {
+        Self { code: code.as_str().into(), text: code.words().into() }
+    }
+}
+
 /// Why a run is or is not among somebody's matches.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Explanation {
@@ -60,18 +67,25 @@ pub struct Wish {
     pub include_full: bool,
 }
 
-/// The person's side of matching, read afresh. Bars count, and blocks between the person and those who lead: who leads a
-/// run is public. Who else comes is not, so a block between two who come never takes a run out of anybody's list, which
-/// would tell where the other is; it bites when the second signs up.
+/// The person's side of matching, read afresh.
 ///
 /// # Errors
 /// [`Code::ProfileMissing`] without a running profile.
 pub fn viewer(conn: &mut Conn, person: Id, now: Instant) -> Result<Viewer> {
     let profile = accounts::find_profile(conn, person)?.ok_or(Code::ProfileMissing)?;
-    let mut closed_by = blocks::apart_from(conn, person)?;
-    closed_by.extend(moderation::bars_against(conn, person, now)?.into_iter().map(|bar| bar.facilitator_id));
     let known = signups::known_facilitators(conn, person)?.into_iter().collect();
-    Ok(Viewer { id: person, person: person_of(&profile)?, known, closed_by })
+    Ok(Viewer { id: person, person: person_of(&profile)?, known, closed: closed_to(conn, person, now)? })
+}
+
+/// What is closed to a person. Bars count, what ended between them and a run, and blocks between the person and those who
+/// lead: who leads a run is public. Who else comes is not, so a block between two who come never takes a run out of
+/// anybody's list, which would tell where the other is; it bites when the second signs up.
+pub fn closed_to(conn: &mut Conn, person: Id, now: Instant) -> Result<Closed> {
+    Ok(Closed {
+        apart_from: blocks::apart_from(conn, person)?,
+        barred_by: moderation::bars_against(conn, person, now)?.into_iter().map(|bar| bar.facilitator_id).collect(),
+        runs: signups::runs_ended_for(conn, person, now)?,
+    })
 }
 
 /// The ids of the runs that fit a person, best first, from the database: for whoever has no index of all runs at hand.
@@ -112,12 +126,17 @@ pub fn explain(
     policy: &Policy,
     now: Instant,
 ) -> Result<Explanation> {
+    let facts = run_views::facts(conn, std::slice::from_ref(run), Some(viewer.id), policy, now)?;
+    let explained = |fit, obstacles| Explanation { run: facts.card(run), fit, obstacles };
+    if facilitators::find_listing(conn, run.id, viewer.id)?.is_some() {
+        return Ok(explained(None, vec![Obstacle::of(Code::YouLeadThisRun)]));
+    }
     let mut obstacles = Vec::new();
-    let mut obstacle = |code: &str, text: &str| obstacles.push(Obstacle { code: code.into(), text: text.into() });
     if let Err(refusal) = crate::service::signups::open_for_signups(run, now) {
-        obstacle(refusal.code.as_str(), refusal.code.words());
+        obstacles.push(Obstacle::of(refusal.code));
     } else if run.starts_at < wish.from || run.starts_at >= wish.to {
-        obstacle("not_in_the_time_asked", "It does not start in the time that was asked about.");
+        let words = "It does not start in the time that was asked about.";
+        obstacles.push(Obstacle { code: "not_in_the_time_asked".into(), text: words.into() });
     }
     let mut fit = None;
     // A run that is not published, or has begun, has no side to weigh: that it is so is obstacle enough.
@@ -126,22 +145,17 @@ pub fn explain(
         let candidate = side.candidate(viewer);
         match verdict(&viewer.person, &candidate, wish.include_full) {
             Ok(found) => fit = Some(found.rounded()),
-            Err(exclusions) => {
-                for exclusion in exclusions {
-                    match exclusion {
-                        Exclusion::NotOpenToYou => {
-                            let code = Code::RunNotOpenToYou;
-                            obstacle(code.as_str(), code.words());
-                        }
-                        other => obstacle(other.code(), &other.in_words(&viewer.person, &candidate)),
-                    }
+            Err(exclusions) => obstacles.extend(exclusions.into_iter().map(|exclusion| match exclusion {
+                Exclusion::NotOpenToYou => Obstacle::of(Code::RunNotOpenToYou),
+                other => {
+                    let text = other.in_words(&viewer.person, &candidate);
+                    Obstacle { code: other.code().into(), text: text.into() }
                 }
-            }
+            })),
         }
     }
     let fit = fit.filter(|_| obstacles.is_empty());
-    let facts = run_views::facts(conn, std::slice::from_ref(run), Some(viewer.id), policy, now)?;
-    Ok(Explanation { run: facts.card(run), fit, obstacles })
+    Ok(explained(fit, obstacles))
 }
 
 /// The other runs with places that fit a person best in the days to come; for whom we know no profile, those nearest to

@@ -38,8 +38,10 @@ fn two_of(conn: &mut Conn, run: &Run, now: Instant) -> Result<Option<(Signup, Id
         return Ok(None);
     }
     let leaders = facilitators::active_on(conn, run.id, now)?;
+    // With a back marker they are three.
+    let with_them = facilitators::accompanying(conn, run.id, now)?;
     Ok(match (confirmed.pop(), leaders.as_slice()) {
-        (Some(signup), [leader]) => Some((signup, *leader)),
+        (Some(signup), [leader]) if with_them == leaders => Some((signup, *leader)),
         _ => None,
     })
 }

@@ -112,7 +112,7 @@ pub fn move_signup(
         signup.let_go = 0;
     }
     if to != SignupStatus::Confirmed {
-        (signup.reconfirm_by, signup.reconfirm_reason, signup.change_asked_at) = (None, None, None);
+        signup.is_asked_nothing();
     }
     let was_held = SignupStatus::HOLDING.contains(&signup.status) && !SignupStatus::HOLDING.contains(&to);
     signup.status = to;
@@ -145,14 +145,17 @@ pub fn cut_off(run: &Run, policy: &Policy) -> Instant {
 
 /// Takes back offers that nobody answered, passes free places on, and gives the places that are then left.
 pub fn settle(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Policy, now: Instant) -> Result<Places> {
-    let takes_people =
-        locked.run.status == RunStatus::Published && locked.run.starts_at > now && locked.run.closed_at.is_none();
+    let goes_on = locked.run.status == RunStatus::Published && locked.run.starts_at > now;
     let mut room = of_locked(tx, locked, policy, now)?;
-    if !takes_people {
+    if !goes_on {
         return Ok(room);
     }
     if room.offered > 0 && lapse_overdue(tx, locked, policy, now)? {
         room = of_locked(tx, locked, policy, now)?;
+    }
+    if locked.run.closed_at.is_some() {
+        // Nobody new gets in: what is free is for those who walk in.
+        return Ok(room);
     }
     if room.left() > 0 && room.waiting > 0 {
         match way(&locked.run, policy, now) {

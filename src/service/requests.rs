@@ -5,7 +5,8 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        run::{ListingRole, ListingStatus},
+        refusal::{Code, Refusal},
+        run::{JoinPolicy, ListingRole, ListingStatus},
         signup::{SignupAct, SignupStatus, Who},
     },
     error::Result,
@@ -15,7 +16,7 @@ use crate::{
     store::{
         Conn, Tx, facilitators,
         outbox::{self, Promise},
-        runs,
+        runs::{self, Run},
         signups::{self, Signup},
     },
 };
@@ -24,6 +25,9 @@ use crate::{
 const ONE_BY_ONE: usize = 2;
 /// How long requests are gathered into one mail, in hours.
 const GATHERED_HOURS: i64 = 3;
+
+/// How long before a run's list is closed they are mailed at the latest, in hours.
+const ANSWER_HOURS: i64 = 1;
 
 /// Who answers requests of a run.
 pub fn answerable(conn: &mut Conn, run: Id) -> Result<Vec<Id>> {
@@ -34,19 +38,33 @@ pub fn answerable(conn: &mut Conn, run: Id) -> Result<Vec<Id>> {
     Ok(listings.iter().filter(|listing| leads(listing)).map(|listing| listing.account_id).collect())
 }
 
-/// Mails the facilitators about a new request: at once, and gathered from the third on that waits.
-pub fn tell_facilitators(tx: &mut Tx<'_>, signup: &Signup, now: Instant) -> Result<()> {
+/// Refuses a request that nobody could answer any more: its run's list is closed.
+///
+/// # Errors
+/// [`Code::RunNotOpen`].
+pub fn can_be_answered(run: &Run, policy: &Policy, now: Instant) -> Result<()> {
+    if run.join_policy == JoinPolicy::Approval && now >= places::cut_off(run, policy) {
+        let words = "It starts soon, and requests to join it are not answered any more.";
+        return Err(Refusal::from(Code::RunNotOpen).because(words).into());
+    }
+    Ok(())
+}
+
+/// Mails the facilitators about a new request: at once, and gathered from the third on that waits, while there is time to
+/// answer after that.
+pub fn tell_facilitators(tx: &mut Tx<'_>, signup: &Signup, run: &Run, policy: &Policy, now: Instant) -> Result<()> {
     let waiting = signups::of_run(tx, signup.run_id, &[SignupStatus::Requested])?.len();
+    let window = now.timestamp().as_second().div_euclid(GATHERED_HOURS * 3600);
+    let end = now.plus_seconds((window + 1) * GATHERED_HOURS * 3600 - now.timestamp().as_second());
+    let until = end.min(places::cut_off(run, policy).plus_hours(-ANSWER_HOURS));
     for leader in answerable(tx, signup.run_id)? {
-        let promise = if waiting <= ONE_BY_ONE {
+        let promise = if waiting <= ONE_BY_ONE || until <= now {
             Promise::new(leader, Notice::SignupRequested { signup_id: signup.id }).of_signup(signup)
         } else {
             // One mail for all that come until then.
-            let window = now.timestamp().as_second().div_euclid(GATHERED_HOURS * 3600);
-            let until = now.plus_seconds((window + 1) * GATHERED_HOURS * 3600 - now.timestamp().as_second());
             Promise::new(leader, Notice::RequestsWait { run_id: signup.run_id, again: false })
                 .of_run(signup.run_id)
-                .once(format!("requests:{}:{leader}:{window}", signup.run_id))
+                .once(format!("requests:{}:{leader}:{until}", signup.run_id))
                 .not_before(until)
         };
         outbox::promise(tx, promise, now)?;

@@ -181,7 +181,12 @@ impl Facts {
             said: shared.one(said),
             listed: listed
                 .iter()
-                .map(|(id, status, role)| Listed { id: *id, is_active: is_active(id, *status), role: *role })
+                .map(|(id, status, role)| Listed {
+                    id: *id,
+                    is_accepted: *status == ListingStatus::Accepted,
+                    is_active: is_active(id, *status),
+                    role: *role,
+                })
                 .collect(),
             company: Box::new([]),
         };

@@ -194,10 +194,9 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The pace at which the person is comfortable at this activity; walking has its own.
+    /// The pace at which the person is comfortable at this activity.
     pub fn pace_for(&self, activity: Activity) -> Option<PaceBand> {
-        let pace = if activity == Activity::Walk { &self.walking_pace } else { &self.comfortable_pace };
-        pace.as_ref().map(|pace| pace.0)
+        activity.pace_of(&self.comfortable_pace, &self.walking_pace).as_ref().map(|pace| pace.0)
     }
 }
 

@@ -148,7 +148,7 @@ pub struct AlertState {
     pub mail_id: Option<Id>,
     /// When that is due.
     pub due_at: Option<Instant>,
-    /// When the last one was gathered.
+    /// When the last one that was gathered left.
     pub gathered_at: Option<Instant>,
 }
 

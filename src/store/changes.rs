@@ -2,8 +2,8 @@
 //! every process keeps what it holds in memory true.
 //!
 //! A row says only *what* changed; whoever follows reads that afresh. On PostgreSQL numbers are given before commits
-//! happen, so a number may be missing now and there later: [`Horizon`] tells when a missing one will never come. On SQLite
-//! there is one writer, and a number is missing only when its transaction was undone.
+//! happen, so a number may be missing now and there later: [`none_begun_from`] and [`all_over_before`] tell when a missing
+//! one will never come. On SQLite there is one writer, and a number is missing only when its transaction was undone.
 
 use std::collections::BTreeSet;
 
@@ -101,26 +101,24 @@ pub fn newest(conn: &mut Conn) -> Result<i64> {
     Ok(changes::table.select(diesel::dsl::max(changes::seq)).first::<Option<i64>>(conn)?.unwrap_or(0))
 }
 
-/// Which transactions are over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Horizon {
-    /// All transactions before this one are over.
-    pub all_over_before: i64,
-    /// No transaction from this one on had begun to write.
-    pub none_begun_from: i64,
+/// The first transaction that may not be over: all before it are. On SQLite all are, whenever somebody else can read.
+pub fn all_over_before(conn: &mut Conn) -> Result<i64> {
+    match conn {
+        Conn::Sqlite(_) => Ok(1),
+        Conn::Postgres(conn) => {
+            Ok(diesel::select(sql::<BigInt>("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")).first(conn)?)
+        }
+    }
 }
 
-/// Which transactions are over now. On SQLite all are, whenever somebody else can read.
-pub fn horizon(conn: &mut Conn) -> Result<Horizon> {
-    let (all_over_before, none_begun_from) = match conn {
-        Conn::Sqlite(_) => (1, 1),
-        Conn::Postgres(conn) => diesel::select((
-            sql::<BigInt>("pg_snapshot_xmin(pg_current_snapshot())::text::bigint"),
-            sql::<BigInt>("pg_snapshot_xmax(pg_current_snapshot())::text::bigint"),
-        ))
-        .first(conn)?,
-    };
-    Ok(Horizon { all_over_before, none_begun_from })
+/// A transaction from which on none had begun to write: this one, which begins to for that. Whoever was given a number by
+/// now comes before it, since changes are written after what they name. The end of a snapshot would not do: it follows the
+/// last transaction that is over, and later ones may be writing.
+pub fn none_begun_from(conn: &mut Conn) -> Result<i64> {
+    match conn {
+        Conn::Sqlite(_) => Ok(1),
+        Conn::Postgres(conn) => Ok(diesel::select(sql::<BigInt>("pg_current_xact_id()::text::bigint")).first(conn)?),
+    }
 }
 
 /// Forgets changes that are older than a follower's moments. The newest of them stays as a mark without a subject.

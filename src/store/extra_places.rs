@@ -116,12 +116,38 @@ pub fn not_beyond(tx: &mut Tx<'_>, locked: &RunLocked, until: Instant) -> Result
     Ok(())
 }
 
-/// Gives back the place that somebody kept for a friend, or that was kept for them, since they do not come any more.
-pub fn end_of_signup(tx: &mut Tx<'_>, signup: Id, now: Instant) -> Result<()> {
-    diesel::update(friend_places::table)
+/// Runs with kept places whose time is over and that were not ended.
+pub fn runs_with_overdue(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
+    Ok(friend_places::table
+        .filter(friend_places::ended_at.is_null())
+        .filter(friend_places::expires_at.le(now))
+        .order(friend_places::run_id)
+        .select(friend_places::run_id)
+        .distinct()
+        .load(conn)?)
+}
+
+/// Ends the kept places of a run whose time is over; says whether there were some.
+pub fn end_overdue(tx: &mut Tx<'_>, locked: &RunLocked, now: Instant) -> Result<bool> {
+    let ended = diesel::update(friend_places::table)
+        .filter(friend_places::run_id.eq(locked.run.id))
+        .filter(friend_places::ended_at.is_null())
+        .filter(friend_places::expires_at.le(now))
+        .set(friend_places::ended_at.eq(now))
+        .execute(&mut **tx)?;
+    if ended > 0 {
+        tx.touch_run(locked.run.id);
+    }
+    Ok(ended > 0)
+}
+
+/// Gives back the place that somebody kept for a friend, or that was kept for them, since they do not come any more. Says
+/// whether there was one.
+pub fn end_of_signup(tx: &mut Tx<'_>, signup: Id, now: Instant) -> Result<bool> {
+    let ended = diesel::update(friend_places::table)
         .filter(friend_places::signup_id.eq(signup).or(friend_places::used_by.eq(signup)))
         .filter(friend_places::ended_at.is_null())
         .set(friend_places::ended_at.eq(now))
         .execute(&mut **tx)?;
-    Ok(())
+    Ok(ended > 0)
 }

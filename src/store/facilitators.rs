@@ -321,7 +321,10 @@ pub fn insert_listings(tx: &mut Tx<'_>, listings: &[Listing]) -> Result<()> {
         dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(run_facilitators::table)
             .values(some)
             .execute(conn))?;
-        some.iter().for_each(|listing| tx.touch_run(listing.run_id));
+        for listing in some {
+            tx.touch_run(listing.run_id);
+            tx.touch_person(listing.account_id);
+        }
     }
     Ok(())
 }

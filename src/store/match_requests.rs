@@ -90,6 +90,14 @@ pub fn delete_of(tx: &mut Tx<'_>, account: Id) -> Result<()> {
     Ok(())
 }
 
+/// Forgets that a person was told that requests of theirs end.
+pub fn forget_warnings(tx: &mut Tx<'_>, account: Id) -> Result<()> {
+    diesel::update(requests::table.filter(requests::account_id.eq(account)))
+        .set(requests::warned_at.eq(None::<Instant>))
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
 /// Ids of requests that end between `now` and `until` and whose owners have not been told.
 pub fn ending_untold(conn: &mut Conn, now: Instant, until: Instant) -> Result<Vec<Id>> {
     Ok(requests::table

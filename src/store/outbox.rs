@@ -129,6 +129,19 @@ pub fn is_promised(conn: &mut Conn, key: &str) -> Result<bool> {
     Ok(known > 0)
 }
 
+/// Whether a mail of this kind to somebody was taken up and has yet to leave, but for the one of this key.
+pub fn is_under_way(conn: &mut Conn, account: Id, kind: &str, but: &str) -> Result<bool> {
+    let known: i64 = outbox::table
+        .filter(outbox::account_id.eq(account))
+        .filter(outbox::status.eq(OutboxStatus::Queued))
+        .filter(outbox::kind.eq(kind))
+        .filter(outbox::fence.gt(0))
+        .filter(outbox::once_key.ne(but))
+        .count()
+        .get_result(conn)?;
+    Ok(known > 0)
+}
+
 /// Claims up to `limit` parcels that are due at `now` and not under somebody's lease, oldest first.
 pub fn claim(tx: &mut Tx<'_>, now: Instant, limit: i64, lease_s: i64) -> Result<Vec<Parcel>> {
     let clock = dialect::database_now(tx)?;

@@ -156,32 +156,44 @@ pub fn friend_places(conn: &mut Conn, which: Which<'_>, now: Instant) -> Result<
     Ok(only!(query, which).load(conn)?)
 }
 
-/// The comfortable paces of those who are confirmed on each, in the order in which they signed up.
+/// A pace as a running profile states it; none where the person is not sure yet.
+type StatedPace = Option<Json<PaceBand>>;
+
+/// The paces of those who are confirmed on each, at what it is, in the order in which they signed up.
 pub fn company(conn: &mut Conn, which: Which<'_>) -> Result<Vec<(Id, Id, PaceBand)>> {
     let query = signups::table
         .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
         .inner_join(running_profiles::table.on(running_profiles::account_id.eq(signups::account_id)))
         .filter(signups::status.eq(SignupStatus::Confirmed))
         .order(signups::id)
-        .select((signups::run_id, signups::account_id, running_profiles::comfortable_pace))
+        .select((
+            signups::run_id,
+            signups::account_id,
+            runs::activity,
+            running_profiles::comfortable_pace,
+            running_profiles::walking_pace,
+        ))
         .into_boxed();
-    let rows: Vec<(Id, Id, Option<Json<PaceBand>>)> = only!(query, which).load(conn)?;
-    Ok(rows.into_iter().filter_map(|(run, account, pace)| Some((run, account, pace?.0))).collect())
+    let rows: Vec<(Id, Id, Activity, StatedPace, StatedPace)> = only!(query, which).load(conn)?;
+    let of_run = |(run, account, activity, comfortable, walking): (Id, Id, Activity, StatedPace, StatedPace)| {
+        Some((run, account, activity.pace_of(comfortable, walking)?.0))
+    };
+    Ok(rows.into_iter().filter_map(of_run).collect())
 }
 
-/// The runs to come with a hidden meeting point in which somebody has a sign-up, or on which they are listed.
-pub fn hidden_runs_of(conn: &mut Conn, account: Id, now: Instant) -> Result<BTreeSet<Id>> {
-    let hidden = runs::point_is_public.eq(false).and(runs::starts_at.gt(now));
+/// The runs to come in which somebody has a sign-up, or on which they are listed: those of which they may see more than
+/// others. Also those with a public meeting point: hiding it changes the run alone, and these people are not read again.
+pub fn insider_of(conn: &mut Conn, account: Id, now: Instant) -> Result<BTreeSet<Id>> {
     let signed_up: Vec<Id> = signups::table
         .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
         .filter(signups::account_id.eq(account))
-        .filter(hidden)
+        .filter(runs::starts_at.gt(now))
         .select(runs::id)
         .load(conn)?;
     let listed: Vec<Id> = run_facilitators::table
         .inner_join(runs::table.on(runs::id.eq(run_facilitators::run_id)))
         .filter(run_facilitators::account_id.eq(account))
-        .filter(hidden)
+        .filter(runs::starts_at.gt(now))
         .select(runs::id)
         .load(conn)?;
     Ok(signed_up.into_iter().chain(listed).collect())

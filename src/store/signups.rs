@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::Instant,
     domain::{
-        run::RunStatus,
+        run::{ListingStatus, RunStatus},
         signup::{ReconfirmReason, RemovalReason, SignupStatus},
     },
     error::{Error, Result},
@@ -58,6 +58,10 @@ pub struct Signup {
     /// Until when the person has to say that they still come.
     pub reconfirm_by: Option<Instant>,
     pub reconfirm_reason: Option<ReconfirmReason>,
+    /// The start and the point that the person last said yes to, while the run was moved since; none while it was not.
+    pub agreed_starts_at: Option<Instant>,
+    pub agreed_lat: Option<f64>,
+    pub agreed_lng: Option<f64>,
     pub reconfirmed_at: Option<Instant>,
     pub checked_in_at: Option<Instant>,
     pub signed_out_at: Option<Instant>,
@@ -93,11 +97,20 @@ impl Signup {
             change_asked_at: None,
             reconfirm_by: None,
             reconfirm_reason: None,
+            agreed_starts_at: None,
+            agreed_lat: None,
+            agreed_lng: None,
             reconfirmed_at: None,
             checked_in_at: None,
             signed_out_at: None,
             said_there_at: None,
         }
+    }
+
+    /// Takes back what the person was asked about coming: they said yes to the run as it is, or it is settled otherwise.
+    pub fn is_asked_nothing(&mut self) {
+        (self.reconfirm_by, self.reconfirm_reason, self.change_asked_at) = (None, None, None);
+        (self.agreed_starts_at, self.agreed_lat, self.agreed_lng) = (None, None, None);
     }
 }
 
@@ -204,9 +217,9 @@ pub fn confirmed_on(conn: &mut Conn, ids: &[Id]) -> Result<BTreeMap<Id, Vec<Id>>
     Ok(people)
 }
 
-/// Those of a person's confirmed places whose run lies at the same time as another: `from` to `to`, but for that run.
+/// Those of a person's places whose run lies at the same time as another: `from` to `to`, but for that run.
 pub fn overlapping(conn: &mut Conn, account: Id, but: Id, from: Instant, to: Instant) -> Result<Vec<Signup>> {
-    overlapping_in(conn, account, but, from, to, &[SignupStatus::Confirmed])
+    overlapping_in(conn, account, but, from, to, &[SignupStatus::Confirmed, SignupStatus::Attended])
 }
 
 /// Those of a person's sign-ups in these states whose run lies at the same time as another, by run.
@@ -247,15 +260,18 @@ pub fn has_been_in_series(conn: &mut Conn, account: Id, series: Id) -> Result<bo
     Ok(times > 0 || history::was_in_series(conn, account, series)?)
 }
 
-/// How often a person did not come and had not said so, in runs that started since `since`.
-pub fn silent_absences(conn: &mut Conn, account: Id, since: Instant) -> Result<i64> {
-    Ok(signups::table
+/// How often each of these people did not come and had not said so, in runs that started since `since`; those who always
+/// came are left out.
+pub fn silent_absences(conn: &mut Conn, people: &[Id], since: Instant) -> Result<BTreeMap<Id, i64>> {
+    let rows: Vec<(Id, i64)> = signups::table
         .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
-        .filter(signups::account_id.eq(account))
+        .filter(signups::account_id.eq_any(people))
         .filter(signups::status.eq(SignupStatus::NoShow))
         .filter(runs::starts_at.ge(since))
-        .count()
-        .get_result(conn)?)
+        .group_by(signups::account_id)
+        .select((signups::account_id, count_star()))
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Facilitators with whom a person has been on a run that took place.
@@ -264,6 +280,7 @@ pub fn known_facilitators(conn: &mut Conn, account: Id) -> Result<Vec<Id>> {
         .inner_join(run_facilitators::table.on(run_facilitators::run_id.eq(signups::run_id)))
         .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
         .filter(signups::account_id.eq(account))
+        .filter(run_facilitators::status.eq(ListingStatus::Accepted))
         .filter(signups::status.eq_any([SignupStatus::Confirmed, SignupStatus::Attended].as_slice()))
         .filter(runs::status.eq(RunStatus::Completed))
         .select(run_facilitators::account_id)
@@ -282,6 +299,7 @@ pub fn who_know(conn: &mut Conn, facilitators: &[Id]) -> Result<BTreeSet<Id>> {
         .inner_join(run_facilitators::table.on(run_facilitators::run_id.eq(signups::run_id)))
         .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
         .filter(run_facilitators::account_id.eq_any(facilitators))
+        .filter(run_facilitators::status.eq(ListingStatus::Accepted))
         .filter(signups::status.eq_any([SignupStatus::Confirmed, SignupStatus::Attended].as_slice()))
         .filter(runs::status.eq(RunStatus::Completed))
         .select(signups::account_id)
@@ -306,9 +324,21 @@ pub fn been_in(conn: &mut Conn, account: Id, runs: &[Id]) -> Result<BTreeSet<Id>
     Ok(rows.into_iter().collect())
 }
 
+/// Runs to come that have ended for a person: they were declined or removed, which is final there.
+pub fn runs_ended_for(conn: &mut Conn, account: Id, now: Instant) -> Result<BTreeSet<Id>> {
+    let rows: Vec<Id> = signups::table
+        .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
+        .filter(signups::account_id.eq(account))
+        .filter(signups::status.eq_any(SignupStatus::FINAL.as_slice()))
+        .filter(runs::starts_at.gt(now))
+        .select(signups::run_id)
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
+}
+
 /// Runs (of those that took place or are to come) in which a person has a live sign-up or took part, for "is this mine".
 pub fn live_in(conn: &mut Conn, account: Id, run: Id) -> Result<Option<Signup>> {
-    let mine = [SignupStatus::LIVE.as_slice(), &[SignupStatus::Attended, SignupStatus::NoShow]].concat();
+    let mine = [SignupStatus::LIVE.as_slice(), &[SignupStatus::NoShow]].concat();
     Ok(signups::table
         .filter(signups::account_id.eq(account))
         .filter(signups::run_id.eq(run))

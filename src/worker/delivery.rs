@@ -9,8 +9,8 @@ use crate::{
     app::App,
     clock::Instant,
     error::Result,
-    mail::{Outgoing, SendFailure},
-    service::letters::Addressed,
+    mail::{Notice, Outgoing, SendFailure},
+    service::{alerts, letters::Addressed},
     store::{
         Tx,
         outbox::{self, Fate, Parcel},
@@ -58,7 +58,13 @@ async fn handle(app: Arc<App>, parcel: Parcel) -> Result<bool> {
         Fate::Sent | Fate::Dropped => tracing::debug!(mail = %parcel.id, kind = parcel.kind, ?fate, "mail settled"),
     }
     let now = app.clock.now();
-    app.db.write(move |tx| outbox::settle(tx, &parcel, &fate, now)).await
+    let settled = app.db.write(move |tx| {
+        if matches!((&fate, &parcel.notice.0), (Fate::Sent, Notice::RunsFound { .. })) {
+            alerts::left(tx, parcel.account_id, now)?;
+        }
+        outbox::settle(tx, &parcel, &fate, now)
+    });
+    settled.await
 }
 
 async fn send(app: &Arc<App>, parcel: &Parcel) -> Fate {

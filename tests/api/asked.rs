@@ -13,13 +13,21 @@ cases![
     a_small_change_is_told_and_nothing_is_asked,
     a_larger_change_is_asked_and_silence_keeps_the_place,
     a_far_change_needs_a_fresh_yes_by_the_cut_off,
+    several_steps_are_as_far_as_they_are_together,
+    a_far_change_is_answered_by_the_cut_off_of_the_start_that_stands,
     within_three_hours_a_run_cannot_be_moved_far,
     a_run_of_two_takes_place_only_with_both_yeses,
     without_both_yeses_a_run_of_two_is_called_off,
     who_is_left_alone_by_a_withdrawal_is_asked_then,
     a_second_participant_makes_the_question_needless,
+    a_yes_to_one_facilitator_is_none_to_another,
     nobody_signs_up_to_be_alone_after_the_list_is_closed,
     after_two_silent_absences_a_yes_is_due_the_day_before,
+    shortly_before_the_list_is_closed_a_request_is_mailed_while_it_can_be_answered,
+    a_facilitator_learns_nothing_of_absences,
+    the_tokens_of_a_facilitators_mails_work_without_logging_in,
+    who_leads_is_changed_by_the_tokens_of_the_mails,
+    absences_after_the_sign_up_count_and_corrected_ones_do_not,
 ];
 
 async fn by_approval(town: &Town, fay: &Person) -> Run {
@@ -197,6 +205,37 @@ async fn a_far_change_needs_a_fresh_yes_by_the_cut_off(town: Town) {
     assert_eq!(status(&town, &run).await, "published");
 }
 
+async fn several_steps_are_as_far_as_they_are_together(town: Town) {
+    let (fay, run, ana, ben) = with_two(&town).await;
+    let mut etag = run.etag.clone();
+    let mut moves = async |to: &str| {
+        let answer = fay.patch(&run.at(""), Some(&etag), json!({ "starts_at": to })).await.expect(200);
+        etag = answer.header("etag").to_owned();
+    };
+    let asked = async |of: &(Person, String)| {
+        let seen = of.0.get(&format!("/signups/{}", of.1)).await.json;
+        (seen["change_to_answer"] == true, seen.get("reconfirm_by").is_some())
+    };
+    moves("2026-11-26T09:30:00Z").await;
+    assert_eq!(asked(&ana).await, (false, false));
+    moves("2026-11-26T10:00:00Z").await;
+    assert_eq!(asked(&ana).await, (true, false), "an hour in two steps");
+    ben.0.post(&format!("/signups/{}/reconfirm", ben.1), json!({})).await.expect(200);
+    moves("2026-11-26T11:30:00Z").await;
+    assert_eq!(asked(&ana).await, (false, true), "two hours and a half since she said yes");
+    assert_eq!(asked(&ben).await, (true, false), "an hour and a half since he did");
+    town.post_office().await;
+}
+
+async fn a_far_change_is_answered_by_the_cut_off_of_the_start_that_stands(town: Town) {
+    let (fay, run, ana, _) = with_two(&town).await;
+    let far = json!({ "starts_at": "2026-11-27T09:00:00Z" });
+    let etag = fay.patch(&run.at(""), Some(&run.etag), far).await.expect(200).header("etag").to_owned();
+    fay.patch(&run.at(""), Some(&etag), json!({ "starts_at": "2026-11-27T07:30:00Z" })).await.expect(200);
+    assert_eq!(ana.0.get(&format!("/signups/{}", ana.1)).await.json["reconfirm_by"], "2026-11-27T06:30:00Z");
+    town.post_office().await;
+}
+
 async fn within_three_hours_a_run_cannot_be_moved_far(town: Town) {
     let (fay, run, ana, _) = with_two(&town).await;
     town.set_clock("2026-11-26T06:00:00Z");
@@ -286,6 +325,23 @@ async fn a_second_participant_makes_the_question_needless(town: Town) {
     assert_eq!(status(&town, &run).await, "published");
 }
 
+async fn a_yes_to_one_facilitator_is_none_to_another(town: Town) {
+    let (fay, run, ana) = of_two(&town).await;
+    let gil = town.facilitator("Gil").await;
+    town.post_office().await;
+    ana.0.post(&format!("/signups/{}/reconfirm", ana.1), json!({})).await.expect(200);
+    fay.post(&run.at("/reconfirm"), json!({})).await.expect(204);
+    fay.delete(&run.at(&format!("/facilitators/{}", fay.id))).await.expect(204);
+    gil.post(&run.at("/take-over"), json!({})).await.expect(200);
+    let letters = town.post_office().await;
+    let asked = |email: &str| letters.iter().any(|l| l.to == email && l.subject.starts_with("Only"));
+    assert_eq!((asked(&ana.0.email), asked(&gil.email)), (true, true));
+    gil.post(&run.at("/reconfirm"), json!({})).await.expect(204);
+    town.set_clock("2026-11-26T08:00:00Z");
+    town.post_office().await;
+    assert_eq!(status(&town, &run).await, "cancelled", "she never said yes to running with Gil alone");
+}
+
 async fn nobody_signs_up_to_be_alone_after_the_list_is_closed(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (empty, small) = (town.run(&fay, |_| {}).await, with_two(&town).await.1);
@@ -336,4 +392,150 @@ async fn after_two_silent_absences_a_yes_is_due_the_day_before(town: Town) {
     town.set_clock("2026-11-29T21:00:00Z");
     town.post_office().await;
     assert_eq!(ana.seat(&seat).await, "expired");
+}
+
+async fn absences_after_the_sign_up_count_and_corrected_ones_do_not(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
+    let mut seats = Vec::new();
+    for day in ["24", "25", "28"] {
+        let run = town.run(&fay, |run| run["starts_at"] = json!(format!("2026-11-{day}T09:00:00Z"))).await;
+        for person in [&ana, &ben] {
+            seats.push(person.joins(&run.id, "confirmed").await);
+        }
+    }
+    town.leave_mail();
+    let (anas, bens) = (&seats[4], &seats[5]);
+    assert!(ana.get(&format!("/signups/{anas}")).await.json.get("reconfirm_by").is_none());
+    ana.put("/me/email-preferences", json!({ "reminders": false })).await.expect(200);
+    town.execute("UPDATE signups SET status = 'no_show' WHERE status = 'confirmed' AND run_id IN (SELECT id FROM runs WHERE starts_at < '2026-11-26')").expect("marked");
+    town.set_clock("2026-11-27T09:00:00Z");
+    let letters = town.post_office().await;
+    let asks = |email: &str| letters.iter().any(|l| l.to == email && l.text.contains("/e/still-coming/"));
+    assert_eq!((asks(&ana.email), asks(&ben.email)), (true, true), "whether or not they want reminders");
+    // One of Ben's absences was none.
+    ben.post(&format!("/signups/{}/was-there", seats[3]), json!({})).await.expect(200);
+    town.set_clock("2026-11-27T21:00:00Z");
+    town.post_office().await;
+    assert_eq!((ana.seat(anas).await, ben.seat(bens).await), (json!("expired"), json!("confirmed")));
+}
+
+async fn shortly_before_the_list_is_closed_a_request_is_mailed_while_it_can_be_answered(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = by_approval(&town, &fay).await;
+    let people = town.people("Pat", 5).await;
+    let asked_about = async || {
+        let letters = town.mail_to(&fay.email).await;
+        letters.iter().map(|letter| letter.text.matches("/e/approve-request/").count()).filter(|n| *n > 0).collect()
+    };
+    town.set_clock("2026-11-26T06:10:00Z");
+    for person in &people[..2] {
+        asks(person, &run).await;
+        let found: Vec<usize> = asked_about().await;
+        assert_eq!(found, [1]);
+    }
+    asks(&people[2], &run).await;
+    let found: Vec<usize> = asked_about().await;
+    assert!(found.is_empty(), "gathered: {found:?}");
+    // Not at the end of the three hours, when all have expired.
+    town.set_clock("2026-11-26T07:00:00Z");
+    let found: Vec<usize> = asked_about().await;
+    assert_eq!(found, [3]);
+    town.set_clock("2026-11-26T07:30:00Z");
+    asks(&people[3], &run).await;
+    let found: Vec<usize> = asked_about().await;
+    assert_eq!(found, [1], "there is no time left to gather");
+    town.set_clock("2026-11-26T08:00:00Z");
+    let late = json!({ "answers": ["Never"] });
+    let refused = people[4].post(&run.at("/signups"), late).await.refused(409, "run_not_open");
+    assert!(refused.str("detail").contains("not answered any more"), "{}", refused.text);
+    town.work().await;
+    assert_eq!(town.rows("signups WHERE status = 'expired'"), 4);
+}
+
+async fn a_facilitator_learns_nothing_of_absences(town: Town) {
+    town.leave_mail();
+    let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
+    for day in ["24", "25"] {
+        let run = town.run(&fay, |run| run["starts_at"] = json!(format!("2026-11-{day}T09:00:00Z"))).await;
+        ana.joins(&run.id, "confirmed").await;
+    }
+    town.execute("UPDATE signups SET status = 'no_show'").expect("marked");
+    town.set_clock("2026-11-25T20:00:00Z");
+    let run = town
+        .run(&fay, |run| {
+            run["join_policy"] = json!("approval");
+            run["questions"] = json!(["Have you run with us before?"]);
+            run["starts_at"] = json!("2026-11-28T09:00:00Z");
+        })
+        .await;
+    let seat = asks(&ana, &run).await;
+    let path = format!("/signups/{seat}/approve");
+    let yes = fay.post(&path, json!({})).await.expect(200);
+    assert_eq!(yes.json, json!({ "id": seat, "run_id": run.id, "status": "confirmed" }));
+    let entry = fay.get(&run.at("/signups")).await.expect(200).items().remove(0);
+    assert_eq!(entry["has_not_answered"], false);
+    assert_eq!(ana.get(&format!("/signups/{seat}")).await.json["reconfirm_reason"], "absences", "she alone sees it");
+    let why = json!({ "reason_code": "group_size", "private_note": "Too many." });
+    let off = fay.post(&format!("/signups/{seat}/remove"), why).await.expect(200);
+    assert_eq!(off.json, json!({ "id": seat, "run_id": run.id, "status": "removed" }));
+    // With the list ends what an approval would tell.
+    town.set_clock("2026-12-12T09:59:59Z");
+    fay.post(&path, json!({})).await.refused(409, "signup_not_live");
+    town.set_clock("2026-12-12T10:00:00Z");
+    fay.post(&path, json!({})).await.refused(404, "not_found");
+}
+
+async fn the_tokens_of_a_facilitators_mails_work_without_logging_in(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = by_approval(&town, &fay).await;
+    let (ana, ben, nobody) = (town.person("Ana").await, town.person("Ben").await, town.nobody());
+    let a = asks(&ana, &run).await;
+    let yes = town.one_mail_to(&fay.email).await.token("approve-request");
+    let b = asks(&ben, &run).await;
+    let no = town.one_mail_to(&fay.email).await.token("decline-request");
+    let at = |signup: &str, act: &str| format!("/signups/{signup}/{act}");
+    nobody.post(&at(&a, "approve"), json!({})).await.refused(401, "not_logged_in");
+    nobody.post(&at(&b, "approve"), json!({ "token": yes })).await.refused(403, "link_invalid");
+    nobody.post(&at(&a, "approve"), json!({ "token": no })).await.refused(403, "link_invalid");
+    for _ in 0..2 {
+        let done = nobody.post(&at(&a, "approve"), json!({ "token": yes })).await.expect(200);
+        assert_eq!(done.json["status"], "confirmed");
+    }
+    fay.post(&at(&b, "decline"), json!({})).await.faulty(&["/reason_code required"]);
+    let done = nobody.post(&at(&b, "decline"), json!({ "token": no })).await.expect(200);
+    assert_eq!(done.json["status"], "declined");
+    assert!(town.one_mail_to(&ben.email).await.text.contains("The group has become too large for this run."));
+}
+
+async fn who_leads_is_changed_by_the_tokens_of_the_mails(town: Town) {
+    let (fay, run, _) = of_two(&town).await;
+    let nobody = town.nobody();
+    let letters = town.post_office().await;
+    let about_two =
+        letters.iter().find(|l| l.to == fay.email && l.text.contains("/e/run-as-two/")).expect("a question");
+    let token = about_two.token("run-as-two");
+    nobody.post(&run.at("/reconfirm"), json!({})).await.refused(401, "not_logged_in");
+    nobody.post(&run.at("/reconfirm"), json!({ "token": token })).await.expect(204);
+    let cannot = about_two.token("cannot-lead");
+    // Whoever is asked says yes with the token, and with it nothing else.
+    let (gil, hal) = (town.facilitator("Gil").await, town.facilitator("Hal").await);
+    let path = run.at("/facilitators");
+    fay.post(&path, json!({ "account_id": gil.id })).await.expect(201);
+    let token = town.one_mail_to(&gil.email).await.token("lead-together");
+    nobody.post(&path, json!({ "token": token, "account_id": hal.id })).await.refused(403, "link_invalid");
+    fay.post(&path, json!({})).await.faulty(&["/account_id required"]);
+    let led = nobody.post(&path, json!({ "token": token })).await.expect(200);
+    assert_eq!((&led.json["account_id"], &led.json["status"]), (&json!(gil.id), &json!("accepted")));
+    nobody.post(&path, json!({ "token": token })).await.refused(403, "link_invalid");
+    let step_down = async |who: &Person| {
+        let path = format!("/v1{path}/{}", who.id);
+        nobody.send(nobody.request(reqwest::Method::DELETE, &path).json(&json!({ "token": cannot }))).await
+    };
+    step_down(&gil).await.refused(403, "link_invalid");
+    step_down(&fay).await.expect(204);
+    step_down(&fay).await.refused(403, "link_invalid");
+    let leaders = town.nobody().get(&run.at("")).await.json["facilitators"].clone();
+    assert_eq!(leaders[0]["id"], json!(gil.id));
+    town.work().await;
 }

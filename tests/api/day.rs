@@ -14,6 +14,9 @@ cases![
     the_days_contact_is_for_those_with_a_place_around_the_run,
     people_are_checked_in_from_two_hours_before_until_seven_days_after,
     a_wrong_tick_is_taken_back,
+    before_the_start_whoever_was_ticked_off_has_their_place_and_no_second_one,
+    before_the_start_decisions_reach_whoever_was_ticked_off,
+    whoever_was_ticked_off_hears_that_the_run_is_called_off_and_was_not_on_it,
     all_are_checked_in_and_signed_out_at_once_and_the_log_names_nobody,
     whoever_is_not_signed_out_is_asked_about_once,
     nobody_is_missed_where_nobody_was_ticked_off_nor_before_the_start,
@@ -211,6 +214,57 @@ async fn a_wrong_tick_is_taken_back(town: Town) {
     does(&fay, seat, "sign-out").await;
     assert_eq!(does(&fay, seat, "check-in").await["signed_out_at"], Value::Null);
     town.work().await;
+}
+
+async fn before_the_start_whoever_was_ticked_off_has_their_place_and_no_second_one(town: Town) {
+    let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
+    let gil = town.facilitator("Gil").await;
+    let elsewhere = town.run(&gil, |_| {}).await;
+    let (ana, seat) = &people[0];
+    does(&fay, seat, "check-in").await;
+    assert_eq!(ana.sign_up(&run.id).await.expect(200).id(), *seat);
+    let refused = ana.sign_up(&elsewhere.id).await.refused(409, "overlapping_run");
+    assert_eq!(refused.json["conflicting_signup_id"], json!(seat));
+    assert_eq!(does(&fay, seat, "undo-mark").await["status"], "confirmed");
+    does(&fay, seat, "check-in").await;
+    let ben = &people[1];
+    ben.0.withdraws(&ben.1).await;
+    assert_eq!(town.mail_to(&fay.email).await.iter().filter(|l| l.text.contains("Ben")).count(), 1);
+    // She hurt her foot on the way to the start.
+    ana.withdraws(seat).await;
+    assert_eq!(ana.seat(seat).await, "withdrawn");
+    assert_eq!(town.rows("signups WHERE status IN ('confirmed', 'attended')"), 0);
+    town.work().await;
+}
+
+async fn before_the_start_decisions_reach_whoever_was_ticked_off(town: Town) {
+    let (fay, run, people) = morning(&town, &["Ana", "Ben", "Cem"]).await;
+    for (_, seat) in &people {
+        does(&fay, seat, "check-in").await;
+    }
+    let removal = json!({ "reason_code": "group_size", "private_note": "Too many." });
+    fay.post(&at(&people[0].1, "remove"), removal).await.expect(200);
+    let bar = json!({ "account_id": people[1].0.id, "until": "2026-12-24T00:00:00Z", "reason_code": "not_a_fit",
+        "private_note": "Not today." });
+    fay.post("/me/bars", bar).await.expect(201);
+    let mut seats = Vec::new();
+    for (person, seat) in &people {
+        seats.push(person.seat(seat).await);
+    }
+    assert_eq!(seats, ["removed", "withdrawn", "attended"]);
+    people[1].0.sign_up(&run.id).await.refused(409, "run_not_open_to_you");
+    town.work().await;
+}
+
+async fn whoever_was_ticked_off_hears_that_the_run_is_called_off_and_was_not_on_it(town: Town) {
+    let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
+    let (ana, seat) = &people[0];
+    does(&fay, seat, "check-in").await;
+    fay.post(&run.at("/cancel"), json!({ "reason_code": "weather" })).await.expect(200);
+    let letter = town.one_mail_to(&ana.email).await;
+    assert!(letter.subject.starts_with("Cancelled"), "{}", letter.subject);
+    assert_eq!(ana.seat(seat).await, "confirmed");
+    assert_eq!(ana.get("/me/history").await.expect(200).json["runs"], 0);
 }
 
 async fn all_are_checked_in_and_signed_out_at_once_and_the_log_names_nobody(town: Town) {

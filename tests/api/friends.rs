@@ -21,6 +21,7 @@ cases![
     a_forged_or_foreign_token_opens_nothing,
     two_sign_ups_at_once_keep_only_what_is_free,
     a_kept_place_is_nobody_to_run_with,
+    a_friend_who_knows_the_group_has_no_place_of_the_newcomers,
 ];
 
 async fn keeps(person: &Person, signup: &str) -> Answer {
@@ -324,4 +325,47 @@ async fn a_kept_place_is_nobody_to_run_with(town: Town) {
     town.set_clock("2026-11-25T09:00:00Z");
     town.post_office().await;
     assert_eq!(town.rows("outbox WHERE kind = 'asked_to_run_as_two'"), 1);
+}
+
+async fn a_friend_who_knows_the_group_has_no_place_of_the_newcomers(town: Town) {
+    town.leave_mail();
+    let fay = town.facilitator("Fay").await;
+    let (ana, ben, dan) = (town.person("Ana").await, town.person("Ben").await, town.person("Dan").await);
+    let before = town.run(&fay, |run| run["starts_at"] = json!("2026-11-24T09:00:00Z")).await;
+    for person in [&ana, &ben, &dan] {
+        person.joins(&before.id, "confirmed").await;
+    }
+    town.work().await;
+    town.set_clock("2026-11-24T12:30:00Z");
+    town.work().await;
+    for policy in ["open", "approval"] {
+        let run = town
+            .run(&fay, |run| {
+                run["join_policy"] = json!(policy);
+                run["capacity"] = json!(3);
+                run["newcomer_places"] = json!(2);
+                run["starts_at"] =
+                    json!(if policy == "open" { "2026-11-30T09:00:00Z" } else { "2026-11-30T12:00:00Z" });
+            })
+            .await;
+        let approve = async |signup: &str| fay.post(&format!("/signups/{signup}/approve"), json!({})).await.expect(200);
+        let seat = ana.sign_up(&run.id).await.expect(201).id();
+        if policy == "approval" {
+            approve(&seat).await;
+        }
+        let token = keeps(&ana, &seat).await.expect(201).str("token");
+        let mut bens = comes_with(&ben, &run, &token).await.expect(201);
+        if policy == "approval" {
+            bens = approve(&bens.id()).await;
+        }
+        assert_eq!(bens.json["status"], "waitlisted", "{policy}");
+        if policy == "open" {
+            // The place is still kept: for a friend who is new.
+            assert_eq!(left(&town, &run).await, 1);
+            let nia = comes_with(&town.person("Nia").await, &run, &token).await.expect(201);
+            assert_eq!(nia.json["status"], "confirmed");
+            comes_with(&dan, &run, &token).await.refused(409, "friend_place_gone");
+        }
+        assert_eq!(ben.seat(&bens.id()).await, "waitlisted", "one is kept for newcomers until two days before");
+    }
 }

@@ -23,6 +23,12 @@ cases![
     one_click_turns_a_request_or_all_mails_off,
     a_request_ends_with_a_word_before_and_is_kept_by_one_tap,
     a_ban_ends_requests_and_a_hold_rests_them,
+    after_the_mail_server_was_away_a_day_still_has_one_alert,
+    a_request_whose_end_comes_during_a_hold_ends_with_a_word_after_it,
+    the_word_that_a_hold_took_back_comes_after_it,
+    the_places_that_one_more_facilitator_makes_are_told,
+    a_place_that_was_kept_for_a_friend_is_told_when_it_is_free_again,
+    somebody_who_was_only_asked_to_lead_keeps_no_alert_away,
     two_points_of_one_cell_are_one_area_and_get_equal_alerts,
     many_noisy_points_publish_one_cell_and_few_areas_are_new_in_a_week,
     at_most_ten_stand_and_only_their_owner_sees_them,
@@ -511,6 +517,120 @@ async fn a_ban_ends_requests_and_a_hold_rests_them(town: Town) {
     let mails = all_alerts(&town).await;
     assert!(mails.len() == 1 && mails[0].to == ana.email && tells(&mails[0], &run), "a hold is over when it is over");
     town.leave_mail();
+}
+
+async fn after_the_mail_server_was_away_a_day_still_has_one_alert(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let (ana, _) = wishing(&town, "Ana").await;
+    let first = town.run(&fay, |run| on_day(run, 10)).await;
+    town.mail_server(Behaviour::Refuse);
+    assert!(alerts_to(&town, &ana).await.is_empty(), "it is written and cannot leave");
+    let second = town.run(&fay, |run| on_day(run, 11)).await;
+    town.work().await;
+    town.hours_pass(25);
+    town.work().await;
+    town.mail_server(Behaviour::Accept);
+    town.hours_pass(1);
+    let letter = town.one_mail_to(&ana.email).await;
+    assert!(tells(&letter, &first) && !tells(&letter, &second), "{}", letter.text);
+    town.hours_pass(23);
+    assert!(town.mail_to(&ana.email).await.is_empty(), "a day has one mail, by when they leave");
+    town.hours_pass(1);
+    let letter = town.one_mail_to(&ana.email).await;
+    assert!(tells(&letter, &second) && !tells(&letter, &first), "{}", letter.text);
+    town.hours_pass(48);
+    assert!(town.mail_to(&ana.email).await.is_empty());
+}
+
+const LAST_WORD: &str = "Shall we go on looking for you?";
+
+async fn a_request_whose_end_comes_during_a_hold_ends_with_a_word_after_it(town: Town) {
+    let (ana, request) = wishing(&town, "Ana").await;
+    town.hours_pass(52 * 24);
+    let admin = town.admin().await;
+    let hold = json!({ "account_id": ana.id, "kind": "hold", "rule": "r", "statement": "s" });
+    admin.post("/moderation/sanctions", hold).await.expect(201);
+    town.post_office().await;
+    town.hours_pass(10 * 24);
+    assert!(town.mail_to(&ana.email).await.is_empty(), "nothing goes to somebody on hold");
+    assert_eq!(town.rows("match_requests"), 1, "and nothing ends behind their back");
+    town.hours_pass(4 * 24);
+    assert_eq!(town.one_mail_to(&ana.email).await.subject, LAST_WORD);
+    let ana = town.log_in_again(&ana).await;
+    let standing = ana.get("/match-requests").await.expect(200);
+    assert_eq!(standing.item_ids(), [request]);
+    assert_eq!(standing.items()[0]["expires_at"], json!(town.now().plus_days(7)));
+    town.hours_pass(7 * 24);
+    assert!(town.post_office().await.is_empty());
+    assert_eq!(town.rows("match_requests"), 0);
+}
+
+async fn the_word_that_a_hold_took_back_comes_after_it(town: Town) {
+    let (ana, _) = wishing(&town, "Ana").await;
+    town.hours_pass(53 * 24);
+    town.mail_server(Behaviour::Refuse);
+    assert!(town.post_office().await.is_empty(), "it was promised and cannot leave");
+    let admin = town.admin().await;
+    let hold = json!({ "account_id": ana.id, "kind": "hold", "rule": "r", "statement": "s",
+        "expires_at": town.now().plus_days(1) });
+    admin.post("/moderation/sanctions", hold).await.expect(201);
+    town.mail_server(Behaviour::Accept);
+    town.minutes_pass(10);
+    assert!(town.mail_to(&ana.email).await.iter().all(|letter| letter.subject != LAST_WORD));
+    town.hours_pass(24);
+    assert_eq!(town.one_mail_to(&ana.email).await.subject, LAST_WORD);
+    town.hours_pass(6 * 24);
+    assert!(town.post_office().await.is_empty(), "one word");
+    assert_eq!(town.rows("match_requests"), 0);
+}
+
+async fn the_places_that_one_more_facilitator_makes_are_told(town: Town) {
+    let town = town.with(&[("toml", "[policy]\nfacilitator_ratio = 1")]);
+    let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
+    let run = town.run(&fay, |run| on_day(run, 10)).await;
+    town.person("Ben").await.joins(&run.id, "confirmed").await;
+    let (ana, _) = wishing(&town, "Ana").await;
+    assert!(alerts_to(&town, &ana).await.is_empty(), "full");
+    let listing = json!({ "account_id": gil.id });
+    fay.post(&run.at("/facilitators"), listing.clone()).await.expect(201);
+    assert!(alerts_to(&town, &ana).await.is_empty(), "he was asked");
+    gil.post(&run.at("/facilitators"), listing).await.expect(200);
+    let mails = alerts_to(&town, &ana).await;
+    assert!(mails.len() == 1 && tells(&mails[0], &run), "he comes");
+}
+
+async fn a_place_that_was_kept_for_a_friend_is_told_when_it_is_free_again(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = town
+        .run(&fay, |run| {
+            on_day(run, 10);
+            run["capacity"] = json!(2);
+        })
+        .await;
+    let ben = town.person("Ben").await;
+    let friend = format!("/signups/{}/friend", ben.joins(&run.id, "confirmed").await);
+    ben.post(&friend, json!({})).await.expect(201);
+    let (ana, _) = wishing(&town, "Ana").await;
+    assert!(alerts_to(&town, &ana).await.is_empty(), "full");
+    ben.delete(&friend).await.expect(204);
+    let mails = alerts_to(&town, &ana).await;
+    assert!(mails.len() == 1 && tells(&mails[0], &run), "it was given back");
+    ben.post(&friend, json!({})).await.expect(201);
+    let (cem, _) = wishing(&town, "Cem").await;
+    assert!(alerts_to(&town, &cem).await.is_empty(), "full again");
+    town.hours_pass(24);
+    let mails = alerts_to(&town, &cem).await;
+    assert!(mails.len() == 1 && tells(&mails[0], &run), "nobody came with it in time");
+}
+
+async fn somebody_who_was_only_asked_to_lead_keeps_no_alert_away(town: Town) {
+    let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
+    let (ana, _) = wishing(&town, "Ana").await;
+    gil.post("/blocks", json!({ "account_id": ana.id })).await.expect(202);
+    let run = town.run(&fay, |run| on_day(run, 10)).await;
+    fay.post(&run.at("/facilitators"), json!({ "account_id": gil.id })).await.expect(201);
+    let mails = alerts_to(&town, &ana).await;
+    assert!(mails.len() == 1 && tells(&mails[0], &run), "an alert that stays away would tell that he was asked");
 }
 
 async fn two_points_of_one_cell_are_one_area_and_get_equal_alerts(town: Town) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Person, Town, cases};
+use crate::harness::{Person, Run, Town, cases};
 
 cases![
     the_run_at_ones_pace_comes_before_the_faster_one,
@@ -17,11 +17,29 @@ cases![
     blocks_with_those_who_lead_count_and_with_those_who_only_come_do_not,
     the_lists_of_another_server_follow_within_two_seconds,
     a_decision_bites_in_the_lists_of_another_server_within_two_seconds,
+    on_a_walk_company_is_of_like_walking_pace,
+    a_block_counts_once_somebody_has_accepted_to_lead_and_not_when_they_were_asked,
+    whoever_was_declined_or_removed_no_longer_sees_that_run,
+    somebody_who_was_only_asked_to_lead_is_no_known_face,
+    whoever_leads_goes_on_seeing_the_meeting_point_that_they_hide,
 ];
 
 async fn matched(person: &Person, query: &str) -> Vec<String> {
     let items = person.get(&format!("/matches{query}")).await.expect(200).items();
     items.iter().map(|item| item["run"]["id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn obstacles(person: &Person, run: &Run) -> Vec<String> {
+    let why = person.get(&format!("/matches?explain={}", run.id)).await.expect(200);
+    let obstacles = why.json["explanation"]["obstacles"].as_array().unwrap().clone();
+    obstacles.iter().map(|obstacle| obstacle["code"].as_str().unwrap().to_owned()).collect()
+}
+
+/// How well a run among somebody's matches fits them.
+async fn fit(person: &Person, run: &Run) -> Value {
+    let items = person.get("/matches").await.expect(200).items();
+    let item = items.iter().find(|item| item["run"]["id"] == run.id.as_str());
+    item.unwrap_or_else(|| panic!("{} is no match", run.id))["fit"].clone()
 }
 
 async fn the_run_at_ones_pace_comes_before_the_faster_one(town: Town) {
@@ -123,11 +141,12 @@ async fn whoever_is_not_sure_of_a_pace_sees_walks_and_runs_that_leave_nobody_beh
 
 async fn ones_own_runs_are_no_matches(town: Town) {
     let fay = town.facilitator("Fay").await;
-    town.run(&fay, |_| {}).await;
+    let run = town.run(&fay, |_| {}).await;
     let body = json!({ "activities": ["run"], "home": { "lat": 51.41, "lng": -0.33 },
         "comfortable_pace": { "fastest_s_per_km": 370, "slowest_s_per_km": 405 } });
     fay.put("/me/running-profile", body).await.expect(200);
     assert!(matched(&fay, "").await.is_empty());
+    assert_eq!(obstacles(&fay, &run).await, ["you_lead_this_run"], "and not that something stands between");
 }
 
 async fn matches_know_the_time_asked_about(town: Town) {
@@ -229,5 +248,107 @@ async fn a_decision_bites_in_the_lists_of_another_server_within_two_seconds(town
     mo.post("/moderation/sanctions", decision).await.expect(201);
     comes_to_be!("not banned", ben_there.get("/matches").await.status == 401);
     ben.get("/matches").await.refused(401, "session_ended");
+    town.leave_mail();
+}
+
+async fn on_a_walk_company_is_of_like_walking_pace(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let walk = async |day: &str| {
+        let change = |run: &mut Value| {
+            run["starts_at"] = json!(day);
+            run["activity"] = json!("walk");
+            run["pace"] = json!({ "fastest_s_per_km": 600, "slowest_s_per_km": 950 });
+        };
+        town.run(&fay, change).await
+    };
+    let (slow, alike) = (walk("2026-11-26T09:00:00Z").await, walk("2026-11-27T09:00:00Z").await);
+    for (run, running, walking) in [(&slow, (370, 405), (900, 950)), (&alike, (240, 260), (650, 700))] {
+        for _ in 0..5 {
+            let change = |profile: &mut Value| {
+                let band = |(fast, slow)| json!({ "fastest_s_per_km": fast, "slowest_s_per_km": slow });
+                (profile["comfortable_pace"], profile["walking_pace"]) = (band(running), band(walking));
+            };
+            town.runner("Wim", change).await.joins(&run.id, "confirmed").await;
+        }
+    }
+    let ana = town.runner("Ana", |_| {}).await;
+    assert_eq!(fit(&ana, &slow).await["company"], json!(0.6), "they only run as she does");
+    assert_eq!(fit(&ana, &alike).await["company"], json!(1.0));
+    town.leave_mail();
+}
+
+async fn a_block_counts_once_somebody_has_accepted_to_lead_and_not_when_they_were_asked(town: Town) {
+    let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
+    let ana = town.runner("Ana", |_| {}).await;
+    let run = town.run(&fay, |_| {}).await;
+    gil.post("/blocks", json!({ "account_id": ana.id })).await.expect(202);
+    let listing = json!({ "account_id": gil.id });
+    fay.post(&run.at("/facilitators"), listing.clone()).await.expect(201);
+    assert_eq!(matched(&ana, "").await, [run.id.as_str()], "a run that is gone would tell that he was asked");
+    assert!(obstacles(&ana, &run).await.is_empty());
+    let seat = ana.joins(&run.id, "confirmed").await;
+    ana.withdraws(&seat).await;
+    gil.post(&run.at("/facilitators"), listing).await.expect(200);
+    assert!(matched(&ana, "").await.is_empty());
+    assert_eq!(obstacles(&ana, &run).await, ["run_not_open_to_you"]);
+    ana.sign_up(&run.id).await.refused(409, "run_not_open_to_you");
+    town.leave_mail();
+}
+
+async fn whoever_was_declined_or_removed_no_longer_sees_that_run(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let asks = town.run(&fay, |run| run["join_policy"] = json!("approval")).await;
+    let open = town.run(&fay, |run| run["starts_at"] = json!("2026-11-27T09:00:00Z")).await;
+    let other = town.run(&fay, |run| run["starts_at"] = json!("2026-11-28T09:00:00Z")).await;
+    let ana = town.runner("Ana", |_| {}).await;
+    let (request, seat) = (ana.joins(&asks.id, "requested").await, ana.joins(&open.id, "confirmed").await);
+    assert_eq!(matched(&ana, "").await.len(), 3);
+    let why = json!({ "reason_code": "group_size", "private_note": "n" });
+    fay.post(&format!("/signups/{request}/decline"), why.clone()).await.expect(200);
+    fay.post(&format!("/signups/{seat}/remove"), why).await.expect(200);
+    assert_eq!(matched(&ana, "").await, [other.id.as_str()]);
+    for run in [&asks, &open] {
+        assert_eq!(obstacles(&ana, run).await, ["run_not_open_to_you"]);
+        ana.sign_up(&run.id).await.refused(409, "run_not_open_to_you");
+    }
+    let again = ana.joins(&other.id, "confirmed").await;
+    ana.withdraws(&again).await;
+    assert_eq!(matched(&ana, "").await, [other.id.as_str()], "whoever withdrew may come again");
+    town.leave_mail();
+}
+
+async fn somebody_who_was_only_asked_to_lead_is_no_known_face(town: Town) {
+    let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
+    let ana = town.runner("Ana", |_| {}).await;
+    let run = town.run(&fay, |_| {}).await;
+    fay.post(&run.at("/facilitators"), json!({ "account_id": gil.id })).await.expect(201);
+    ana.joins(&run.id, "confirmed").await;
+    town.person("Ben").await.joins(&run.id, "confirmed").await;
+    town.set_clock("2026-11-26T12:30:00Z");
+    town.work().await;
+    assert_eq!(town.rows("runs WHERE status = 'completed'"), 1);
+    let next = |run: &mut Value| run["starts_at"] = json!("2026-12-03T09:00:00Z");
+    let (hers, his) = (town.run(&fay, next).await, town.run(&gil, next).await);
+    assert_eq!(fit(&ana, &hers).await["known_faces"], json!(1.0));
+    assert_eq!(fit(&ana, &his).await["known_faces"], json!(0.8), "he was not there");
+    town.leave_mail();
+}
+
+async fn whoever_leads_goes_on_seeing_the_meeting_point_that_they_hide(town: Town) {
+    let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
+    let run = town.run(&fay, |_| {}).await;
+    ana.joins(&run.id, "confirmed").await;
+    let nobody = town.nobody();
+    let point = async |client: &crate::harness::Client| {
+        let items = client.get("/runs").await.expect(200).items();
+        items[0].get("meeting_point").is_some()
+    };
+    for client in [&fay.client, &ana.client, &nobody] {
+        assert!(point(client).await);
+    }
+    fay.patch(&run.at(""), Some(&run.etag), json!({ "meeting_point_public": false })).await.expect(200);
+    assert!(point(&fay.client).await, "she hid it from others");
+    assert!(point(&ana.client).await, "she has a place");
+    assert!(!point(&nobody).await);
     town.leave_mail();
 }

@@ -27,6 +27,7 @@ cases![
     every_act_over_a_person_has_its_row_in_the_audit_log,
     the_audit_log_can_be_neither_changed_nor_deleted,
     ones_own_sign_ups_are_not_in_the_audit_log,
+    the_token_of_a_decisions_mail_objects_without_logging_in,
 ];
 
 fn decision(kind: &str, person: &Person, more: Value) -> Value {
@@ -515,5 +516,23 @@ async fn ones_own_sign_ups_are_not_in_the_audit_log(town: Town) {
     let seat = ana.joins(&run.id, "confirmed").await;
     ana.withdraws(&seat).await;
     assert_eq!(town.rows("audit_log"), before);
+    town.work().await;
+}
+
+async fn the_token_of_a_decisions_mail_objects_without_logging_in(town: Town) {
+    let (mo, ana, nobody) = (town.moderator("Mo").await, town.person("Ana").await, town.nobody());
+    let sanction = imposes(&mo, "hold", &ana, json!({})).await;
+    let token = town.one_mail_to(&ana.email).await.token("appeal");
+    nobody.post("/appeals", json!({ "statement": "Please look again." })).await.refused(401, "not_logged_in");
+    let other = json!({ "kind": "sanction", "id": "00000000-0000-7000-8000-000000000000" });
+    let body = json!({ "token": token, "about": other, "statement": "Please look again." });
+    nobody.post("/appeals", body).await.refused(403, "link_invalid");
+    nobody.post("/appeals", json!({ "token": token, "statement": "" })).await.faulty(&["/statement too_short"]);
+    let body = json!({ "token": token, "statement": "Please look again." });
+    let filed = nobody.post("/appeals", body.clone()).await.expect(201);
+    assert_eq!(filed.json["about"], json!({ "kind": "sanction", "id": sanction }));
+    nobody.post("/appeals", body).await.refused(403, "link_invalid");
+    let back = town.log_in_again(&ana).await;
+    back.post("/appeals", json!({ "statement": "Again." })).await.faulty(&["/about required"]);
     town.work().await;
 }

@@ -20,6 +20,8 @@ cases![
     a_bar_in_the_middle_of_sign_ups,
     two_moderators_decide_about_each_other_at_once,
     a_refresh_token_used_by_two_at_once_counts_once,
+    a_bar_while_its_facilitator_takes_the_run_over,
+    a_series_is_changed_while_one_of_its_dates_is_taken_over,
 ];
 
 /// A start of its own for each round, so that the same people can come to all.
@@ -343,5 +345,42 @@ async fn a_refresh_token_used_by_two_at_once_counts_once(town: Town) {
         let mut statuses = [a.status, b.status];
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 401]);
+    }
+}
+
+async fn a_bar_while_its_facilitator_takes_the_run_over(town: Town) {
+    town.leave_mail();
+    let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
+    for round in 0..10 {
+        let run = town.run(&fay, |run| run["starts_at"] = round_start(round)).await;
+        let pat = town.person("Pat").await;
+        let seat = pat.joins(&run.id, "confirmed").await;
+        fay.delete(&run.at(&format!("/facilitators/{}", fay.id))).await.expect(204);
+        let body = json!({ "account_id": pat.id, "until": "2027-01-30T00:00:00Z", "reason_code": "not_a_fit", "private_note": "n" });
+        let path = run.at("/take-over");
+        let (led, barred) = tokio::join!(gil.post(&path, json!({})), gil.post("/me/bars", body));
+        led.expect(200);
+        barred.expect(201);
+        assert_eq!(pat.seat(&seat).await, "withdrawn", "round {round}");
+    }
+}
+
+async fn a_series_is_changed_while_one_of_its_dates_is_taken_over(town: Town) {
+    town.leave_mail();
+    let (fay, gil, ana) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.person("Ana").await);
+    for _ in 0..5 {
+        let mut run = town.run_body();
+        run.as_object_mut().unwrap().remove("starts_at");
+        let body = json!({ "run": run, "first_local_start": "2026-12-01T18:30:00", "rrule": "FREQ=WEEKLY;BYDAY=TU" });
+        let series = fay.post("/run-series", body).await.expect(201);
+        let path = format!("/run-series/{}", series.id());
+        ana.post(&format!("{path}/regulars"), json!({})).await;
+        let date = series.json["dates"][0]["run_id"].as_str().unwrap();
+        fay.delete(&format!("/runs/{date}/facilitators/{}", fay.id)).await.expect(204);
+        let take_over = format!("/runs/{date}/take-over");
+        let change = json!({ "rrule": "FREQ=WEEKLY;BYDAY=WE" });
+        let (led, changed) = tokio::join!(gil.post(&take_over, json!({})), fay.patch(&path, Some("*"), change));
+        led.expect(200);
+        changed.expect(200);
     }
 }

@@ -26,6 +26,7 @@ cases![
     a_back_marker_counts_as_company,
     a_back_marker_is_reminded_of_what_they_do_there,
     a_shrinking_run_puts_nobody_out_and_lets_nobody_in,
+    a_change_made_while_a_run_is_paused_is_told,
 ];
 
 fn called<'l>(letters: &'l [Letter], person: &Person) -> Vec<&'l Letter> {
@@ -502,4 +503,21 @@ async fn a_shrinking_run_puts_nobody_out_and_lets_nobody_in(town: Town) {
     for (person, seat) in people[1..4].iter().zip(&seats[1..]) {
         assert_eq!(person.seat(seat).await, "confirmed");
     }
+}
+
+async fn a_change_made_while_a_run_is_paused_is_told(town: Town) {
+    let town = town.with(&[("REQUIRED_CREDENTIALS", "first_aid")]);
+    let (mo, ana) = (town.moderator("Mo").await, town.person("Ana").await);
+    // She may lead today, and not on the day of the run.
+    let fay = with_first_aid(&town, &mo, "Fay", "2026-11-25").await;
+    let run = town.run(&fay, |run| run["starts_at"] = json!("2026-11-28T09:00:00Z")).await;
+    let seat = ana.joins(&run.id, "confirmed").await;
+    town.post_office().await;
+    assert_eq!(status(&town, &run).await, "paused");
+    let etag = fay.get(&run.at("")).await.header("etag").to_owned();
+    fay.patch(&run.at(""), Some(&etag), json!({ "starts_at": "2026-11-28T10:30:00Z" })).await.expect(200);
+    let letter = town.one_mail_to(&ana.email).await;
+    town.nobody().press(&letter.link("still-coming"), &[]).await.expect(200);
+    assert_eq!((status(&town, &run).await, ana.seat(&seat).await), ("paused".into(), json!("confirmed")));
+    town.work().await;
 }

@@ -20,6 +20,7 @@ cases![
     an_approval_does_not_put_somebody_into_two_runs,
     the_lines_of_overlapping_runs_are_left_if_one_wishes,
     places_are_kept_for_newcomers_until_two_days_before,
+    an_offer_stands_when_its_run_is_closed_and_ends_in_its_time,
 ];
 
 /// A full run of one place, its holder, and those who wait for it.
@@ -350,4 +351,42 @@ async fn places_are_kept_for_newcomers_until_two_days_before(town: Town) {
     town.work().await;
     assert_eq!(ben.seat(&waits).await, "offered");
     town.work().await;
+}
+
+async fn an_offer_stands_when_its_run_is_closed_and_ends_in_its_time(town: Town) {
+    town.leave_mail();
+    let fay = town.facilitator("Fay").await;
+    let run = town
+        .run(&fay, |run| {
+            run["capacity"] = json!(3);
+            run["starts_at"] = json!("2026-11-30T09:00:00Z");
+        })
+        .await;
+    let mut seats = Vec::new();
+    for person in town.people("Pat", 6).await {
+        let seat = person.sign_up(&run.id).await.expect(201).id();
+        seats.push((person, seat));
+    }
+    for seat in &seats[..2] {
+        seat.0.withdraws(&seat.1).await;
+    }
+    fay.post(&run.at("/lock"), json!({})).await.expect(200);
+    says(&seats[3], "accept").await.expect(200);
+    assert_eq!(of(&seats[3]).await["status"], "confirmed");
+    assert_eq!(of(&seats[4]).await["offer_expires_at"], json!("2026-11-24T20:00:00Z"));
+    town.set_clock("2026-11-24T20:00:00Z");
+    town.work().await;
+    let state = async |at: usize| of(&seats[at]).await["status"].clone();
+    assert_eq!(
+        (state(4).await, state(5).await),
+        (json!("waitlisted"), json!("waitlisted")),
+        "nobody new gets an offer"
+    );
+    assert_eq!(town.nobody().get(&run.at("")).await.json["places_left"], 1);
+    says(&seats[4], "accept").await.refused(409, "run_not_open");
+    // Whoever walks in has what is free.
+    town.set_clock("2026-11-30T08:30:00Z");
+    town.work().await;
+    let guest = json!({ "guest": { "first_name": "Gus", "adult": true, "emergency_phone": "+44 20 7946 0958" } });
+    fay.post(&run.at("/walk-ins"), guest).await.expect(201);
 }

@@ -1,6 +1,7 @@
 //! The model test: random acts of random people on a virtual clock, over the services on both databases, with the first
-//! six promises checked after every step. 500 sequences on each database; `SIDEBYSIDE_LONG=1` makes it 20,000, and
-//! `PROPTEST_CASES` any other number.
+//! six promises checked after every step. 500 sequences on each database, always the same; `SIDEBYSIDE_LONG=1` makes it
+//! 20,000 that are new each time, `PROPTEST_CASES` any other number, and `PROPTEST_RNG_SEED` those of a seed that was
+//! printed.
 
 mod acts;
 mod habits;
@@ -11,13 +12,14 @@ mod world;
 
 use std::{
     cell::RefCell,
+    hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use acts::Act;
 use proptest::{
     collection::vec,
-    test_runner::{Config, TestRunner},
+    test_runner::{Config, RngSeed, TestRunner},
 };
 use sidebyside::store::Db;
 use support::{
@@ -32,32 +34,74 @@ const CASES: &[Case] = &[Case { name: "model::acts::the_promises_hold_whatever_p
 const LONGEST: usize = 50;
 /// Sequences after which they get a fresh database, so that what earlier ones left behind costs later ones little.
 const IN_ONE_DATABASE: u64 = 50;
+/// Sequences after which a long run says how far it is.
+const SAID_EVERY: u64 = 1_000;
 
+/// What the everyday run draws its sequences from: what was green once stays so until something changes.
+const SEED: u64 = 4;
+
+/// How many sequences, and what they are drawn from.
 #[allow(clippy::disallowed_methods, reason = "how long the model runs is asked for from outside")]
-fn sequences() -> u32 {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|many| many.parse().ok());
-    let long = std::env::var("SIDEBYSIDE_LONG").is_ok_and(|long| long == "1");
-    asked.unwrap_or(if long { 20_000 } else { 500 })
+fn sequences() -> (u32, u64) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    let long = number("SIDEBYSIDE_LONG") == Some(1);
+    let many = number("PROPTEST_CASES").and_then(|many| u32::try_from(many).ok());
+    let seed = number("PROPTEST_RNG_SEED").unwrap_or_else(|| if long { RandomState::new().hash_one(0) } else { SEED });
+    (many.unwrap_or(if long { 20_000 } else { 500 }), seed)
+}
+
+/// How many acts there were, and how many of them did something.
+struct Tally {
+    acts: u64,
+    done: u64,
 }
 
 fn hold(kind: Kind) -> Result<(), libtest_mimic::Failed> {
+    let (cases, seed) = sequences();
+    let processors = std::thread::available_parallelism().map_or(1, |many| u32::try_from(many.get()).unwrap_or(1));
+    // Many sequences are shared out: whoever waits for the database leaves the processor to another.
+    let hands = if u64::from(cases) > SAID_EVERY { processors } else { 1 };
+    let tallies = std::thread::scope(|scope| {
+        let each: Vec<_> = (0..hands)
+            .map(|hand| {
+                let share = cases / hands + u32::from(hand < cases % hands);
+                scope.spawn(move || try_sequences(kind, share, seed.wrapping_add(u64::from(hand))))
+            })
+            .collect();
+        each.into_iter().map(|hand| hand.join().expect("a hand that ends")).collect::<Result<Vec<_>, _>>()
+    })?;
+    let (acts, done) = tallies.iter().fold((0, 0), |(acts, done), one| (acts + one.acts, done + one.done));
+    println!("{}: {cases} sequences of seed {seed}, {acts} acts, {done} of them did something", kind.word());
+    // A model in which nearly everything is refused would show nothing.
+    if done * 4 < acts {
+        return Err(format!("only {done} of {acts} acts did something").into());
+    }
+    Ok(())
+}
+
+/// Plays so many sequences.
+fn try_sequences(kind: Kind, cases: u32, seed: u64) -> Result<Tally, String> {
     let fresh = || {
         let database = Database::migrated(kind);
         let db = Db::open(database.target.clone());
         (db, database)
     };
     let current = RefCell::new(fresh());
-    let (steps, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (acts_so_far, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let (tried, broken) = (AtomicU64::new(0), AtomicU64::new(0));
-    let config = Config { cases: sequences(), failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
-    let outcome = TestRunner::new(config.clone()).run(&vec(Act::any(), 1..LONGEST), |acts| {
+    let rng_seed = RngSeed::Fixed(seed);
+    let config = Config { cases, rng_seed, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&vec(Act::any(), 1..LONGEST), |acts| {
         let number = tried.fetch_add(1, Ordering::Relaxed) + 1;
         if number % IN_ONE_DATABASE == 0 {
             drop(current.replace(fresh()));
         }
+        if number % SAID_EVERY == 0 {
+            println!("{}: {number} of {cases} sequences of seed {seed} tried", kind.word());
+        }
         let mut world = World::new(&current.borrow().0);
         for act in acts {
-            steps.fetch_add(1, Ordering::Relaxed);
+            acts_so_far.fetch_add(1, Ordering::Relaxed);
             let acted = world.step(act).inspect_err(|_| {
                 // Only the first: the others are tries to make it shorter.
                 let _ = broken.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
@@ -66,14 +110,8 @@ fn hold(kind: Kind) -> Result<(), libtest_mimic::Failed> {
         }
         Ok(())
     });
-    outcome.map_err(|fault| format!("sequence {}: {fault}", broken.into_inner()))?;
-    let (steps, done) = (steps.into_inner(), done.into_inner());
-    println!("{}: {} sequences, {steps} acts, {done} of them did something", kind.word(), config.cases);
-    // A model in which nearly everything is refused would show nothing.
-    if done * 4 < steps {
-        return Err(format!("only {done} of {steps} acts did something").into());
-    }
-    Ok(())
+    outcome.map_err(|fault| format!("seed {seed}, sequence {}: {fault}", broken.into_inner()))?;
+    Ok(Tally { acts: acts_so_far.into_inner(), done: done.into_inner() })
 }
 
 fn main() -> std::process::ExitCode {

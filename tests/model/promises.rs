@@ -276,14 +276,14 @@ fn one_each_and_in_order(world: &World, run: Id, was: &RunLook, now: &RunLook) -
             return Err(format!("{} has two live sign-ups", seat.person));
         }
     }
-    let waiting = |seat: &&Seat| seat.status == Waitlisted;
+    let waiting = |(_, seat): &(&Id, &Seat)| seat.status == Waitlisted;
     for (id, seat) in now.seats.iter().filter(|(_, seat)| seat.status == Offered) {
         if was.seats.get(id).is_none_or(|before| before.status == Offered) {
             continue;
         }
-        for other in now.seats.values().filter(waiting).filter(|other| other.queue_no < seat.queue_no) {
+        for (id, other) in now.seats.iter().filter(waiting).filter(|(_, other)| other.queue_no < seat.queue_no) {
             let kept_for_newcomers = seat.new_to_group && !other.new_to_group;
-            if !kept_for_newcomers && other.let_go == 0 && !is_closed(world, other.person, run)? {
+            if !kept_for_newcomers && let_go(was, id, other) == 0 && !is_closed(world, other.person, run)? {
                 return Err(format!("{} was offered a place before {}", seat.person, other.person));
             }
         }
@@ -305,13 +305,19 @@ fn nobody_overtaken(world: &World, run: Id, was: &RunLook, now: &RunLook, act: O
     let Some((_, new)) = now.seats.iter().find(fresh).filter(|_| !invited && matches!(way, Way::Held(_))) else {
         return Ok(());
     };
-    for other in now.seats.values().filter(|other| other.status == Waitlisted && other.queue_no < new.queue_no) {
+    let waiting = |(_, other): &(&Id, &Seat)| other.status == Waitlisted && other.queue_no < new.queue_no;
+    for (id, other) in now.seats.iter().filter(waiting) {
         let kept_for_newcomers = new.new_to_group && !other.new_to_group;
-        if !kept_for_newcomers && other.let_go == 0 && !is_closed(world, other.person, run)? {
+        if !kept_for_newcomers && let_go(was, id, other) == 0 && !is_closed(world, other.person, run)? {
             return Err(format!("{} came after {} and has a place", new.person, other.person));
         }
     }
     Ok(())
+}
+
+/// How many free places somebody who waits had let go when this act took one: afterwards they may be forgotten.
+fn let_go(was: &RunLook, id: &Id, now: &Seat) -> i32 {
+    now.let_go.max(was.seats.get(id).map_or(0, |before| before.let_go))
 }
 
 fn is_closed(world: &World, person: Id, run: Id) -> Result<bool, String> {

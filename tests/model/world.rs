@@ -176,8 +176,9 @@ impl World {
         if over_another && done && before != self.look && promises::audit_rows(self) <= rows {
             return Err(self.report(act, "promise 6: an act over another person without its audit row"));
         }
-        promises::check(self, &before, &self.look, Some(act)).map_err(|broken| self.report(act, &broken))?;
+        // Where nothing happened, what held before holds.
         if done {
+            promises::check(self, &before, &self.look, Some(act)).map_err(|broken| self.report(act, &broken))?;
             habits::check(self, &before, &self.look, act, &sent).map_err(|broken| self.report(act, &broken))?;
         }
         Ok(done)

@@ -3,9 +3,18 @@
 use diesel::connection::SimpleConnection;
 use sidebyside::{
     clock::Instant,
+    config::Policy,
+    domain::{
+        match_request::Wish,
+        place::{Cell, LatLng},
+    },
+    id::Id,
+    index::WishIndex,
     store::{
         Conn, Db, accounts,
         changes::{self, Change, ChangeKind},
+        match_requests::{self, MatchRequest},
+        sql_types::Json,
     },
 };
 
@@ -20,6 +29,7 @@ use crate::{
 cases![
     a_change_is_there_with_its_commit_and_not_when_it_was_undone,
     old_changes_are_forgotten_and_whoever_was_away_reads_everything_afresh,
+    a_change_that_is_committed_after_later_ones_is_followed,
 ];
 
 fn now() -> Instant {
@@ -54,11 +64,7 @@ fn old_changes_are_forgotten_and_whoever_was_away_reads_everything_afresh(kind: 
     db.write_here(changes::purge).expect("nothing is old yet");
     assert_eq!(all_after(&db, 0).len(), 3);
     let age = "UPDATE changes SET made_at = '2020-01-01T00:00:00.000000Z'";
-    match &mut db.connect_alone().expect("a connection") {
-        Conn::Sqlite(conn) => conn.batch_execute(age),
-        Conn::Postgres(conn) => conn.batch_execute(age),
-    }
-    .expect("older changes");
+    say(&mut db.connect_alone().expect("a connection"), age);
     touch();
     let newest = all_after(&db, 0).last().expect("a change").0;
     for _ in 0..2 {
@@ -75,4 +81,51 @@ fn old_changes_are_forgotten_and_whoever_was_away_reads_everything_afresh(kind: 
 /// The number of the mark.
 fn left_of(db: &Db) -> i64 {
     all_after(db, 0)[0].0
+}
+
+fn a_change_that_is_committed_after_later_ones_is_followed(kind: Kind) {
+    if kind == Kind::Sqlite {
+        // One writes at a time.
+        return;
+    }
+    let database = Database::migrated(kind);
+    let db = Db::open(database.target.clone());
+    let ana = account("Ana", "ana@example.org", now());
+    let wish = Wish { area: Cell::containing(LatLng { lat: 51.5, lng: -0.1 }, 8), ..Wish::default() };
+    let request = MatchRequest {
+        id: Id::at(now()),
+        account_id: ana.id,
+        wish: Json(wish),
+        created_at: now(),
+        expires_at: now().plus_days(60),
+        warned_at: None,
+    };
+    db.write_here(|tx| accounts::insert(tx, &ana).and_then(|_| match_requests::insert(tx, &request))).expect("a wish");
+    let index = WishIndex::new(Policy::default());
+    let catch_up = || db.read_here(|conn| index.catch_up(conn)).expect("the wishes");
+    catch_up();
+    assert_eq!(index.len(), 1);
+    // One begins to write before the other, is given the later number, and is over first.
+    let mut early = db.connect_alone().expect("a connection");
+    let mut late = db.connect_alone().expect("a connection");
+    say(&mut early, "BEGIN; SELECT pg_current_xact_id()");
+    let taken_back = format!(
+        "BEGIN; DELETE FROM match_requests; INSERT INTO changes (kind, subject) VALUES ('match_request', '{}')",
+        request.id
+    );
+    say(&mut late, &taken_back);
+    say(&mut early, &format!("INSERT INTO changes (kind, subject) VALUES ('person', '{}'); COMMIT", ana.id));
+    (0..3).for_each(|_| catch_up());
+    assert_eq!(index.len(), 1, "it is not committed yet");
+    say(&mut late, "COMMIT");
+    catch_up();
+    assert!(index.is_empty(), "its number was waited for");
+}
+
+fn say(conn: &mut Conn, statements: &str) {
+    match conn {
+        Conn::Sqlite(conn) => conn.batch_execute(statements),
+        Conn::Postgres(conn) => conn.batch_execute(statements),
+    }
+    .expect("statements");
 }

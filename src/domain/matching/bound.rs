@@ -222,7 +222,7 @@ mod tests {
             matching::{
                 Candidate, Scored,
                 fit::{AT_FAST_END, PART_FLOOR},
-                side::{Listed, Said},
+                side::{Closed, Listed, Said},
                 tests::{any_candidate, band, person},
             },
             run::ListingRole,
@@ -248,7 +248,7 @@ mod tests {
             point_is_hidden: false,
             confirmed: u16::try_from(run.confirmed).unwrap(),
             said: Arc::new(Said::default()),
-            listed: Box::new([Listed { id: leader, is_active: true, role: ListingRole::Leader }]),
+            listed: Box::new([Listed { id: leader, is_accepted: true, is_active: true, role: ListingRole::Leader }]),
             company: Box::new([]),
         }
     }
@@ -277,7 +277,7 @@ mod tests {
                 ..person()
             };
             let known = if knows { [leader].into() } else { BTreeSet::new() };
-            let viewer = Viewer { id: Id::random(), person: me, known, closed_by: BTreeSet::new() };
+            let viewer = Viewer { id: Id::random(), person: me, known, closed: Closed::default() };
             let bound = Bound::of(&viewer, include_full);
             prop_assert!(AT_FAST_END.ln() <= AT_FAST_END_LN && PART_FLOOR.ln() <= PART_FLOOR_LN);
             for run in &runs {

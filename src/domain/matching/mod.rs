@@ -24,7 +24,7 @@ pub mod side;
 pub use exclusion::{Exclusion, exclusions};
 pub use fit::{Fit, faster_by};
 pub use reasons::{Reason, ReasonCode};
-pub use side::{RunSide, Viewer};
+pub use side::{Closed, RunSide, Viewer};
 
 /// One side: a person's running profile, as far as matching reads it.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,12 +54,9 @@ pub struct Person {
 }
 
 impl Person {
-    /// The band that counts for an activity: walking has its own, run-walks use the running one.
+    /// The band that counts for an activity.
     pub fn pace_for(&self, activity: Activity) -> Option<PaceBand> {
-        match activity {
-            Activity::Walk => self.walking_pace,
-            Activity::RunWalk | Activity::Run => self.comfortable_pace,
-        }
+        activity.pace_of(self.comfortable_pace, self.walking_pace)
     }
 }
 

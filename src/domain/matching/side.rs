@@ -26,6 +26,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
     pub id: Id,
+    /// Said yes: only then is it public that they lead.
+    pub is_accepted: bool,
     /// Accepted and in good standing.
     pub is_active: bool,
     pub role: ListingRole,
@@ -83,8 +85,19 @@ pub struct Viewer {
     pub person: Person,
     /// Facilitators whom the person has run with before.
     pub known: BTreeSet<Id>,
-    /// People whose runs are closed to this person, for a cause that is not told.
-    pub closed_by: BTreeSet<Id>,
+    pub closed: Closed,
+}
+
+/// What is closed to a person, for causes that are not told.
+#[derive(Debug, Clone, Default)]
+pub struct Closed {
+    /// People between whom and this person a block stands. It counts where they have accepted to lead: that somebody was
+    /// asked is not public, and a run that is gone would tell.
+    pub apart_from: BTreeSet<Id>,
+    /// Facilitators who bar this person from all runs on which they are listed.
+    pub barred_by: BTreeSet<Id>,
+    /// Runs to come that have ended for this person: they were declined or removed.
+    pub runs: BTreeSet<Id>,
 }
 
 impl RunSide {
@@ -113,9 +126,15 @@ impl RunSide {
         }
     }
 
-    /// Whether the run is led by the person, or by somebody whose runs are closed to them.
+    /// Whether the person is listed on the run, or something stands between them.
     pub fn is_closed_to(&self, viewer: &Viewer) -> bool {
-        self.listed.iter().any(|listed| listed.id == viewer.id || viewer.closed_by.contains(&listed.id))
+        let closed = &viewer.closed;
+        let is_against = |listed: &Listed| {
+            listed.id == viewer.id
+                || closed.barred_by.contains(&listed.id)
+                || (listed.is_accepted && closed.apart_from.contains(&listed.id))
+        };
+        closed.runs.contains(&self.id) || self.listed.iter().any(is_against)
     }
 
     /// Whether enough are confirmed that company counts.

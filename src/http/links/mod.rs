@@ -260,8 +260,6 @@ async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<()> 
             let (person, about) = (link.account_id, about(&link)?);
             callers::still_welcome(tx, person, now)?;
             match action {
-                // Not used up: they are about this one sign-up or run for good, so whoever taps twice on a bad connection
-                // reads twice that it is done.
                 LinkAction::NotToday => signups::withdraw(tx, person, about, &policy, now).map(drop),
                 LinkAction::TakePlace => {
                     signups::offers::accept(tx, person, about, Instead::default(), &policy, now).map(drop)
@@ -278,15 +276,10 @@ async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<()> 
                     decisions::decline(tx, &found, &proof, &Removal::kindly(), now).map(drop)
                 }
                 LinkAction::RunAsTwo => one_to_one::say_yes(tx, person, about, now),
-                LinkAction::CannotLead => {
-                    leading::step_down(tx, person, about, &policy, now)?;
-                    links::use_up(tx, &link, now)
-                }
-                _ => {
-                    leading::accept_listing(tx, person, about, &policy, now)?;
-                    links::use_up(tx, &link, now)
-                }
-            }
+                LinkAction::CannotLead => leading::step_down(tx, person, about, &policy, now),
+                _ => leading::accept_listing(tx, person, about, &policy, now).map(drop),
+            }?;
+            links::done_with(tx, &link, now)
         })
         .await
 }

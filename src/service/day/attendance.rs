@@ -38,6 +38,9 @@ pub struct Ticked {
 /// # Errors
 /// [`Code::SignupNotLive`] for whoever has no place, [`Code::RunFull`] for a missed person whose place was taken.
 pub fn check_in(tx: &mut Tx<'_>, signup: Id, proof: &Accompanies, policy: &Policy, now: Instant) -> Result<Signup> {
+    // Before the run: a decision of this moment is either seen here or finds them checked in.
+    let person = signups::get(tx, signup)?.account_id;
+    accounts::lock(tx, person)?;
     let locked = runs::lock(tx, proof.run())?;
     possible(DayAct::Mark, &locked.run, now)?;
     let found = signups::get(tx, signup)?;
@@ -54,6 +57,8 @@ pub fn check_in_all(
     policy: &Policy,
     now: Instant,
 ) -> Result<Ticked> {
+    let expected = signups::of_run(tx, proof.run(), &[SignupStatus::Confirmed, SignupStatus::NoShow])?;
+    accounts::lock_all(tx, &expected.iter().map(|signup| signup.account_id).collect::<Vec<_>>())?;
     let locked = runs::lock(tx, proof.run())?;
     possible(DayAct::Mark, &locked.run, now)?;
     let mut ticked = Ticked::default();

@@ -20,10 +20,12 @@ use crate::{
 
 /// How many other runs a letter names.
 const OTHERS: usize = 3;
+/// A run that is paused may go on at any moment.
+const TAKES_PLACE: [RunStatus; 2] = [RunStatus::Published, RunStatus::Paused];
 
 impl Writer<'_, '_> {
     pub(super) fn place_offered(&mut self, signup: Id) -> Written {
-        let found = self.mine(signup, &[SignupStatus::Offered], RunStatus::Published)?;
+        let found = self.mine(signup, &[SignupStatus::Offered], &[RunStatus::Published])?;
         let Some((signup, run)) = found else { return Ok(None) };
         let Some(until) = signup.offer_expires_at.filter(|until| *until > self.now) else { return Ok(None) };
         Ok(Some(Body::PlaceOffered {
@@ -35,7 +37,7 @@ impl Writer<'_, '_> {
     }
 
     pub(super) fn place_free(&mut self, signup: Id) -> Written {
-        let found = self.mine(signup, &[SignupStatus::Waitlisted], RunStatus::Published)?;
+        let found = self.mine(signup, &[SignupStatus::Waitlisted], &[RunStatus::Published])?;
         let Some((signup, run)) = found else { return Ok(None) };
         let (policy, now) = (&self.desk.policy, self.now);
         let room = places::of_runs(self.tx, std::slice::from_ref(&run), policy, now)?;
@@ -51,7 +53,7 @@ impl Writer<'_, '_> {
     }
 
     pub(super) fn offer_lapsed(&mut self, signup: Id) -> Written {
-        let found = self.mine(signup, &[SignupStatus::Waitlisted], RunStatus::Published)?;
+        let found = self.mine(signup, &[SignupStatus::Waitlisted], &[RunStatus::Published])?;
         let Some((signup, run)) = found else { return Ok(None) };
         Ok(Some(Body::OfferLapsed { not_today_link: self.not_today(&signup)?, run: self.facts(&run, false)? }))
     }
@@ -101,14 +103,14 @@ impl Writer<'_, '_> {
         Ok(Some(Body::PlaceReleased { others: self.others(&run)?, run: self.facts(&run, false)? }))
     }
 
-    /// A sign-up that has expired, in a run that takes place.
+    /// A sign-up that has expired, in a run that is not called off.
     fn ended(&mut self, signup: Id) -> Result<Option<(Signup, Run)>> {
         let found = self.signup_and_run(signup)?;
-        Ok(found.filter(|(s, r)| s.status == SignupStatus::Expired && r.status == RunStatus::Published))
+        Ok(found.filter(|(s, r)| s.status == SignupStatus::Expired && TAKES_PLACE.contains(&r.status)))
     }
 
     pub(super) fn asked_to_run_as_two(&mut self, signup: Id) -> Written {
-        let found = self.mine(signup, &[SignupStatus::Confirmed], RunStatus::Published)?;
+        let found = self.mine(signup, &[SignupStatus::Confirmed], &[RunStatus::Published])?;
         let Some((signup, run)) = found else { return Ok(None) };
         let Some(asked) = run.asked_one_to_one_at else { return Ok(None) };
         if signup.reconfirmed_at.is_some_and(|at| at >= asked) {
@@ -137,7 +139,7 @@ impl Writer<'_, '_> {
     }
 
     pub(super) fn changed(&mut self, signup: Id, changes: &[Change]) -> Written {
-        let found = self.mine(signup, &SignupStatus::LIVE, RunStatus::Published)?;
+        let found = self.mine(signup, &SignupStatus::LIVE, &TAKES_PLACE)?;
         let Some((signup, run)) = found else { return Ok(None) };
         let inside = SignupStatus::HOLDING.contains(&signup.status);
         let far = signup.reconfirm_reason == Some(ReconfirmReason::Changed);

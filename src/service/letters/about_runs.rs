@@ -31,17 +31,17 @@ impl Writer<'_, '_> {
         Ok(Some((signup, run)))
     }
 
-    /// Somebody's own sign-up in one of these states, in a published run that has not started.
+    /// Somebody's own sign-up in one of these states, in a run in one of those that has not started.
     pub(super) fn mine(
         &mut self,
         signup: Id,
         statuses: &[SignupStatus],
-        run: RunStatus,
+        run: &[RunStatus],
     ) -> Result<Option<(Signup, Run)>> {
         let now = self.now;
         Ok(self
             .signup_and_run(signup)?
-            .filter(|(s, r)| statuses.contains(&s.status) && r.status == run && r.starts_at > now))
+            .filter(|(s, r)| statuses.contains(&s.status) && run.contains(&r.status) && r.starts_at > now))
     }
 
     pub(super) fn not_today(&mut self, signup: &Signup) -> Result<String> {
@@ -54,13 +54,13 @@ impl Writer<'_, '_> {
         statuses: &[SignupStatus],
         write: impl FnOnce(RunFacts, String) -> Body,
     ) -> Written {
-        let Some((signup, run)) = self.mine(signup, statuses, RunStatus::Published)? else { return Ok(None) };
+        let Some((signup, run)) = self.mine(signup, statuses, &[RunStatus::Published])? else { return Ok(None) };
         let link = self.not_today(&signup)?;
         Ok(Some(write(self.facts(&run, true)?, link)))
     }
 
     pub(super) fn waitlisted(&mut self, signup: Id) -> Written {
-        let found = self.mine(signup, &[SignupStatus::Waitlisted], RunStatus::Published)?;
+        let found = self.mine(signup, &[SignupStatus::Waitlisted], &[RunStatus::Published])?;
         let Some((signup, run)) = found else { return Ok(None) };
         let position = seats::waiting_position(self.tx, &signup)?.unwrap_or(1);
         Ok(Some(Body::SignupWaitlisted {
@@ -97,7 +97,7 @@ impl Writer<'_, '_> {
         status: RunStatus,
         write: impl FnOnce(RunFacts, bool, String) -> Body,
     ) -> Written {
-        let Some((signup, run)) = self.mine(signup, &SignupStatus::LIVE, status)? else { return Ok(None) };
+        let Some((signup, run)) = self.mine(signup, &SignupStatus::LIVE, &[status])? else { return Ok(None) };
         let inside = SignupStatus::HOLDING.contains(&signup.status);
         let link = self.not_today(&signup)?;
         Ok(Some(write(self.facts(&run, inside)?, !inside, link)))
@@ -168,9 +168,10 @@ impl Writer<'_, '_> {
     }
 
     pub(super) fn reminder(&mut self, signup: Id, moment: Moment, starts_at: Instant) -> Written {
-        let found = self.mine(signup, &[SignupStatus::Confirmed], RunStatus::Published)?;
+        let found = self.mine(signup, &[SignupStatus::Confirmed], &[RunStatus::Published])?;
         let Some((signup, run)) = found.filter(|(_, run)| run.starts_at == starts_at) else { return Ok(None) };
-        if !self.account.reminders {
+        // Whoever wants no reminders still hears that their place depends on an answer.
+        if !self.account.reminders && signup.reconfirm_by.is_none() {
             return Ok(None);
         }
         let mut facts = self.facts(&run, true)?;

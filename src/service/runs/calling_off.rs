@@ -79,9 +79,15 @@ pub(in crate::service) fn end_quietly(
     runs::update(tx, locked)?;
     let mut people = signups::of_run(tx, locked.run.id, &SignupStatus::LIVE)?;
     for signup in &mut people {
-        if signup.status != SignupStatus::Confirmed {
-            places::move_signup(tx, locked, signup, SignupAct::Expire, Who::House, now)?;
+        let act = match signup.status {
+            SignupStatus::Confirmed => continue,
+            SignupStatus::Attended => SignupAct::UndoCheckIn,
+            _ => SignupAct::Expire,
+        };
+        if act == SignupAct::UndoCheckIn {
+            signup.checked_in_at = None;
         }
+        places::move_signup(tx, locked, signup, act, Who::House, now)?;
     }
     Ok(people)
 }

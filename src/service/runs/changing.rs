@@ -6,6 +6,7 @@ use crate::{
     config::Policy,
     domain::{
         change::{self, Moved, NO_FAR_CHANGE_HOURS, Reach},
+        place::LatLng,
         refusal::Code,
         route::{self, Route},
         signup::{ReconfirmReason, SignupStatus},
@@ -22,12 +23,16 @@ use crate::{
 
 /// How far the change from one to the other reaches.
 fn reach(before: &Run, after: &Run) -> Reach {
-    let day = |run: &Run| run.starts_at.local(&run.time_zone).date();
-    let (from, to) = (before.meeting_point().point(), after.meeting_point().point());
+    reach_since(before.starts_at, before.meeting_point().point(), before, after)
+}
+
+/// How far it reaches for somebody who said yes to this start and point.
+fn reach_since(start: Instant, point: LatLng, before: &Run, after: &Run) -> Reach {
+    let day = |at: Instant, run: &Run| at.local(&run.time_zone).date();
     change::reach(Moved {
-        minutes: after.starts_at.seconds_since(before.starts_at) / 60,
-        metres: from.distance_km(&to) * 1000.0,
-        other_day: day(before) != day(after),
+        seconds: after.starts_at.seconds_since(start),
+        metres: point.distance_km(&after.meeting_point().point()) * 1000.0,
+        other_day: day(start, before) != day(after.starts_at, after),
         other_effort: before.pace() != after.pace() || before.activity != after.activity,
     })
 }
@@ -65,14 +70,20 @@ pub(in crate::service) fn ask(
     if changes.is_empty() {
         return Ok(changes);
     }
-    let reach = reach(before, &locked.run);
-    for mut signup in signups::of_run(tx, locked.run.id, &[SignupStatus::Confirmed])? {
-        match reach {
-            Reach::Small => continue,
+    let run = &locked.run;
+    let is_moved = (before.starts_at, before.lat, before.lng) != (run.starts_at, run.lat, run.lng);
+    for mut signup in signups::of_run(tx, run.id, &[SignupStatus::Confirmed])? {
+        // Several steps that nobody was asked about are as far as they are together.
+        let start = *signup.agreed_starts_at.get_or_insert(before.starts_at);
+        let lat = *signup.agreed_lat.get_or_insert(before.lat);
+        let lng = *signup.agreed_lng.get_or_insert(before.lng);
+        match reach_since(start, LatLng { lat, lng }, before, run) {
+            Reach::Small if !is_moved => continue,
+            Reach::Small => {}
             Reach::Asks => signup.change_asked_at = Some(now),
             Reach::Far => {
                 signup.change_asked_at = None;
-                signup.reconfirm_by = Some(places::cut_off(&locked.run, policy));
+                signup.reconfirm_by = Some(places::cut_off(run, policy));
                 signup.reconfirm_reason = Some(ReconfirmReason::Changed);
             }
         }
@@ -110,9 +121,13 @@ pub fn fit_to_new_start(tx: &mut Tx<'_>, locked: &RunLocked, policy: &Policy, no
     for mut signup in signups::of_run(tx, locked.run.id, &live)? {
         let first_yes_from = start.plus_hours(-policy.first_yes_hours);
         signup.offer_expires_at = signup.offer_expires_at.map(|until| until.min(first_yes_from).max(now));
-        if signup.reconfirm_reason == Some(ReconfirmReason::Absences) {
-            signup.reconfirm_by = Some(start.plus_hours(-policy.reconfirm_until_hours));
-        }
+        let cut_off = places::cut_off(&locked.run, policy);
+        signup.reconfirm_by = signup.reconfirm_reason.map(|reason| match reason {
+            ReconfirmReason::Absences => {
+                Some(start.plus_hours(-policy.reconfirm_until_hours)).filter(|by| *by > now).unwrap_or(cut_off)
+            }
+            ReconfirmReason::Changed => cut_off,
+        });
         signups::update(tx, locked, &signup)?;
     }
     extra_places::not_beyond(tx, locked, places::cut_off(&locked.run, policy).max(now))

@@ -60,7 +60,7 @@ pub fn list_facilitator(
 pub fn accept_listing(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: Instant) -> Result<Listing> {
     accounts::lock(tx, account)?;
     callers::in_good_standing(tx, account, now)?;
-    let mut locked = runs::lock(tx, run)?;
+    let mut locked = lock_with_series(tx, run)?;
     let listing = facilitators::find_listing(tx, run, account)?.ok_or(Error::NotFound)?;
     if listing.status == ListingStatus::Accepted {
         return Ok(listing);
@@ -77,7 +77,7 @@ pub fn accept_listing(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, no
 pub fn take_over(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: Instant) -> Result<Run> {
     accounts::lock(tx, account)?;
     callers::in_good_standing(tx, account, now)?;
-    let mut locked = runs::lock(tx, run)?;
+    let mut locked = lock_with_series(tx, run)?;
     if locked.run.status == RunStatus::Draft {
         return Err(Error::NotFound);
     }
@@ -103,6 +103,14 @@ pub fn take_over(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: In
     go_along(tx, &mut locked, account, ListingRole::Leader, policy, now)?;
     record(tx, Act::RunTakenOver, account, None, &locked.run, now)?;
     Ok(locked.run)
+}
+
+/// Locks a run whose pause may end, and its series before it: that is then asked to seat its regulars.
+fn lock_with_series(tx: &mut Tx<'_>, run: Id) -> Result<RunLocked> {
+    if let Some(series) = runs::get(tx, run)?.series_id {
+        series::lock(tx, series)?;
+    }
+    runs::lock(tx, run)
 }
 
 /// Until when a paused run can be taken over.
@@ -133,6 +141,7 @@ fn go_along(
     let run = locked.run.id;
     let listing = Listing::leader(run, account, ListingStatus::Accepted, account, now).with_role(role);
     facilitators::put_listing(tx, &listing)?;
+    led_by_others(tx, locked)?;
     seats::give_up(tx, locked, account, now)?;
     let live = signups::of_run(tx, run, &SignupStatus::LIVE)?;
     let people: Vec<Id> = live.iter().map(|signup| signup.account_id).collect();
@@ -145,7 +154,16 @@ fn go_along(
     }
     resume_if_led(tx, locked, policy, now)?;
     places::settle(tx, locked, policy, now)?;
+    if role == ListingRole::Leader {
+        // A run that was full may have places now.
+        alerts::look_out(tx, &[&locked.run], now)?;
+    }
     Ok(listing)
+}
+
+/// With whom one would be alone has changed: a yes that was given to somebody else counts no more. Promise 3.
+fn led_by_others(tx: &mut Tx<'_>, locked: &mut RunLocked) -> Result<()> {
+    if locked.run.asked_one_to_one_at.take().is_some() { runs::update(tx, locked) } else { Ok(()) }
 }
 
 /// Ends the pause of a run that somebody leads; says whether it did. Everybody on it is told who leads now.
@@ -174,6 +192,7 @@ pub fn step_down(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: In
     let Some(listing) = facilitators::find_listing(tx, run, account)? else { return Err(Error::NotFound) };
     changeable(&locked.run, now)?;
     facilitators::remove_listing(tx, run, account)?;
+    led_by_others(tx, &mut locked)?;
     pause_unless_led(tx, &mut locked, Some(account), policy, now)?;
     places::settle(tx, &mut locked, policy, now)?;
     let led = listing.status == ListingStatus::Accepted && listing.role == ListingRole::Leader;
@@ -232,7 +251,7 @@ fn pause_unless_led(
 /// Ends a pause that has become needless, when a decision about its facilitator has run out; otherwise calls the run off
 /// once its deadline has passed. Says whether it did either.
 pub fn end_pause(tx: &mut Tx<'_>, run: Id, policy: &Policy, now: Instant) -> Result<bool> {
-    let mut locked = runs::lock(tx, run)?;
+    let mut locked = lock_with_series(tx, run)?;
     if locked.run.starts_at > now && resume_if_led(tx, &mut locked, policy, now)? {
         places::settle(tx, &mut locked, policy, now)?;
         return Ok(true);

@@ -132,6 +132,10 @@ fn move_dates(
     now: Instant,
 ) -> Result<usize> {
     let dates = dates_from(series::runs_to_come(tx, old.id, now)?, from);
+    // In the order of their ids, before one statement writes several of them in an order of its own.
+    for (run, _) in &dates {
+        runs::lock(tx, run.id)?;
+    }
     let becomes = matched_dates(new, plan, &dates, now);
     let moving = |(run, date): &(Run, DateTime)| (becomes.get(date) != Some(date)).then_some(run.id);
     series::clear_dates(tx, &dates.iter().filter_map(moving).collect::<Vec<_>>())?;

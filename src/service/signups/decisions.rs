@@ -20,7 +20,7 @@ use crate::{
     service::{callers, entry, notices, places, reports},
     store::{
         Conn, Tx, accounts, audit, extra_places,
-        runs::{self, RunLocked},
+        runs::{self, Run, RunLocked},
         signups::{self, Signup},
     },
 };
@@ -67,6 +67,14 @@ pub fn accompanied_by(conn: &mut Conn, facilitator: Id, signup: Id, now: Instant
     Ok((found, proof))
 }
 
+/// Lets a run's facilitators see who takes part, for some days after it. Promise 10.
+///
+/// # Errors
+/// Not found after that.
+pub fn still_seen(run: &Run, policy: &Policy, now: Instant) -> Result<()> {
+    if run.ends_at.plus_days(policy.roster_visible_days) <= now { Err(Error::NotFound) } else { Ok(()) }
+}
+
 /// Locks the person and the run of a sign-up, and reads it again.
 fn locked_signup(tx: &mut Tx<'_>, found: &Signup, proof: &Leads) -> Result<(RunLocked, Signup)> {
     accounts::lock(tx, found.account_id)?;
@@ -78,6 +86,7 @@ fn locked_signup(tx: &mut Tx<'_>, found: &Signup, proof: &Leads) -> Result<(RunL
 /// A facilitator's yes to a request: a place while there is one, else a position in the line with the number it had.
 pub fn approve(tx: &mut Tx<'_>, found: &Signup, proof: &Leads, policy: &Policy, now: Instant) -> Result<Signup> {
     let (mut locked, mut signup) = locked_signup(tx, found, proof)?;
+    still_seen(&locked.run, policy, now)?;
     if matches!(signup.status, SignupStatus::Confirmed | SignupStatus::Waitlisted | SignupStatus::Offered) {
         return Ok(signup);
     }
@@ -123,7 +132,7 @@ pub fn decline(tx: &mut Tx<'_>, found: &Signup, proof: &Leads, why: &Removal, no
     let (locked, mut signup) = locked_signup(tx, found, proof)?;
     put_out(tx, &locked, &mut signup, SignupAct::Decline, proof, why, now)?;
     // What was kept for a friend who may not come is passed on by the next step of the housekeeping.
-    extra_places::end_of_signup(tx, signup.id, now)?;
+    friends::end_with_signup(tx, &locked, signup.id, now)?;
     record(tx, Act::SignupDeclined, &signup, proof, now)?;
     Ok(signup)
 }

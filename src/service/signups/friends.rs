@@ -13,7 +13,7 @@ use crate::{
     },
     error::{Error, Result},
     id::Id,
-    service::places,
+    service::{alerts, places},
     store::{
         Conn, Tx, accounts,
         extra_places::{self, FriendPlace},
@@ -81,8 +81,25 @@ pub fn give_back_place(tx: &mut Tx<'_>, person: Id, signup: Id, policy: &Policy,
     }
     if gave_back {
         places::settle(tx, &mut locked, policy, now)?;
+        alerts::look_out(tx, &[&locked.run], now)?;
     }
     Ok(())
+}
+
+/// Gives back what was kept by or for somebody whose sign-up ended without a place of its own, as a friend's request does.
+pub(super) fn end_with_signup(tx: &mut Tx<'_>, locked: &RunLocked, signup: Id, now: Instant) -> Result<()> {
+    if extra_places::end_of_signup(tx, signup, now)? { alerts::look_out(tx, &[&locked.run], now) } else { Ok(()) }
+}
+
+/// Gives back what was kept for too long, and passes it on; says whether there was something.
+pub fn end_overdue(tx: &mut Tx<'_>, run: Id, policy: &Policy, now: Instant) -> Result<bool> {
+    let mut locked = runs::lock(tx, run)?;
+    let ended = extra_places::end_overdue(tx, &locked, now)?;
+    if ended {
+        places::settle(tx, &mut locked, policy, now)?;
+        alerts::look_out(tx, &[&locked.run], now)?;
+    }
+    Ok(ended)
 }
 
 fn own(tx: &mut Tx<'_>, person: Id, signup: Id) -> Result<(RunLocked, Signup)> {
@@ -116,23 +133,28 @@ pub(super) fn waiting_for(tx: &mut Tx<'_>, place: Option<Id>, locked: &RunLocked
     Ok(found.filter(|place| place.run_id == locked.run.id && place.waits(now)).ok_or(Code::FriendPlaceGone)?)
 }
 
-/// How a friend's sign-up begins. Where no yes is needed the place is free from here on, and theirs if the run still has
-/// it: its facilitators may have become fewer.
+/// How a friend's sign-up begins. Where no yes is needed the place is theirs, if the run still has it: its facilitators may
+/// have become fewer. A friend who knows the group has none of those that are for newcomers: they wait in line like
+/// everybody else, and the place stays kept for another friend.
 pub(super) fn begin(
     tx: &mut Tx<'_>,
     place: &mut FriendPlace,
     locked: &RunLocked,
     room: Places,
-    policy: &Policy,
+    new_to_group: bool,
     now: Instant,
 ) -> Result<SignupAct> {
     if room.by_approval {
         return Ok(SignupAct::Ask);
     }
-    end(tx, place, locked, now)?;
-    if places::of_locked(tx, locked, policy, now)?.left() == 0 {
+    let given_back = Places { held: room.held - 1, ..room };
+    if given_back.left() == 0 {
         return Err(Code::FriendPlaceGone.into());
     }
+    if given_back.left_for(new_to_group) == 0 {
+        return Ok(SignupAct::JoinLine);
+    }
+    end(tx, place, locked, now)?;
     Ok(SignupAct::TakePlace)
 }
 
@@ -146,7 +168,7 @@ pub(super) fn take_kept(
 ) -> Result<bool> {
     let Some(mut place) = extra_places::kept_for(tx, signup.id, now)? else { return Ok(false) };
     end(tx, &mut place, locked, now)?;
-    Ok(places::of_locked(tx, locked, policy, now)?.left() > 0)
+    Ok(places::of_locked(tx, locked, policy, now)?.left_for(signup.new_to_group) > 0)
 }
 
 fn end(tx: &mut Tx<'_>, place: &mut FriendPlace, locked: &RunLocked, now: Instant) -> Result<()> {

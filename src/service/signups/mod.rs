@@ -89,11 +89,16 @@ pub struct Instead {
     pub leave_overlapping: bool,
 }
 
-/// Why a run takes nobody now, if so.
+/// Why a run takes nobody new now, if so.
 pub fn open_for_signups(run: &Run, now: Instant) -> Result<(), Refusal> {
+    goes_on(run, now)?;
+    if run.closed_at.is_some() { Err(Code::RunNotOpen.into()) } else { Ok(()) }
+}
+
+/// Why nobody takes a place on a run now, not even one that is held for them, if so.
+fn goes_on(run: &Run, now: Instant) -> Result<(), Refusal> {
     match run.status {
         RunStatus::Published if run.starts_at <= now => Err(Code::RunStarted.into()),
-        RunStatus::Published if run.closed_at.is_some() => Err(Code::RunNotOpen.into()),
         RunStatus::Published => Ok(()),
         RunStatus::Paused => Err(Code::RunPaused.into()),
         RunStatus::Cancelled => Err(Code::RunCancelled.into()),
@@ -201,6 +206,7 @@ pub fn sign_up_with(
     }
     let leads_it = facilitators::find_listing(tx, run, person)?.is_some();
     open_for_signups(&locked.run.run, now)?;
+    requests::can_be_answered(&locked.run.run, policy, now)?;
     if leads_it {
         return Err(Code::YouLeadThisRun.into());
     }
@@ -218,9 +224,13 @@ pub fn sign_up_with(
         None => None,
     };
     let act = match &mut kept {
-        Some(place) => friends::begin(tx, place, &locked.run, room, policy, now)?,
+        Some(place) => friends::begin(tx, place, &locked.run, room, new_to_group, now)?,
         None => room.for_newcomer(new_to_group),
     };
+    if act == SignupAct::JoinLine {
+        // A place that is not for this friend waits on for another.
+        kept = None;
+    }
     let status = signup::begin(act, Who::Person).ok_or(Code::SignupNotLive)?;
     if status == SignupStatus::Confirmed {
         locked.no_double_life(tx, person)?;
@@ -254,7 +264,7 @@ pub fn sign_up_with(
         SignupStatus::Waitlisted => {
             notices::about_signup(tx, &signup, Notice::SignupWaitlisted { signup_id: signup.id }, now)?;
         }
-        SignupStatus::Requested => requests::tell_facilitators(tx, &signup, now)?,
+        SignupStatus::Requested => requests::tell_facilitators(tx, &signup, &locked.run.run, policy, now)?,
         _ => {}
     }
     Ok((signup, true))
@@ -304,9 +314,9 @@ pub(in crate::service) fn give_back(
     policy: &Policy,
     now: Instant,
 ) -> Result<()> {
-    let had_place = signup.status == SignupStatus::Confirmed;
+    let had_place = matches!(signup.status, SignupStatus::Confirmed | SignupStatus::Attended);
     places::move_signup(tx, locked, signup, SignupAct::Withdraw, Who::Person, now)?;
-    extra_places::end_of_signup(tx, signup.id, now)?;
+    friends::end_with_signup(tx, locked, signup.id, now)?;
     if had_place && locked.run.status == RunStatus::Published && locked.run.starts_at <= now.plus_hours(24) {
         let notice = Notice::ParticipantWithdrew { signup_id: signup.id };
         notices::to_facilitators(tx, locked.run.id, None, &notice, now)?;
@@ -328,7 +338,7 @@ pub fn give_up(tx: &mut Tx<'_>, locked: &RunLocked, person: Id, now: Instant) ->
     for mut signup in signups::of_person_in_run(tx, person, locked.run.id)? {
         if signup.status.is_live() {
             places::move_signup(tx, locked, &mut signup, SignupAct::GiveUp, Who::Team, now)?;
-            extra_places::end_of_signup(tx, signup.id, now)?;
+            friends::end_with_signup(tx, locked, signup.id, now)?;
             gave_up = true;
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Instead, Locked, open_for_signups, reconfirming};
+use super::{Instead, Locked, goes_on, open_for_signups, reconfirming};
 use crate::{
     clock::Instant,
     config::Policy,
@@ -64,7 +64,11 @@ pub fn accept(
     if !matches!(signup.status, SignupStatus::Offered | SignupStatus::Waitlisted) {
         return Err(Code::SignupNotLive.into());
     }
-    open_for_signups(&locked.run.run, now)?;
+    match signup.status {
+        // What was offered before the run was closed stands.
+        SignupStatus::Offered => goes_on(&locked.run.run, now)?,
+        _ => open_for_signups(&locked.run.run, now)?,
+    }
     let earlier = signups::of_person_in_run(tx, person, found.run_id)?;
     entry::welcome_may_come(tx, &welcome, found.run_id, &earlier, now)?;
     match signup.status {

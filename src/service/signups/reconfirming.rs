@@ -1,10 +1,13 @@
 //! Being asked to say again that one comes: after a far change of the run, and after two silent absences.
 
+use std::collections::BTreeSet;
+
 use crate::{
     clock::Instant,
     config::Policy,
     domain::{
         refusal::Code,
+        reminder::Moment,
         signup::{ReconfirmReason, SignupAct, SignupStatus, Who},
     },
     error::{Error, Result},
@@ -12,8 +15,8 @@ use crate::{
     mail::Notice,
     service::{notices, places},
     store::{
-        Conn, Tx, accounts, extra_places, runs,
-        runs::Run,
+        Conn, Tx, accounts, extra_places,
+        runs::{self, Run, RunLocked},
         signups::{self, Signup},
     },
 };
@@ -36,9 +39,46 @@ pub fn ask_whoever_was_missing(
     if run.starts_at <= now.plus_hours(24) {
         return Ok(());
     }
-    if signups::silent_absences(conn, signup.account_id, now.plus_days(-ABSENCE_DAYS))? >= ABSENCES {
+    if was_missing(conn, &[signup.account_id], now)?.contains(&signup.account_id) {
         signup.reconfirm_by = Some(run.starts_at.plus_hours(-policy.reconfirm_until_hours));
         signup.reconfirm_reason = Some(ReconfirmReason::Absences);
+    }
+    Ok(())
+}
+
+/// Who of these was missing in silence so often that they are asked.
+fn was_missing(conn: &mut Conn, people: &[Id], now: Instant) -> Result<BTreeSet<Id>> {
+    let mut absences = signups::silent_absences(conn, people, now.plus_days(-ABSENCE_DAYS))?;
+    absences.retain(|_, times| *times >= ABSENCES);
+    Ok(absences.into_keys().collect())
+}
+
+/// The day before, with the reminder that holds the question: asks those who were missing since they signed up as well, and
+/// no longer those whose absences were corrected.
+pub fn look_the_day_before(
+    tx: &mut Tx<'_>,
+    locked: &RunLocked,
+    due_at: Instant,
+    policy: &Policy,
+    now: Instant,
+) -> Result<()> {
+    let by = locked.run.starts_at.plus_hours(-policy.reconfirm_until_hours);
+    let confirmed = signups::of_run(tx, locked.run.id, &[SignupStatus::Confirmed])?;
+    let people: Vec<Id> = confirmed.iter().map(|signup| signup.account_id).collect();
+    let missing = was_missing(tx, &people, now)?;
+    for mut signup in confirmed {
+        let said_so = |at: Option<Instant>| at.is_some_and(|at| at > due_at);
+        let wanted = missing.contains(&signup.account_id)
+            && !said_so(signup.confirmed_at)
+            && !said_so(signup.reconfirmed_at)
+            && by > now;
+        let asked = match signup.reconfirm_reason {
+            None if wanted => (Some(by), Some(ReconfirmReason::Absences)),
+            Some(ReconfirmReason::Absences) if !missing.contains(&signup.account_id) => (None, None),
+            _ => continue,
+        };
+        (signup.reconfirm_by, signup.reconfirm_reason) = asked;
+        signups::update(tx, locked, &signup)?;
     }
     Ok(())
 }
@@ -61,7 +101,13 @@ pub fn reconfirm(tx: &mut Tx<'_>, person: Id, signup: Id, now: Instant) -> Resul
     if signup.reconfirm_by.is_some_and(|until| until <= now) {
         return Err(Code::ReconfirmTooLate.into());
     }
-    (signup.reconfirm_by, signup.reconfirm_reason, signup.change_asked_at) = (None, None, None);
+    // Whoever was missing is asked the day before: a yes of weeks before says no more than the sign-up did.
+    let is_early = now < Moment::DayBefore.due_at(locked.run.starts_at, &locked.run.time_zone);
+    let due = signup.reconfirm_by.filter(|_| is_early && signup.reconfirm_reason == Some(ReconfirmReason::Absences));
+    signup.is_asked_nothing();
+    if due.is_some() {
+        (signup.reconfirm_by, signup.reconfirm_reason) = (due, Some(ReconfirmReason::Absences));
+    }
     signup.reconfirmed_at = Some(now);
     signup.updated_at = now;
     signups::update(tx, &locked, &signup)?;
@@ -77,6 +123,14 @@ pub fn release_overdue(tx: &mut Tx<'_>, run: Id, policy: &Policy, now: Instant) 
     let mut released = false;
     for mut signup in signups::of_run(tx, run, &[SignupStatus::Confirmed])? {
         if signup.reconfirm_by.is_some_and(|until| until <= now) {
+            let person = signup.account_id;
+            let corrected = signup.reconfirm_reason == Some(ReconfirmReason::Absences)
+                && !was_missing(tx, &[person], now)?.contains(&person);
+            if corrected {
+                (signup.reconfirm_by, signup.reconfirm_reason) = (None, None);
+                signups::update(tx, &locked, &signup)?;
+                continue;
+            }
             places::move_signup(tx, &locked, &mut signup, SignupAct::Expire, Who::House, now)?;
             extra_places::end_of_signup(tx, signup.id, now)?;
             notices::about_signup(tx, &signup, Notice::PlaceReleased { signup_id: signup.id }, now)?;
