@@ -331,6 +331,7 @@ async fn a_yes_to_one_facilitator_is_none_to_another(town: Town) {
     town.post_office().await;
     ana.0.post(&format!("/signups/{}/reconfirm", ana.1), json!({})).await.expect(200);
     fay.post(&run.at("/reconfirm"), json!({})).await.expect(204);
+    town.set_clock("2026-11-25T10:00:00Z");
     fay.delete(&run.at(&format!("/facilitators/{}", fay.id))).await.expect(204);
     gil.post(&run.at("/take-over"), json!({})).await.expect(200);
     let letters = town.post_office().await;
