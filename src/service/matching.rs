@@ -149,7 +149,7 @@ pub fn explain(
                 Exclusion::NotOpenToYou => Obstacle::of(Code::RunNotOpenToYou),
                 other => {
                     let text = other.in_words(&viewer.person, &candidate);
-                    Obstacle { code: other.code().into(), text: text.into() }
+                    Obstacle { code: other.code().into(), text }
                 }
             })),
         }
