@@ -82,12 +82,11 @@ pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> 
     let (runs, fits): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let cards = reader::cards(&app, &runs, Some(&reader.0), now).await?;
     let shown = cards.iter().zip(&fits).filter_map(|(card, fit)| Some((card.as_deref()?, fit)));
-    let mut json = in_json(shown)?;
+    let json = in_json(shown)?;
     if !is_usual || cards.iter().any(Option::is_none) {
         return Ok(Reply::ready_made(json));
     }
-    json.shrink_to_fit();
-    let json = Bytes::from(json);
+    let json = Bytes::copy_from_slice(&json);
     app.runs.answers.put(&reader.0, &wish, &near, now, json.clone());
     Ok(Reply::ready_made(json))
 }

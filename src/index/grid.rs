@@ -141,9 +141,17 @@ impl Tile {
     /// Puts the runs in order and lays their glances beside them.
     fn settle(&mut self) {
         self.slots.sort_unstable_by_key(Slot::order);
-        self.slots.shrink_to_fit();
+        fit_exactly(&mut self.slots);
         self.glances = self.slots.iter().map(|slot| Glance::of(&slot.side)).collect();
     }
+}
+
+/// Moves what stays to where it has no room to spare: an allocator may leave a vector that shrinks by less than half where
+/// it is.
+fn fit_exactly<T>(all: &mut Vec<T>) {
+    let mut exact = Vec::with_capacity(all.len());
+    exact.append(all);
+    *all = exact;
 }
 
 /// The row of a latitude, counted from the south.
@@ -236,7 +244,7 @@ impl Grid {
         }
         for ids in self.by_start.values_mut() {
             ids.sort_unstable();
-            ids.shrink_to_fit();
+            fit_exactly(ids);
         }
     }
 
