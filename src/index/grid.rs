@@ -141,17 +141,9 @@ impl Tile {
     /// Puts the runs in order and lays their glances beside them.
     fn settle(&mut self) {
         self.slots.sort_unstable_by_key(Slot::order);
-        fit_exactly(&mut self.slots);
+        self.slots.shrink_to_fit();
         self.glances = self.slots.iter().map(|slot| Glance::of(&slot.side)).collect();
     }
-}
-
-/// Moves what stays to where it has no room to spare: an allocator may leave a vector that shrinks by less than half where
-/// it is.
-fn fit_exactly<T>(all: &mut Vec<T>) {
-    let mut exact = Vec::with_capacity(all.len());
-    exact.append(all);
-    *all = exact;
 }
 
 /// The row of a latitude, counted from the south.
@@ -244,7 +236,7 @@ impl Grid {
         }
         for ids in self.by_start.values_mut() {
             ids.sort_unstable();
-            fit_exactly(ids);
+            ids.shrink_to_fit();
         }
     }
 
