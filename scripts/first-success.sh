@@ -62,6 +62,7 @@ for _ in $(seq 300); do
   kill -0 "$server" 2>/dev/null || { echo "first-success: the server stopped" >&2; exit 1; }
   sleep 0.1
 done
+curl -fsS -o /dev/null "http://127.0.0.1:$port/readyz" || { echo "first-success: the server is not ready" >&2; exit 1; }
 
 timeout 300 bash -euo pipefail lines.sh | tee said.txt
 grep -q 'It starts in about two hours' said.txt || { echo "first-success: no reminder in what the lines printed" >&2; exit 1; }

@@ -6,6 +6,11 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used)]
 
+/// For every answer memory is taken and given back from several threads, where the system's allocator costs several times
+/// as much (musl's most of all).
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod app;
 pub mod auth;
 pub mod cli;

@@ -195,17 +195,26 @@ mod tests {
     #[tokio::test]
     async fn a_flood_is_turned_away_and_the_pool_recovers() {
         let pool = Passwords::new(1);
-        let work = |_| {
-            let pool = pool.clone();
+        // The first holds the only place until the rest have come.
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let mut gate = Some(gate);
+        let mut work = |_| {
+            let (pool, gate) = (pool.clone(), gate.take());
             tokio::spawn(async move {
-                pool.run(|| {
-                    std::thread::sleep(std::time::Duration::from_millis(2));
+                pool.run(move || {
+                    if let Some(gate) = gate {
+                        let _ = gate.recv();
+                    }
                     Ok(())
                 })
                 .await
             })
         };
-        let flood: Vec<_> = (0..WAITING + 20).map(work).collect();
+        let flood: Vec<_> = (0..WAITING + 20).map(&mut work).collect();
+        while !flood.iter().any(tokio::task::JoinHandle::is_finished) {
+            tokio::task::yield_now().await;
+        }
+        drop(open);
         let (mut served, mut turned_away) = (0, 0);
         for one in flood {
             match one.await.unwrap() {

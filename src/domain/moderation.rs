@@ -156,6 +156,7 @@ word_enum! {
         PairsChosen,
         IncidentReported,
         SealedRosterSeen,
+        IncidentSeen,
     }
 }
 

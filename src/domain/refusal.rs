@@ -84,10 +84,11 @@ codes! {
     FriendAlreadyComes Conflict "You have brought a friend already" "Each sign-up can keep a place for one friend.";
     ChangeTooLate Conflict "It is too late for so large a change" "Within three hours before the start a run cannot be moved far: people are setting out. Cancel it instead.";
 
-    DeskNotOpen Conflict "It is too early for this" "`from` says when it becomes possible: two hours before the start, or the start itself.";
+    DeskNotOpen Conflict "It is too early for this" "`from` says when it becomes possible: two hours before the start, the start itself, or when the list is sealed.";
     DeskClosed Conflict "It is too late for this" "`until` says when it was possible for the last time.";
     RunFull Conflict "The run is full" "Every place is taken. Nobody more can be taken in, since the places follow the facilitators who are there.";
     NobodyCheckedIn Conflict "Nobody is checked in yet" "Where nobody was ticked off, nobody was missed. Check in at least one person first.";
+    InAnIncident Conflict "An incident names this guest" "What was reported stays as it was, so the guest stays on the list.";
     NotCheckedIn Conflict "This person is not checked in" "Only who was checked in can be signed out or run beside somebody.";
     SaidTheyWereThere Conflict "The person says that they were there" "That stands. If you think otherwise, tell the team with POST /v1/reports.";
     PairNotPossible Conflict "These people cannot be paired" "There are several possible causes, and we do not say which. Choose another pair.";

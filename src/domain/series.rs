@@ -40,6 +40,8 @@ pub struct SeriesRun(RunDraft);
 
 /// The field of a [`RunDraft`] that a series says by its rule.
 const START: &str = "starts_at";
+/// No series began earlier: its dates are counted from the first.
+const EARLIEST_YEAR: i16 = 2000;
 
 impl SeriesRun {
     /// What the run on one date says.
@@ -246,6 +248,11 @@ impl SeriesDraft {
         let zone = self.zone(now, &mut faults);
         let first = self.first_local_start.parse::<DateTime>().ok();
         faults.unless(first.is_some(), "/first_local_start", "no_such_time", "there is no such date or time");
+        let first = first.filter(|first| {
+            let words = "a series begins in 2000 or later";
+            faults.unless(first.year() >= EARLIEST_YEAR, "/first_local_start", "too_long_ago", words);
+            first.year() >= EARLIEST_YEAR
+        });
         let zone_name = zone.clone().unwrap_or_else(|| "UTC".to_owned());
         let rule = Rule::read(&self.rrule, &zone_name)
             .map_err(|why| faults.0.push(Fault::at("/rrule", why.code, why.detail)))

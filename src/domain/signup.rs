@@ -2,8 +2,6 @@
 //!
 //! No code changes a status around [`next`]. Order in the line is `queue_no`, given under the run's lock.
 
-use super::refusal::Code;
-
 word_enum! {
     "snake_case";
     /// What a sign-up is at the moment.
@@ -240,17 +238,6 @@ impl Places {
 /// Places of a run: `capacity`, but no more than `ratio` for each facilitator active on it.
 pub fn places(capacity: i32, ratio: i32, active_facilitators: i64) -> i64 {
     i64::from(capacity).min(i64::from(ratio).saturating_mul(active_facilitators))
-}
-
-/// What the history between this person and this run, and the bars and decisions around it, say to a new sign-up.
-pub fn may_sign_up(earlier: &[SignupStatus], barred: bool, leads_it: bool) -> Result<(), Code> {
-    if leads_it {
-        return Err(Code::YouLeadThisRun);
-    }
-    if barred || earlier.iter().any(|status| status.is_final()) {
-        return Err(Code::RunNotOpenToYou);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,9 +7,8 @@ use utoipa::ToSchema;
 use super::{
     AppData, Problem, Reply,
     extract::{Caller, Moderator, Nothing, PathId, Query, Request},
-    paging::{Page, Paging},
+    paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
-    signups::PageQuery,
 };
 use crate::{
     clock::Instant,

@@ -219,7 +219,7 @@ impl<T> Request<T> {
         Ok(Some(key.ok_or_else(bad)?.to_owned()))
     }
 
-    /// Tells two requests under one key apart: a keyed hash of method, path and body.
+    /// Tells two requests under one key apart: a keyed hash of method, path, query and body.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -241,7 +241,7 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Request<T> {
                 }
                 Err(_) => return Err(Problem::bad_request("The body could not be read.")),
             };
-            let head = format!("{} {}\n", request.method(), request.path());
+            let head = format!("{} {}\n", request.method(), request.uri());
             // Keyed: the body may hold a password, and the fingerprint is kept for a day.
             let mac = app.keyring.mac(Purpose::Idempotency, &[head.as_bytes(), &bytes].concat());
             let fingerprint = hex::encode(mac);

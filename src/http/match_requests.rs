@@ -5,9 +5,8 @@ use actix_web::{delete, get, post};
 use super::{
     AppData, Problem, Reply,
     extract::{Caller, PathId, Query, Request},
-    paging::{Page, Paging},
+    paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
-    signups::PageQuery,
 };
 use crate::{
     domain::match_request::NewMatchRequest,

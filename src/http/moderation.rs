@@ -8,9 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     AppData, Problem, Reply,
     extract::{Admin, Anybody, Caller, MaybeCaller, Moderator, PathId, Query, Request},
-    paging::{Page, Paging},
+    paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
-    signups::PageQuery,
 };
 use crate::{
     clock::Instant,

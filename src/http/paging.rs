@@ -1,7 +1,7 @@
 //! Pages of lists: `limit`, `{items, next_cursor}`, and cursors that are signed and know their filters.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     auth::keys::{CursorFault, Keyring},
@@ -15,6 +15,17 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// For the next page; null on the last.
     pub next_cursor: Option<String>,
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    #[schema(minimum = 1, maximum = 100)]
+    pub limit: Option<i64>,
+    #[schema(max_length = 2000)]
+    pub cursor: Option<String>,
 }
 
 /// Items on a page when nothing is said.

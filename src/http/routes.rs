@@ -13,7 +13,7 @@ use utoipa_actix_web::{scope, service_config::ServiceConfig as DocumentedConfig}
 
 use super::{
     accounts, after_run, announcements, blocks, day, facilitators, friends, help, match_requests, matches, me,
-    moderation, problem, run_routes, runs, series, sessions, signups,
+    moderation, paging, problem, roster, run_routes, runs, series, sessions, signups,
 };
 
 #[derive(OpenApi)]
@@ -28,7 +28,7 @@ use super::{
         problem::ProblemDocument,
         runs::RunQuery,
         matches::MatchQuery,
-        signups::PageQuery,
+        paging::PageQuery,
         facilitators::ApplicationQuery,
         moderation::ReportQuery,
         moderation::AuditQuery,
@@ -109,15 +109,15 @@ fn documented(config: &mut DocumentedConfig<'_>) {
             .service(match_requests::list_match_requests)
             .service(match_requests::take_match_request_back)
             .service(signups::sign_up)
-            .service(signups::roster)
+            .service(roster::roster)
             .service(signups::get_signup)
             .service(signups::withdraw)
             .service(signups::accept)
             .service(signups::decline_offer)
             .service(signups::reconfirm)
-            .service(signups::approve)
-            .service(signups::decline)
-            .service(signups::remove)
+            .service(roster::approve)
+            .service(roster::decline)
+            .service(roster::remove)
             .service(after_run::after_run)
             .service(friends::keep_place)
             .service(friends::give_back_place)
@@ -133,6 +133,7 @@ fn documented(config: &mut DocumentedConfig<'_>) {
             .service(day::look_at_contact)
             .service(day::people::walk_in)
             .service(day::people::sign_guest_out)
+            .service(day::people::remove_guest)
             .service(day::people::look_at_guest)
             .service(day::people::pairs)
             .service(day::people::choose_pairs)

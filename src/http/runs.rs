@@ -6,11 +6,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     AppData, Problem, Reply,
+    by_token::{ByToken, WithToken, act_or_link},
     extract::{Caller, IfMatch, MaybeCaller, Nothing, PathId, Query, Request, checked},
     paging::{Page, Paging},
     problem::ProblemDocument,
     reader::{self, MaybeReader},
-    signups::{ByToken, act_or_link},
 };
 use crate::{
     clock::Instant,
@@ -244,6 +244,12 @@ pub struct NewListing {
     pub role: ListingRole,
 }
 
+impl WithToken for NewListing {
+    fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+}
+
 fn leader() -> ListingRole {
     ListingRole::Leader
 }
@@ -270,8 +276,7 @@ pub async fn list_facilitator(
     request: Request<NewListing>,
 ) -> Result<Reply, Problem> {
     let (policy, id, body) = (app.config.policy.clone(), id.0, request.clone());
-    let token = |body: &NewListing| body.token.clone();
-    act_or_link(&app, caller, id, &request, token, LinkAction::LeadTogether, move |tx, me, now| {
+    act_or_link(&app, caller, id, &request, LinkAction::LeadTogether, move |tx, me, now| {
         let listed = facilitators::find_listing(tx, id, me)?;
         if listed.is_none() {
             return Err(Error::NotFound);
@@ -310,8 +315,7 @@ pub async fn unlist_facilitator(
         return Err(Error::NotFound.into());
     };
     let (policy, body) = (app.config.policy.clone(), request.clone());
-    let token = |body: &ByToken| body.token.clone();
-    act_or_link(&app, caller, run, &request, token, LinkAction::CannotLead, move |tx, me, now| {
+    act_or_link(&app, caller, run, &request, LinkAction::CannotLead, move |tx, me, now| {
         if account == me {
             leading::step_down(tx, me, run, &policy, now)?;
             body.body()?;
@@ -373,8 +377,7 @@ pub async fn lead_one(
     request: Request<ByToken>,
 ) -> Result<Reply, Problem> {
     let (id, body) = (id.0, request.clone());
-    let token = |body: &ByToken| body.token.clone();
-    act_or_link(&app, caller, id, &request, token, LinkAction::RunAsTwo, move |tx, me, now| {
+    act_or_link(&app, caller, id, &request, LinkAction::RunAsTwo, move |tx, me, now| {
         callers::leads(tx, me, id, now)?;
         body.body()?;
         one_to_one::say_yes(tx, me, id, now)?;

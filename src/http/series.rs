@@ -7,9 +7,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     AppData, Problem, Reply,
     extract::{Caller, IfMatch, MaybeCaller, Nothing, PathId, Query, Request},
-    paging::{Page, Paging},
+    paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
-    signups::PageQuery,
 };
 use crate::{
     domain::{

@@ -43,8 +43,14 @@ impl Slot {
     }
 
     /// By start and id.
-    fn order(&self) -> Order {
+    pub(super) fn order(&self) -> Order {
         (self.side.starts_at, self.side.id)
+    }
+
+    /// The key of the tile in which the run begins.
+    pub(super) fn key(&self) -> u32 {
+        let row = row(self.side.place.lat);
+        key(row, column(row, self.side.place.lng))
     }
 }
 
@@ -138,10 +144,18 @@ impl Tile {
         Some(self.slots.remove(at))
     }
 
+    /// A tile for so many runs: [added](Self::add) in any order, and [settled](Self::settle) after.
+    pub(super) fn with_room(many: usize, version: u64) -> Self {
+        Self { glances: Vec::new(), slots: Vec::with_capacity(many), version }
+    }
+
+    pub(super) fn add(&mut self, slot: Slot) {
+        self.slots.push(slot);
+    }
+
     /// Puts the runs in order and lays their glances beside them.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.slots.sort_unstable_by_key(Slot::order);
-        self.slots.shrink_to_fit();
         self.glances = self.slots.iter().map(|slot| Glance::of(&slot.side)).collect();
     }
 }
@@ -171,11 +185,6 @@ fn column(row: u32, lng: f64) -> u32 {
 fn key(row: u32, column: u32) -> u32 {
     // A row has at most 7,200 tiles, 13 bits.
     row << 13 | column
-}
-
-fn key_of(place: LatLng) -> u32 {
-    let row = row(place.lat);
-    key(row, column(row, place.lng))
 }
 
 /// The nearest that a place in the tile can be to `from`, in kilometres; never more than it is.
@@ -213,31 +222,17 @@ impl Grid {
         self.tiles.values().flat_map(|tile| tile.slots())
     }
 
-    /// Takes many runs in; to be [settled](Self::settle) after. One that is here already, because it was moved while all
-    /// were read, stays as it is: its change is still to be followed.
-    pub fn extend(&mut self, slots: impl IntoIterator<Item = Slot>) {
-        for slot in slots {
-            if self.by_id.contains_key(&slot.side.id) {
-                continue;
-            }
-            let key = self.note(&slot);
-            self.by_start.entry(slot.side.starts_at).or_default().push(slot.side.id);
-            Arc::make_mut(self.tiles.entry(key).or_default()).slots.push(slot);
-        }
+    /// Whether the run is here.
+    pub(super) fn knows(&self, id: Id) -> bool {
+        self.by_id.contains_key(&id)
     }
 
-    /// Puts everything in its order, after [`extend`](Self::extend). `version` is above that of any grid before it.
-    pub fn settle(&mut self, version: u64) {
+    /// Has these tiles from now on, with the runs that are [known](Self::note) already, in `order`.
+    pub(super) fn settle(&mut self, tiles: impl Iterator<Item = (u32, Arc<Tile>)>, order: &[Order], version: u64) {
         self.version = version;
-        for tile in self.tiles.values_mut() {
-            let tile = Arc::make_mut(tile);
-            tile.version = version;
-            tile.settle();
-        }
-        for ids in self.by_start.values_mut() {
-            ids.sort_unstable();
-            ids.shrink_to_fit();
-        }
+        self.tiles = tiles.collect();
+        let by_start = order.chunk_by(|one, other| one.0 == other.0);
+        self.by_start = by_start.map(|same| (same[0].0, same.iter().map(|(_, id)| *id).collect())).collect();
     }
 
     /// Takes one run in.
@@ -253,8 +248,9 @@ impl Grid {
         tile.insert(slot);
     }
 
-    fn note(&mut self, slot: &Slot) -> u32 {
-        let key = key_of(slot.side.place);
+    /// Notes in which tile the run is and until when it is good; gives the tile's key.
+    pub(super) fn note(&mut self, slot: &Slot) -> u32 {
+        let key = slot.key();
         self.by_id.insert(slot.side.id, key);
         if slot.good_until < i64::MAX {
             self.due.entry(slot.good_until).or_default().push(slot.side.id);
@@ -373,7 +369,7 @@ pub(super) mod tests {
 
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::gather::Gathered, *};
     use crate::domain::{
         matching::side::Said,
         pace::{Activity, PaceBand},
@@ -422,9 +418,9 @@ pub(super) mod tests {
         fn every_place_within_the_radius_is_in_a_tile_and_none_is_nearer_than_said(
             places in prop::collection::vec(any_place(), 1..60), (lat, lng) in any_place(), radius in 0.1..50.0f64,
         ) {
-            let mut grid = Grid::default();
-            grid.extend(places.iter().enumerate().map(|(at, (lat, lng))| slot(*lat, *lng, at as i64)));
-            grid.settle(1);
+            let mut gathered = Gathered::default();
+            gathered.take(places.iter().enumerate().map(|(at, (lat, lng))| slot(*lat, *lng, at as i64)).collect());
+            let grid = gathered.into_grid(1);
             let centre = LatLng { lat, lng };
             let mut seen = BTreeSet::new();
             for (nearest, tile) in grid.around(centre, radius).tiles {

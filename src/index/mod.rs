@@ -11,6 +11,7 @@ mod callers;
 mod cards;
 mod find;
 mod follow;
+mod gather;
 mod grid;
 mod tail;
 mod wishes;
@@ -45,6 +46,7 @@ pub use callers::{Callers, KnownCaller};
 pub use cards::{Cards, Shown};
 pub use find::{Found, Listing};
 pub use follow::follow;
+use gather::Gathered;
 pub use grid::Near;
 use grid::{Grid, Slot};
 pub use wishes::WishIndex;
@@ -52,7 +54,7 @@ pub use wishes::WishIndex;
 /// Looks at the database that may fail one after another (ten seconds) before what is held is too old to be shown.
 const FAILED_LOOKS: u32 = 25;
 /// Longer than a look at what is due takes.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// All published runs to come.
 pub struct RunIndex {
@@ -147,9 +149,9 @@ impl RunIndex {
 
     /// Takes in runs that somebody else has read, in place of all that was held: for benches.
     pub fn fill(&self, runs: impl Iterator<Item = Read>) {
-        let mut grid = Grid::default();
-        grid.extend(runs.map(|read| self.slot(read)));
-        self.put(grid);
+        let mut gathered = Gathered::default();
+        gathered.take(runs.map(|read| self.slot(read)).collect());
+        self.put(gathered);
     }
 
     /// One run as it is held.
@@ -182,14 +184,15 @@ impl RunIndex {
     /// Reads all runs to come, on as many connections as there are cores, at most [`LOADERS`]; whoever asks meanwhile is
     /// asked to wait.
     pub(crate) fn load(&self, conn: &mut Conn, db: &Db, now: Instant) -> Result<()> {
-        let (grid, stretches) = (Mutex::new(Grid::default()), Mutex::new(rows::stretches(conn, LOADED_AT_ONCE, now)?));
+        let stretches = Mutex::new(rows::stretches(conn, LOADED_AT_ONCE, now)?);
+        let gathered = Mutex::new(Gathered::default());
         let take = |conn: &mut Conn| -> Result<()> {
             // Apart, so that nobody holds the list while reading.
             let next = || lock(&stretches).pop();
             while let Some(stretch) = next() {
                 let read = run_sides::read(conn, Which::Between(stretch), &self.policy, &self.shared, now)?;
                 let slots: Vec<Slot> = read.into_iter().map(|read| self.slot(read)).collect();
-                lock(&grid).extend(slots);
+                lock(&gathered).take(slots);
             }
             Ok(())
         };
@@ -203,13 +206,14 @@ impl RunIndex {
             });
             theirs.fold(mine, Result::and)
         })?;
-        self.put(grid.into_inner().unwrap_or_else(PoisonError::into_inner));
+        self.put(gathered.into_inner().unwrap_or_else(PoisonError::into_inner));
         self.is_loaded.store(true, Ordering::Release);
         Ok(())
     }
 
-    fn put(&self, mut grid: Grid) {
-        grid.settle(self.read().version() + 1);
+    fn put(&self, gathered: Gathered) {
+        let version = self.read().version() + 1;
+        let grid = gathered.into_grid(version);
         self.note_due(&grid);
         *self.write() = grid;
     }

@@ -356,6 +356,12 @@ pub enum Body {
         message: Option<String>,
         people: u32,
     },
+    /// `before` and `after` of a change may be *user text*.
+    LeadRunChanged {
+        run: RunFacts,
+        changes: Vec<Change>,
+        cannot_lead_link: String,
+    },
     LeadRunPaused {
         run: RunFacts,
         decide_by: Option<String>,

@@ -70,6 +70,8 @@ pub enum Notice {
     LeadRunCancelled { run_id: Id },
     /// To its facilitators: the run is paused.
     LeadRunPaused { run_id: Id },
+    /// To those who lead it along: another of them changed what matters.
+    LeadRunChanged { run_id: Id, changes: Vec<Change> },
     /// A reminder before the start. `starts_at` is the start it was made for: another start makes it untrue.
     Reminder { signup_id: Id, moment: Moment, starts_at: Instant },
     /// The same for a facilitator, with who comes.

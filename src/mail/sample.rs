@@ -152,6 +152,7 @@ fn own_place(words: &str) -> Vec<Body> {
                 statement: statement.clone(),
                 appeal_link: url(full),
             },
+            Body::LeadRunChanged { run: run.clone(), changes: vec![change.clone()], cannot_lead_link: LINK.to_owned() },
             Body::RunChanged {
                 run: run.clone(),
                 changes: vec![change],

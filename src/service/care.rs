@@ -86,7 +86,11 @@ pub fn is_seen_by(conn: &mut Conn, wish: &Wish, moderator: Id, now: Instant) -> 
     if wish.account_id == moderator {
         return Ok(false);
     }
-    let late = wish.status == CareStatus::Open && wish.asked_at.plus_hours(CARE_TEAM_HOURS) <= now;
+    let is_left = match wish.taken_by {
+        Some(taker) => wish.ended_at.is_none() && !still_there(conn, taker, now)?,
+        None => wish.status == CareStatus::Open,
+    };
+    let late = is_left && wish.asked_at.plus_hours(CARE_TEAM_HOURS) <= now;
     Ok(late || wish.taken_by == Some(moderator) || accounts::roles(conn, moderator)?.contains(&Role::WelfareModerator))
 }
 
@@ -152,9 +156,13 @@ pub fn to_look_at(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
 pub fn look(tx: &mut Tx<'_>, wish: Id, now: Instant) -> Result<bool> {
     let Some(found) = care::find(tx, wish)? else { return Ok(false) };
     accounts::lock(tx, found.account_id)?;
-    let Some(mut wish) = care::find(tx, wish)?.filter(|wish| wish.status == CareStatus::Open) else {
+    let Some(mut wish) = care::find(tx, wish)?.filter(|wish| wish.ended_at.is_none()) else {
         return Ok(false);
     };
+    // Whoever took it and is gone leaves it to the others.
+    if wish.taken_by.map_or(Ok(false), |taker| still_there(tx, taker, now))? {
+        return Ok(false);
+    }
     let mut acted = false;
     if wish.team_told_at.is_none() && wish.asked_at.plus_hours(CARE_TEAM_HOURS) <= now {
         for member in callers::rest_of_the_team(tx, wish.account_id, now)? {

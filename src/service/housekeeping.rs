@@ -66,8 +66,9 @@ pub fn tick(db: &Db, policy: &Policy, now: Instant) -> Result<usize> {
     });
     each(db.read_here(|conn| places_to_pass_on(conn, policy, now))?, &|tx, run| {
         let mut locked = runs::lock(tx, run)?;
-        places::settle(tx, &mut locked, policy, now)?;
-        Ok(true)
+        let before = (places::of_locked(tx, &locked, policy, now)?, locked.run.announced_left);
+        let after = places::settle(tx, &mut locked, policy, now)?;
+        Ok((after, locked.run.announced_left) != before)
     });
     let cut_off = now.plus_minutes(policy.cut_off_minutes);
     each(db.read_here(|conn| runs::with_requests_until(conn, now, cut_off))?, &|tx, run| {

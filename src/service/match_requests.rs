@@ -229,7 +229,7 @@ pub fn forget(tx: &mut Tx<'_>, now: Instant) -> Result<usize> {
     match_requests::forget_areas(tx, now.plus_days(-AREA_KNOWN_DAYS))
 }
 
-/// Says how often somebody wants to be told of what their requests find. The account is locked.
+/// Says how often somebody wants to be told of what their requests find.
 pub fn choose(tx: &mut Tx<'_>, account: Id, choice: AlertChoice) -> Result<()> {
     accounts::lock(tx, account)?;
     let mut state = alerts::state(tx, account)?;

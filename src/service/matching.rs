@@ -88,7 +88,7 @@ pub fn closed_to(conn: &mut Conn, person: Id, now: Instant) -> Result<Closed> {
     })
 }
 
-/// The ids of the runs that fit a person, best first, from the database: for whoever has no index of all runs at hand.
+/// The ids of the next runs that fit a person, best first, from the database: for whoever has no index of all runs at hand.
 fn matches(
     conn: &mut Conn,
     viewer: &Viewer,
@@ -102,6 +102,7 @@ fn matches(
         to: Some(wish.to),
         around: Some(BoundingBox::around(viewer.person.home, viewer.person.travel_radius_km)),
         activities: viewer.person.activities.clone(),
+        limit: Some(LOOKED_AT),
         ..Default::default()
     };
     let ids: Vec<Id> = runs::search(conn, &search)?.into_iter().map(|run| run.id).collect();
@@ -177,7 +178,8 @@ pub fn instead_of(
         return Ok(found.into_iter().filter(|id| *id != run.id).take(limit).collect());
     }
     let around = Some(BoundingBox::around(run.shown(), NEARBY_KM));
-    let mut found = runs::search(conn, &Search { from: Some(now), to: Some(to), around, ..Default::default() })?;
+    let search = Search { from: Some(now), to: Some(to), around, limit: Some(LOOKED_AT), ..Default::default() };
+    let mut found = runs::search(conn, &search)?;
     let places = crate::service::places::of_runs(conn, &found, policy, now)?;
     found.retain(|other| other.id != run.id && places.get(&other.id).is_some_and(|room| room.left() > 0));
     found.sort_by(|a, b| run.shown().distance_km(&a.shown()).total_cmp(&run.shown().distance_km(&b.shown())));
@@ -189,6 +191,9 @@ pub fn instead_of(
     }
     Ok(near)
 }
+
+/// So many of the next runs around are weighed: a city has thousands, and whoever reads of them in a mail wants few.
+const LOOKED_AT: i64 = 1_000;
 
 /// How far another run may be for whom we know no travel radius.
 const NEARBY_KM: f64 = 15.0;

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Instant,
-    domain::{account::Role, run::ListingStatus, signup::SignupStatus},
+    domain::{account::Role, signup::SignupStatus},
     error::Result,
     id::Id,
     mail::Notice,
@@ -36,10 +36,8 @@ pub fn to_everybody_on(tx: &mut Tx<'_>, run: Id, notice: impl Fn(&Signup) -> Not
 
 /// Promises a mail to those who accepted to lead a run, but for one.
 pub fn to_facilitators(tx: &mut Tx<'_>, run: Id, but: Option<Id>, notice: &Notice, now: Instant) -> Result<()> {
-    for listing in facilitators::listings(tx, &[run])? {
-        if listing.status == ListingStatus::Accepted && Some(listing.account_id) != but {
-            outbox::promise(tx, Promise::new(listing.account_id, notice.clone()).of_run(run), now)?;
-        }
+    for leader in facilitators::accepted_on(tx, run)?.into_iter().filter(|leader| Some(*leader) != but) {
+        outbox::promise(tx, Promise::new(leader, notice.clone()).of_run(run), now)?;
     }
     Ok(())
 }

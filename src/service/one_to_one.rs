@@ -61,12 +61,16 @@ pub fn nobody_alone_too_late(conn: &mut Conn, run: &Run, policy: &Policy, now: I
 /// Runs of the next day to which one person comes, or whose two were asked and may be more by now.
 pub fn to_look_at(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
     let soon = runs::starting_between(conn, &[RunStatus::Published], now, now.plus_hours(FROM_HOURS))?;
-    let ids: Vec<Id> = soon.iter().map(|run| run.id).collect();
-    let confirmed = signups::confirmed_on(conn, &ids)?;
-    let is_due = |run: &&Run| {
-        run.asked_one_to_one_at.is_some() || confirmed.get(&run.id).is_some_and(|people| people.len() == 1)
-    };
-    Ok(soon.iter().filter(is_due).map(|run| run.id).collect())
+    let mut due = Vec::new();
+    for some in soon.chunks(1000) {
+        let ids: Vec<Id> = some.iter().map(|run| run.id).collect();
+        let confirmed = signups::confirmed_on(conn, &ids)?;
+        let is_due = |run: &&Run| {
+            run.asked_one_to_one_at.is_some() || confirmed.get(&run.id).is_some_and(|people| people.len() == 1)
+        };
+        due.extend(some.iter().filter(is_due).map(|run| run.id));
+    }
+    Ok(due)
 }
 
 /// Looks at a run under its lock: asks the two, or calls the run off when they were asked in vain. Says whether it did
@@ -118,8 +122,9 @@ pub fn look(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Policy, now: Insta
     Ok(promised)
 }
 
+/// Whoever was checked in stands there.
 fn said_yes(signup: &Signup, asked: Instant) -> bool {
-    signup.reconfirmed_at.is_some_and(|at| at >= asked)
+    signup.status == SignupStatus::Attended || signup.reconfirmed_at.is_some_and(|at| at >= asked)
 }
 
 fn leader_said_yes(conn: &mut Conn, run: &Run, leader: Id, asked: Option<Instant>) -> Result<bool> {

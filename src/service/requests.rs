@@ -80,11 +80,12 @@ pub fn nudge(tx: &mut Tx<'_>, run: Id, policy: &Policy, now: Instant) -> Result<
         .filter(|signup| signup.created_at <= long_ago)
         .collect();
     let Some(newest) = overdue.iter().map(|signup| signup.id).max() else { return Ok(false) };
+    let mut nudged = false;
     for leader in answerable(tx, run)? {
         let promise = Promise::new(leader, Notice::RequestsWait { run_id: run, again: true }).of_run(run);
-        outbox::promise(tx, promise.once(format!("nudge:{run}:{leader}:{newest}")), now)?;
+        nudged |= outbox::promise(tx, promise.once(format!("nudge:{run}:{leader}:{newest}")), now)?;
     }
-    Ok(true)
+    Ok(nudged)
 }
 
 /// Ends requests that nobody answered until the run's list was closed; each person is told, with other runs.

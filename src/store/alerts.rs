@@ -21,11 +21,6 @@ pub struct Queued {
     pub stamp: Id,
 }
 
-/// Queues a run, again if it waits already: whoever looks at it now has not seen this change.
-pub fn queue_run(tx: &mut Tx<'_>, run: Id, now: Instant) -> Result<()> {
-    queue_runs(tx, &[run], now)
-}
-
 #[derive(Insertable)]
 #[diesel(table_name = queue, treat_none_as_default_value = false)]
 struct Waiting {
@@ -35,7 +30,7 @@ struct Waiting {
     lease_until: Option<Instant>,
 }
 
-/// Queues several runs.
+/// Queues runs, again those that wait already: whoever looks at one now has not seen this change.
 pub fn queue_runs(tx: &mut Tx<'_>, runs: &[Id], now: Instant) -> Result<()> {
     let row = |run: &Id| Waiting { run_id: *run, stamp: Id::at(now), queued_at: now, lease_until: None };
     for some in runs.chunks(1000) {

@@ -1,6 +1,6 @@
 //! The day itself: emergency contacts, guests without an account, incidents, and what has to wait or be forgotten.
 
-use diesel::prelude::*;
+use diesel::{dsl::exists, prelude::*};
 
 use super::{
     db::{Conn, Tx},
@@ -88,6 +88,19 @@ pub fn sign_guest_out(tx: &mut Tx<'_>, _locked: &RunLocked, guest: Id, now: Inst
     Ok(())
 }
 
+/// Takes a guest off a run, entered by mistake.
+pub fn remove_guest(tx: &mut Tx<'_>, _locked: &RunLocked, guest: Id) -> Result<()> {
+    diesel::delete(guests::table.find(guest)).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Whether an incident of the run names this guest.
+pub fn is_in_an_incident(conn: &mut Conn, run: Id, guest: Id) -> Result<bool> {
+    let named: Vec<Json<Vec<Id>>> =
+        incidents::table.filter(incidents::run_id.eq(run)).select(incidents::guest_ids).load(conn)?;
+    Ok(named.iter().any(|ids| ids.contains(&guest)))
+}
+
 /// Erases names and numbers of guests of runs that ended at `before` or earlier, but for runs with an open incident;
 /// returns how many.
 pub fn erase_guests(tx: &mut Tx<'_>, before: Instant, now: Instant) -> Result<usize> {
@@ -162,20 +175,19 @@ pub fn not_signed_out(conn: &mut Conn, run: Id) -> Result<i64> {
 
 /// Runs that took place, ended after `from` and until `to`, and have somebody checked in who was not signed out.
 pub fn with_people_not_signed_out(conn: &mut Conn, from: Instant, to: Instant) -> Result<Vec<Id>> {
-    let ended = runs::table
+    let people = signups::table
+        .filter(signups::run_id.eq(runs::id))
+        .filter(signups::status.eq(SignupStatus::Attended))
+        .filter(signups::signed_out_at.is_null());
+    let guests = guests::table.filter(guests::run_id.eq(runs::id)).filter(guests::signed_out_at.is_null());
+    Ok(runs::table
         .filter(runs::status.eq_any([RunStatus::Published, RunStatus::Completed].as_slice()))
         .filter(runs::ends_at.gt(from))
         .filter(runs::ends_at.le(to))
+        .filter(exists(people).or(exists(guests)))
         .order(runs::id)
         .select(runs::id)
-        .load::<Id>(conn)?;
-    let mut waiting = Vec::new();
-    for run in ended {
-        if not_signed_out(conn, run)? > 0 {
-            waiting.push(run);
-        }
-    }
-    Ok(waiting)
+        .load(conn)?)
 }
 
 /// Runs that ended at `before` or earlier and still have sign-ups or guests, oldest first.

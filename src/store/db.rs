@@ -169,6 +169,10 @@ const SQLITE_READERS: u32 = 4;
 /// Tries of a transaction that lost a race for a lock.
 const TRIES: u32 = 4;
 
+/// How long somebody waits for a connection before they are asked to come again: on SQLite that is the line of those who
+/// write, and hundreds may come at once.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 impl Db {
     /// Opens the pools. It connects lazily: a database that is away makes requests fail, not the start.
     pub fn open(target: Target) -> Self {
@@ -176,7 +180,7 @@ impl Db {
             Pool::builder()
                 .max_size(size)
                 .min_idle(Some(0))
-                .connection_timeout(Duration::from_secs(10))
+                .connection_timeout(PATIENCE)
                 .error_handler(Box::new(LogPoolErrors))
                 .build_unchecked(Manager(target.clone()))
         };

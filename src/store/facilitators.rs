@@ -347,13 +347,15 @@ pub fn active_on(conn: &mut Conn, run: Id, now: Instant) -> Result<Vec<Id>> {
     Ok(accepted.into_iter().filter(|id| good.contains(id)).collect())
 }
 
+/// Who accepted to go along with this run in whatever role.
+pub fn accepted_on(conn: &mut Conn, run: Id) -> Result<Vec<Id>> {
+    let listings = listings(conn, &[run])?.into_iter();
+    Ok(listings.filter(|listing| listing.status == ListingStatus::Accepted).map(|listing| listing.account_id).collect())
+}
+
 /// Who accepted to go along with this run in whatever role and is in good standing.
 pub fn accompanying(conn: &mut Conn, run: Id, now: Instant) -> Result<Vec<Id>> {
-    let accepted: Vec<Id> = listings(conn, &[run])?
-        .into_iter()
-        .filter(|listing| listing.status == ListingStatus::Accepted)
-        .map(|listing| listing.account_id)
-        .collect();
+    let accepted = accepted_on(conn, run)?;
     let good = in_good_standing(conn, &accepted, now)?;
     Ok(accepted.into_iter().filter(|id| good.contains(id)).collect())
 }

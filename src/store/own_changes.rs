@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::changes::Change;
 
 /// Longer than a follower takes; who waited so long goes on without it.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The changes of this process that nobody followed yet.
 #[derive(Debug)]

@@ -263,7 +263,7 @@ pub fn starting_between(conn: &mut Conn, statuses: &[RunStatus], from: Instant, 
         .load(conn)?)
 }
 
-/// Ids of published or paused runs that started and still have people without a place.
+/// Ids of runs that started and still have people without a place.
 pub fn started_with_open_ends(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
     let open = [SignupStatus::Requested, SignupStatus::Waitlisted, SignupStatus::Offered];
     Ok(runs::table
@@ -370,7 +370,7 @@ pub fn with_yeses_overdue(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
         .load(conn)?)
 }
 
-/// Everybody who accepted to lead one of the published or paused runs to come.
+/// Everybody who accepted to lead one of the published runs to come.
 pub fn leaders_of_upcoming(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
     Ok(run_facilitators::table
         .inner_join(runs::table.on(runs::id.eq(run_facilitators::run_id)))

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::Instant,
     domain::{
-        run::RunStatus,
+        run::{JoinPolicy, RunStatus},
         series::{SeriesDraft, SeriesRun, SeriesStatus},
         signup::SignupStatus,
     },
@@ -224,6 +224,18 @@ pub fn insert_regular(tx: &mut Tx<'_>, regular: &Regular) -> Result<()> {
     Ok(())
 }
 
+/// This regular, and the same one of the series that came of this one or from which it came: whoever is handed on is a
+/// regular since the same moment. By series, in which order they are locked.
+pub fn handed_on(conn: &mut Conn, regular: &Regular) -> Result<Vec<Regular>> {
+    Ok(series_regulars::table
+        .filter(series_regulars::account_id.eq(regular.account_id))
+        .filter(series_regulars::since.eq(regular.since))
+        .filter(series_regulars::ended_at.is_null())
+        .order(series_regulars::series_id)
+        .select(Regular::as_select())
+        .load(conn)?)
+}
+
 /// Ends somebody's being a regular.
 pub fn end_regular(tx: &mut Tx<'_>, id: Id, now: Instant) -> Result<()> {
     diesel::update(series_regulars::table.find(id)).set(series_regulars::ended_at.eq(now)).execute(&mut **tx)?;
@@ -269,13 +281,15 @@ pub fn held_with(conn: &mut Conn, series: Id, account: Id, since: Instant) -> Re
         .load(conn)?)
 }
 
-/// Whether a facilitator ever said yes to this person on a date of the series.
-pub fn was_ever_confirmed(conn: &mut Conn, series: Id, account: Id) -> Result<bool> {
+/// Whether this person is known on dates of the series: a facilitator ever said yes to them, or they were confirmed by an
+/// act of their own; not where only being a regular seated them.
+pub fn was_ever_approved(conn: &mut Conn, series: Id, account: Id) -> Result<bool> {
     let times: i64 = signups::table
         .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
         .filter(runs::series_id.eq(series))
         .filter(signups::account_id.eq(account))
         .filter(signups::confirmed_at.is_not_null())
+        .filter(signups::as_regular.eq(false).or(runs::join_policy.eq(JoinPolicy::Approval)))
         .filter(signups::status.ne(SignupStatus::Removed))
         .count()
         .get_result(conn)?;

@@ -70,6 +70,13 @@ pub struct Signup {
 }
 
 impl Signup {
+    /// A change that asked for a fresh yes asks for none any more.
+    pub fn needs_no_yes_to_a_change(&mut self) {
+        if self.reconfirm_reason == Some(ReconfirmReason::Changed) {
+            (self.reconfirm_by, self.reconfirm_reason) = (None, None);
+        }
+    }
+
     /// A sign-up that begins now, without what the person said.
     pub fn beginning(run: Id, account: Id, status: SignupStatus, queue_no: i32, now: Instant) -> Self {
         Self {
@@ -347,14 +354,4 @@ pub fn live_in(conn: &mut Conn, account: Id, run: Id) -> Result<Option<Signup>> 
         .select(Signup::as_select())
         .first(conn)
         .optional()?)
-}
-
-/// How many of the confirmed say that they are new here.
-pub fn new_among_confirmed(conn: &mut Conn, run: Id) -> Result<i64> {
-    Ok(signups::table
-        .filter(signups::run_id.eq(run))
-        .filter(signups::status.eq(SignupStatus::Confirmed))
-        .filter(signups::new_here.eq(true))
-        .count()
-        .get_result(conn)?)
 }

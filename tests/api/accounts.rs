@@ -82,12 +82,7 @@ async fn registering_answers_the_same_whatever_happens_and_the_mail_tells_the_tr
         answers.push(nobody.post("/accounts", newcomer(email)).await.expect(202));
     }
     assert!(answers.iter().all(|answer| answer.text == answers[0].text));
-    let names = |answer: &crate::harness::Answer| {
-        let mut names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
-        names.sort();
-        names
-    };
-    assert!(answers.iter().all(|answer| names(answer) == names(&answers[0])));
+    assert!(answers.iter().all(|answer| answer.header_names() == answers[0].header_names()));
     let letters = town.post_office().await;
     let to = |email: &str| letters.iter().filter(|l| l.to == email).count();
     assert_eq!((to("new@example.org"), to(&ana.email), to(&ben.email)), (1, 1, 0));

@@ -15,6 +15,9 @@ cases![
     a_far_change_needs_a_fresh_yes_by_the_cut_off,
     several_steps_are_as_far_as_they_are_together,
     a_far_change_is_answered_by_the_cut_off_of_the_start_that_stands,
+    what_is_moved_back_needs_no_yes_any_more,
+    whoever_leads_along_hears_of_what_is_moved,
+    whoever_is_checked_in_has_said_yes_by_coming,
     within_three_hours_a_run_cannot_be_moved_far,
     a_run_of_two_takes_place_only_with_both_yeses,
     without_both_yeses_a_run_of_two_is_called_off,
@@ -227,6 +230,40 @@ async fn several_steps_are_as_far_as_they_are_together(town: Town) {
     town.post_office().await;
 }
 
+async fn what_is_moved_back_needs_no_yes_any_more(town: Town) {
+    let (fay, run, ana, ben) = with_two(&town).await;
+    let far = json!({ "starts_at": "2026-11-27T09:00:00Z" });
+    let etag = fay.patch(&run.at(""), Some(&run.etag), far).await.expect(200).header("etag").to_owned();
+    assert!(ana.0.get(&format!("/signups/{}", ana.1)).await.json.get("reconfirm_by").is_some());
+    fay.patch(&run.at(""), Some(&etag), json!({ "starts_at": "2026-11-26T09:00:00Z" })).await.expect(200);
+    assert!(ana.0.get(&format!("/signups/{}", ana.1)).await.json.get("reconfirm_by").is_none());
+    town.set_clock("2026-11-26T08:30:00Z");
+    town.post_office().await;
+    assert_eq!((ana.0.seat(&ana.1).await, ben.0.seat(&ben.1).await), (json!("confirmed"), json!("confirmed")));
+}
+
+async fn whoever_leads_along_hears_of_what_is_moved(town: Town) {
+    let (fay, run, ..) = with_two(&town).await;
+    let gil = town.facilitator("Gil").await;
+    fay.post(&run.at("/facilitators"), json!({ "account_id": gil.id })).await.expect(201);
+    gil.post(&run.at("/facilitators"), json!({ "account_id": gil.id })).await.expect(200);
+    town.post_office().await;
+    let moves = async |to: &str| {
+        let etag = fay.get(&run.at("")).await.expect(200).header("etag").to_owned();
+        fay.patch(&run.at(""), Some(&etag), json!({ "starts_at": to })).await.expect(200);
+        town.post_office().await
+    };
+    let letters = moves("2026-11-26T09:10:00Z").await;
+    assert!(letters.iter().all(|letter| letter.to != gil.email), "ten minutes");
+    let letters = moves("2026-11-27T09:00:00Z").await;
+    let his: Vec<_> = letters.iter().filter(|letter| letter.to == gil.email).collect();
+    assert_eq!(his.len(), 1);
+    assert!(his[0].text.contains("Friday 27 November 2026, 09:00"), "{}", his[0].text);
+    assert!(letters.iter().all(|letter| letter.to != fay.email), "Fay did it");
+    town.nobody().press(&his[0].link("cannot-lead"), &[]).await.expect(200);
+    town.leave_mail();
+}
+
 async fn a_far_change_is_answered_by_the_cut_off_of_the_start_that_stands(town: Town) {
     let (fay, run, ana, _) = with_two(&town).await;
     let far = json!({ "starts_at": "2026-11-27T09:00:00Z" });
@@ -279,6 +316,17 @@ async fn a_run_of_two_takes_place_only_with_both_yeses(town: Town) {
     town.set_clock("2026-11-26T08:30:00Z");
     town.post_office().await;
     assert_eq!((status(&town, &run).await, ana.0.seat(&ana.1).await), (json!("published"), json!("confirmed")));
+}
+
+async fn whoever_is_checked_in_has_said_yes_by_coming(town: Town) {
+    let (fay, run, ana) = of_two(&town).await;
+    town.post_office().await;
+    fay.post(&run.at("/reconfirm"), json!({})).await.expect(204);
+    town.set_clock("2026-11-26T07:30:00Z");
+    fay.post(&format!("/signups/{}/check-in", ana.1), json!({})).await.expect(200);
+    town.set_clock("2026-11-26T08:00:00Z");
+    town.post_office().await;
+    assert_eq!((status(&town, &run).await, ana.0.seat(&ana.1).await), (json!("published"), json!("attended")));
 }
 
 async fn without_both_yeses_a_run_of_two_is_called_off(town: Town) {
@@ -390,9 +438,18 @@ async fn after_two_silent_absences_a_yes_is_due_the_day_before(town: Town) {
     let run = town.run(&fay, |run| run["starts_at"] = json!("2026-11-30T09:00:00Z")).await;
     let seat = ana.joins(&run.id, "confirmed").await;
     ben.joins(&run.id, "confirmed").await;
+    town.set_clock("2026-11-29T09:00:00Z");
+    town.post_office().await;
     town.set_clock("2026-11-29T21:00:00Z");
     town.post_office().await;
     assert_eq!(ana.seat(&seat).await, "expired");
+    // Where nobody came to ask, silence says nothing.
+    let run = town.run(&fay, |run| run["starts_at"] = json!("2026-12-02T09:00:00Z")).await;
+    let seat = ana.joins(&run.id, "confirmed").await;
+    ben.joins(&run.id, "confirmed").await;
+    town.set_clock("2026-12-01T21:00:00Z");
+    town.post_office().await;
+    assert_eq!(ana.seat(&seat).await, "confirmed");
 }
 
 async fn absences_after_the_sign_up_count_and_corrected_ones_do_not(town: Town) {

@@ -14,6 +14,8 @@ cases![
     the_days_contact_is_for_those_with_a_place_around_the_run,
     people_are_checked_in_from_two_hours_before_until_seven_days_after,
     a_wrong_tick_is_taken_back,
+    nobody_counts_as_missed_where_nobody_is_ticked_off,
+    a_guest_entered_by_mistake_is_taken_off,
     before_the_start_whoever_was_ticked_off_has_their_place_and_no_second_one,
     before_the_start_decisions_reach_whoever_was_ticked_off,
     whoever_was_ticked_off_hears_that_the_run_is_called_off_and_was_not_on_it,
@@ -214,6 +216,45 @@ async fn a_wrong_tick_is_taken_back(town: Town) {
     does(&fay, seat, "sign-out").await;
     assert_eq!(does(&fay, seat, "check-in").await["signed_out_at"], Value::Null);
     town.work().await;
+}
+
+async fn nobody_counts_as_missed_where_nobody_is_ticked_off(town: Town) {
+    let (fay, _, people) = morning(&town, &["Ana", "Ben"]).await;
+    let [(_, a), (_, b)] = &people[..] else { panic!("two people") };
+    does(&fay, a, "check-in").await;
+    town.set_clock("2026-11-26T10:00:00Z");
+    does(&fay, b, "no-show").await;
+    fay.post(&at(a, "undo-mark"), json!({})).await.refused(409, "nobody_checked_in");
+    does(&fay, b, "undo-mark").await;
+    does(&fay, a, "undo-mark").await;
+    town.leave_mail();
+}
+
+async fn a_guest_entered_by_mistake_is_taken_off(town: Town) {
+    let (fay, run, _) = morning(&town, &["Ana", "Ben"]).await;
+    let guest = json!({ "guest": { "first_name": "Gus", "adult": true, "emergency_phone": "0700 900 1" } });
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let taken = fay.post(&run.at("/walk-ins"), guest.clone()).await.expect(201);
+        ids.push(taken.json["guest"]["id"].as_str().unwrap().to_owned());
+    }
+    let left = async || fay.get(&run.at("")).await.expect(200).json["places_left"].clone();
+    assert_eq!(left().await, 6);
+    people_may_not(&town, &run, &ids[0]).await;
+    fay.delete(&run.at(&format!("/guests/{}", ids[0]))).await.expect(204);
+    fay.delete(&run.at(&format!("/guests/{}", ids[0]))).await.refused(404, "not_found");
+    assert_eq!(left().await, 7);
+    let incident = json!({ "what_happened": "Gus fell.", "severity": "minor", "guest_ids": [ids[1]] });
+    fay.post(&run.at("/incidents"), incident).await.expect(201);
+    fay.delete(&run.at(&format!("/guests/{}", ids[1]))).await.refused(409, "in_an_incident");
+    town.leave_mail();
+}
+
+async fn people_may_not(town: &Town, run: &Run, guest: &str) {
+    let (gil, ana) = (town.facilitator("Gil").await, town.person("Amy").await);
+    for other in [&gil, &ana] {
+        other.delete(&run.at(&format!("/guests/{guest}"))).await.refused(404, "not_found");
+    }
 }
 
 async fn before_the_start_whoever_was_ticked_off_has_their_place_and_no_second_one(town: Town) {
@@ -561,8 +602,11 @@ async fn an_incident_is_first_in_the_queue_and_holds_the_list(town: Town) {
     assert_eq!(queue.items()[0]["id"], receipt.json["report_id"]);
     let listed = mo.get("/moderation/incidents").await.expect(200);
     assert_eq!(listed.items().len(), 1);
+    assert!(!listed.text.contains("Ana\""), "nobody is named in the list: {}", listed.text);
+    assert_eq!(town.rows("audit_log WHERE act = 'incident_seen'"), 0);
     let seen = mo.get(&format!("/moderation/incidents/{}", receipt.id())).await.expect(200);
-    assert_eq!(seen.json, listed.items()[0]);
+    assert_eq!(town.rows("audit_log WHERE act = 'incident_seen'"), 1);
+    assert_eq!(seen.json["what_happened"], listed.items()[0]["what_happened"]);
     assert_eq!(seen.json["people"][0]["display_name"], "Ana");
     assert_eq!((&seen.json["emergency_services"], &seen.json["status"]), (&json!(true), &json!("open")));
     fay.get("/moderation/incidents").await.refused(403, "moderators_only");
@@ -571,6 +615,10 @@ async fn an_incident_is_first_in_the_queue_and_holds_the_list(town: Town) {
     fay.post(&path, body.clone()).await.expect(201);
     town.set_clock("2026-12-10T10:00:00Z");
     fay.post(&path, body).await.refused(409, "desk_closed");
+    let wim = welfare(&town).await;
+    let one = format!("/moderation/incidents/{}", receipt.id());
+    town.log_in_again(&mo).await.get(&one).await.refused(403, "welfare_only");
+    wim.get(&one).await.expect(200);
     town.set_clock("2027-12-26T10:00:00Z");
     forget(&town);
     assert_eq!(town.rows("signups"), 2, "held while the team looks into it");
@@ -645,12 +693,14 @@ async fn the_sealed_list_is_for_welfare_moderators_and_each_look_is_written_down
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     let (mo, ada, wim) = (town.moderator("Mo").await, town.admin().await, welfare(&town).await);
     fay.post(&run.at("/check-in"), json!({})).await.expect(200);
-    town.set_clock("2026-12-10T09:59:59Z");
-    fay.get(&run.at("/signups")).await.expect(200);
-    town.set_clock("2026-12-10T10:00:00Z");
-    fay.get(&run.at("/signups")).await.refused(404, "not_found");
     let path = format!("/moderation/sealed-rosters/{}", run.id);
     let why = json!({ "reason": "report", "reference": Id::random() });
+    town.set_clock("2026-12-10T09:59:59Z");
+    fay.get(&run.at("/signups")).await.expect(200);
+    let early = wim.post(&path, why.clone()).await.refused(409, "desk_not_open");
+    assert_eq!(early.json["from"], "2026-12-10T10:00:00Z");
+    town.set_clock("2026-12-10T10:00:00Z");
+    fay.get(&run.at("/signups")).await.refused(404, "not_found");
     mo.post(&path, why.clone()).await.refused(403, "welfare_only");
     ada.post(&path, why.clone()).await.refused(403, "welfare_only");
     fay.post(&path, why.clone()).await.refused(403, "moderators_only");

@@ -204,7 +204,7 @@ async fn withdrawals_and_sign_ups_at_once_never_seat_too_many(town: Town) {
     let at = |aggregate: &str, status: &str| {
         let in_run = is(&town, "run_id", &run.id);
         town.number(&format!(
-            "SELECT CAST({aggregate}(queue_no) AS bigint) AS n FROM signups WHERE status = '{status}' AND {in_run}"
+            "SELECT CAST(coalesce({aggregate}(queue_no), 0) AS bigint) AS n FROM signups WHERE status = '{status}' AND {in_run}"
         ))
     };
     assert!(at("max", "offered") < at("min", "waitlisted"));

@@ -298,7 +298,9 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
         }
         "PUT /v1/runs/{id}/pairs" => (with(run().await), json!({ "pairs": [] })),
         "POST /v1/runs/{id}/walk-ins" => (with(run().await), json!({ "email": cast.stranger.email })),
-        "POST /v1/runs/{id}/guests/{guest_id}/sign-out" | "POST /v1/runs/{id}/guests/{guest_id}/emergency-contact" => {
+        "POST /v1/runs/{id}/guests/{guest_id}/sign-out"
+        | "POST /v1/runs/{id}/guests/{guest_id}/emergency-contact"
+        | "DELETE /v1/runs/{id}/guests/{guest_id}" => {
             (with(run().await).replace("{guest_id}", "00000000-0000-7000-8000-000000000000"), nothing)
         }
         "POST /v1/runs/{id}/incidents" => (with(run().await), json!({ "what_happened": "w", "severity": "minor" })),

@@ -29,6 +29,10 @@ cases![
     ending_from_a_date_keeps_the_dates_before_it,
     other_facilitators_find_no_inside,
     a_date_made_while_nobody_may_lead_comes_up_paused_and_regulars_follow_when_it_goes_on,
+    a_date_goes_on_when_its_leader_may_lead_again_and_calls_for_others_until_then,
+    a_regular_is_not_seated_unasked_on_a_date_that_needs_a_yes,
+    a_day_has_one_date_whatever_its_hour_was,
+    whoever_stops_stops_in_what_the_series_became_as_well,
     two_workers_at_once_make_each_date_once,
 ];
 
@@ -546,13 +550,18 @@ async fn ending_calls_the_dates_off_with_one_mail_each(town: Town) {
     town.post_office().await;
     let end = format!("{}/end", at(&series));
     fay.post(&end, json!({})).await.faulty(&["/reason_code required"]);
+    let gil = town.facilitator("Gil").await;
+    let led_along = format!("/runs/{}/facilitators", run_on(&series, "2026-12-08"));
+    fay.post(&led_along, json!({ "account_id": gil.id })).await.expect(201);
+    gil.post(&led_along, json!({ "account_id": gil.id })).await.expect(200);
+    town.post_office().await;
     let ended = fay.post(&end, json!({ "reason_code": "place", "message": "The park closes." })).await.expect(200);
     assert_eq!(ended.str("status"), "ended");
     fay.post(&end, json!({ "reason_code": "place" })).await.expect(200);
     let letters = town.post_office().await;
     let mut to: Vec<&str> = letters.iter().map(|letter| letter.to.as_str()).collect();
     to.sort_unstable();
-    assert_eq!(to, [ana.email.as_str(), ben.email.as_str()]);
+    assert_eq!(to, [ana.email.as_str(), ben.email.as_str(), gil.email.as_str()]);
     assert!(letters[0].text.contains("The park closes.") && letters[0].subject == "Later dates are off");
     assert_eq!(town.rows("runs WHERE status = 'cancelled'"), 7);
     town.set_clock("2026-12-09T10:00:00Z");
@@ -602,6 +611,73 @@ async fn a_date_made_while_nobody_may_lead_comes_up_paused_and_regulars_follow_w
     gil.post(&format!("/runs/{made}/take-over"), json!({})).await.expect(200);
     town.work().await;
     assert_eq!(with_status(&ana, "confirmed").await, 8);
+}
+
+async fn a_date_goes_on_when_its_leader_may_lead_again_and_calls_for_others_until_then(town: Town) {
+    let (fay, gil, admin) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.admin().await);
+    let near = json!({ "activities": ["run"], "home": { "lat": 51.41, "lng": -0.33 }, "travel_radius_km": 10.0 });
+    gil.put("/me/running-profile", near).await.expect(200);
+    let series = post(&town, &fay, |_| {}).await;
+    let body = json!({ "account_id": fay.id, "kind": "suspension", "scope": "facilitating", "rule": "r", "statement": "s",
+        "expires_at": "2026-11-27T00:00:00Z" });
+    admin.post("/moderation/sanctions", body).await.expect(201);
+    town.post_office().await;
+    town.set_clock("2026-11-25T18:31:00Z");
+    let letters = town.post_office().await;
+    let made = run_on(&again(&gil, &series).await, "2027-01-19");
+    let calls = letters.iter().filter(|letter| letter.to == gil.email && letter.text.contains(&made)).count();
+    assert_eq!(calls, 1);
+    let status = async || town.nobody().get(&format!("/runs/{made}")).await.expect(200).json["status"].clone();
+    assert_eq!(status().await, "paused");
+    town.set_clock("2026-11-27T00:00:01Z");
+    town.post_office().await;
+    assert_eq!(status().await, "published");
+}
+
+async fn a_regular_is_not_seated_unasked_on_a_date_that_needs_a_yes(town: Town) {
+    town.leave_mail();
+    let fay = town.facilitator("Fay").await;
+    let series = post(&town, &fay, |_| {}).await;
+    let run = run_on(&series, "2026-12-08");
+    let etag = fay.get(&format!("/runs/{run}")).await.expect(200).header("etag").to_owned();
+    let change = json!({ "join_policy": "approval" });
+    fay.patch(&format!("/runs/{run}"), Some(&etag), change).await.expect(200);
+    let ana = town.person("Ana").await;
+    regular(&ana, &series).await;
+    assert_eq!(with_status(&ana, "confirmed").await, 6);
+    let seen = ana.get(&format!("/runs/{run}")).await.expect(200);
+    assert!(seen.json.get("meeting_point").is_none(), "{}", seen.text);
+    ana.joins(&run, "requested").await;
+}
+
+async fn a_day_has_one_date_whatever_its_hour_was(town: Town) {
+    town.leave_mail();
+    let fay = town.facilitator("Fay").await;
+    let series = post(&town, &fay, |_| {}).await;
+    town.set_clock("2026-12-01T18:45:00Z");
+    let change = json!({ "first_local_start": "2026-12-01T20:00:00" });
+    patch(&fay, &series, "", change).await.expect(200);
+    town.work().await;
+    let on_the_first = town.rows("runs WHERE starts_at >= '2026-12-01' AND starts_at < '2026-12-02'");
+    assert_eq!(on_the_first, 1, "it has been run");
+    assert_eq!(dates(&again(&fay, &series).await)[0], "2026-12-08T20:00:00");
+}
+
+async fn whoever_stops_stops_in_what_the_series_became_as_well(town: Town) {
+    town.leave_mail();
+    let fay = town.facilitator("Fay").await;
+    let series = post(&town, &fay, |_| {}).await;
+    let ana = town.person("Ana").await;
+    regular(&ana, &series).await;
+    let from = run_on(&series, "2026-12-15");
+    let change = json!({ "run": { "title": "Another" } });
+    patch(&fay, &series, &format!("?from={from}"), change).await.expect(200);
+    assert_eq!(with_status(&ana, "confirmed").await, 7);
+    ana.delete(&format!("{}/regulars", at(&series))).await.expect(204);
+    assert_eq!(with_status(&ana, "confirmed").await, 0);
+    town.set_clock("2026-12-02T10:00:00Z");
+    town.work().await;
+    assert_eq!(with_status(&ana, "confirmed").await, 0);
 }
 
 async fn two_workers_at_once_make_each_date_once(town: Town) {

@@ -40,7 +40,7 @@ pub struct Fit {
 
 impl Fit {
     /// With numbers to three decimals, as answers show them; comparisons use the full ones.
-    pub fn rounded(&self) -> Fit {
+    pub fn rounded(self) -> Fit {
         let round = |number: f64| (number * 1000.0).round() / 1000.0;
         Fit {
             score: round(self.score),
@@ -49,7 +49,7 @@ impl Fit {
             time: round(self.time),
             company: self.company.map(round),
             known_faces: round(self.known_faces),
-            reasons: self.reasons.clone(),
+            reasons: self.reasons,
         }
     }
 }

@@ -10,16 +10,17 @@ use crate::{
     error::Error,
     http::{
         AppData, Problem, Reply,
+        by_token::ByToken,
         extract::{Caller, MaybeCaller, PathId, Request},
         problem::ProblemDocument,
-        signups::{ByToken, SignupView, by_person_or_link},
+        signups::{SignupView, by_person_or_link},
     },
     id::Id,
     service::day::{
         attendance,
         contacts::{self, ContactInput},
     },
-    store::{accounts, day, history as store},
+    store::{Tx, accounts, day, history as store},
 };
 
 /// One's emergency contact. Only the facilitators of a run one is on can look at it, on the day, and each look is written
@@ -119,14 +120,6 @@ pub async fn was_there(
     request: Request<ByToken>,
 ) -> Result<Reply, Problem> {
     let (policy, id) = (app.config.policy.clone(), id.0);
-    by_person_or_link(
-        &app,
-        caller,
-        id,
-        &request,
-        |body| body.token.clone(),
-        LinkAction::WasThere,
-        move |tx, me, now| attendance::was_there(tx, me, id, &policy, now),
-    )
-    .await
+    let work = move |tx: &mut Tx<'_>, me, now| attendance::was_there(tx, me, id, &policy, now);
+    by_person_or_link(&app, caller, id, &request, LinkAction::WasThere, work).await
 }

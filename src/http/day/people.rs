@@ -1,6 +1,6 @@
 //! Walk-ins, guests, and who runs side by side.
 
-use actix_web::{get, post, put, web::Path};
+use actix_web::{delete, get, post, put, web::Path};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -78,6 +78,22 @@ pub async fn sign_guest_out(
         Reply::ok(&GuestView::from(attendance::sign_guest_out(tx, guest, &proof, now)?))
     })
     .await
+}
+
+/// Takes a guest off who was entered by mistake; not one whom an incident names.
+#[utoipa::path(tag = "The day", params(("id" = Id, Path), ("guest_id" = Id, Path)), security(("token" = [])),
+    responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+#[delete("/runs/{id}/guests/{guest_id}")]
+pub async fn remove_guest(app: AppData, caller: Caller, path: Path<(String, String)>) -> Result<Reply, Problem> {
+    let ((run, guest), me) = (two_ids(path)?, caller.id());
+    let (policy, now) = (app.config.policy.clone(), app.clock.now());
+    let removed = app.db.write(move |tx| {
+        let proof = callers::leads(tx, me, run, now)?;
+        attendance::remove_guest(tx, guest, &proof, &policy, now)
+    });
+    removed.await?;
+    app.mail_waits.notify_one();
+    Ok(Reply::nothing())
 }
 
 /// A guest's emergency number.

@@ -12,9 +12,8 @@ use crate::{
     http::{
         AppData, Problem, Reply,
         extract::{Caller, Moderator, PathId, Query, Request},
-        paging::{Page, Paging},
+        paging::{Page, PageQuery, Paging},
         problem::ProblemDocument,
-        signups::PageQuery,
     },
     id::Id,
     service::{
@@ -65,9 +64,9 @@ pub struct Involved {
     pub display_name: String,
 }
 
-/// An incident, as the team sees it.
+/// An incident, as the team's list shows it.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct IncidentView {
+pub struct IncidentCard {
     pub id: Id,
     pub run_id: Id,
     /// Assigned and resolved as a report; while it is open, the run's list is kept.
@@ -78,26 +77,25 @@ pub struct IncidentView {
     pub what_happened: String,
     pub happened_at: Option<Instant>,
     pub emergency_services: bool,
-    pub people: Vec<Involved>,
-    pub guests: Vec<GuestView>,
     pub created_at: Instant,
 }
 
+/// An incident with those who were involved.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IncidentView {
+    #[serde(flatten)]
+    pub incident: IncidentCard,
+    pub people: Vec<Involved>,
+    pub guests: Vec<GuestView>,
+}
+
 /// None for a moderator whom it concerns while somebody else can look into it.
-fn view(conn: &mut Conn, incident: Incident, viewer: Id, now: Instant) -> Outcome<Option<IncidentView>> {
+fn card(conn: &mut Conn, incident: &Incident, viewer: Id, now: Instant) -> Outcome<Option<IncidentCard>> {
     let report = moderation::find_report(conn, incident.report_id)?.ok_or(Error::NotFound)?;
     if reports::is_concerned(conn, &report, viewer, now)? {
         return Ok(None);
     }
-    let mut people = Vec::new();
-    for signup_id in incident.signup_ids.iter().copied() {
-        let Some(signup) = signups::find(conn, signup_id)? else { continue };
-        let display_name = accounts::get(conn, signup.account_id)?.display_name;
-        people.push(Involved { signup_id, account_id: signup.account_id, display_name });
-    }
-    let guests = day::guests_of(conn, incident.run_id)?;
-    let guests = guests.into_iter().filter(|guest| incident.guest_ids.contains(&guest.id)).map(GuestView::from);
-    Ok(Some(IncidentView {
+    Ok(Some(IncidentCard {
         id: incident.id,
         run_id: incident.run_id,
         report_id: report.id,
@@ -107,15 +105,29 @@ fn view(conn: &mut Conn, incident: Incident, viewer: Id, now: Instant) -> Outcom
         what_happened: report.statement,
         happened_at: incident.happened_at,
         emergency_services: incident.emergency_services,
-        people,
-        guests: guests.collect(),
         created_at: incident.created_at,
     }))
 }
 
-/// Incidents, newest first.
+fn view(conn: &mut Conn, incident: &Incident, card: IncidentCard) -> Outcome<IncidentView> {
+    let mut involved = Vec::new();
+    for signup in incident.signup_ids.iter() {
+        involved.extend(signups::find(conn, *signup)?);
+    }
+    let names = accounts::display_names(conn, &involved.iter().map(|signup| signup.account_id).collect::<Vec<_>>())?;
+    let person = |signup: &signups::Signup| Involved {
+        signup_id: signup.id,
+        account_id: signup.account_id,
+        display_name: names.get(&signup.account_id).cloned().unwrap_or_default(),
+    };
+    let guests = day::guests_of(conn, incident.run_id)?;
+    let guests = guests.into_iter().filter(|guest| incident.guest_ids.contains(&guest.id)).map(GuestView::from);
+    Ok(IncidentView { incident: card, people: involved.iter().map(person).collect(), guests: guests.collect() })
+}
+
+/// Incidents, newest first; who was involved is told one by one.
 #[utoipa::path(tag = "Moderation", params(PageQuery), security(("token" = [])), responses(
-    (status = 200, body = Page<IncidentView>), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
+    (status = 200, body = Page<IncidentCard>), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[get("/moderation/incidents")]
 pub async fn list_incidents(
     app: AppData,
@@ -129,22 +141,25 @@ pub async fn list_incidents(
         let (found, next_cursor) = paging.page(found, |incident| incident.id)?;
         let mut items = Vec::new();
         for incident in found {
-            items.extend(view(conn, incident, me, now)?);
+            items.extend(card(conn, &incident, me, now)?);
         }
         Reply::ok(&Page { items, next_cursor })
     });
     Ok(reply.await?)
 }
 
-/// One incident.
+/// One incident with those who were involved; each look is in the audit log. Once the run's list is sealed, only welfare
+/// moderators look.
 #[utoipa::path(tag = "Moderation", params(("id" = Id, Path)), security(("token" = [])), responses(
     (status = 200, body = IncidentView), (status = 403, body = ProblemDocument), (status = 404, body = ProblemDocument)))]
 #[get("/moderation/incidents/{id}")]
 pub async fn get_incident(app: AppData, caller: Caller<Moderator>, id: PathId) -> Result<Reply, Problem> {
-    let (me, now) = (caller.id(), app.clock.now());
-    let reply = app.db.read(move |conn| {
-        let incident = day::find_incident(conn, id.0)?.ok_or(Error::NotFound)?;
-        Reply::ok(&view(conn, incident, me, now)?.ok_or(Error::NotFound)?)
+    let (me, policy, now) = (caller.id(), app.config.policy.clone(), app.clock.now());
+    let reply = app.db.write(move |tx| {
+        let incident = day::find_incident(tx, id.0)?.ok_or(Error::NotFound)?;
+        let card = card(tx, &incident, me, now)?.ok_or(Error::NotFound)?;
+        retention::look_at_incident(tx, me, &incident, &policy, now)?;
+        Reply::ok(&view(tx, &incident, card)?)
     });
     Ok(reply.await?)
 }
@@ -179,9 +194,9 @@ pub async fn open_sealed(
     id: PathId,
     request: Request<SealedLook>,
 ) -> Result<Reply, Problem> {
-    let (me, now) = (caller.id(), app.clock.now());
+    let (me, policy, now) = (caller.id(), app.config.policy.clone(), app.clock.now());
     let reply = app.db.write(move |tx| {
-        let run = retention::sealed(tx, me, id.0, now)?;
+        let run = retention::sealed(tx, me, id.0, &policy, now)?;
         let found = retention::open_sealed(tx, me, &run, request.body()?, now)?;
         let ids: Vec<Id> = found.iter().map(|signup| signup.account_id).collect();
         let names = accounts::display_names(tx, &ids)?;

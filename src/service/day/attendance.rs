@@ -206,6 +206,23 @@ pub fn sign_guest_out(tx: &mut Tx<'_>, guest: Id, proof: &Leads, now: Instant) -
     day::find_guest(tx, guest.id)?.ok_or(Error::NotFound)
 }
 
+/// Takes a guest off who was entered by mistake: the place is free again.
+///
+/// # Errors
+/// [`Code::InAnIncident`] for whom an incident names.
+pub fn remove_guest(tx: &mut Tx<'_>, guest: Id, proof: &Leads, policy: &Policy, now: Instant) -> Result<()> {
+    let mut locked = runs::lock(tx, proof.run())?;
+    let guest = day::find_guest(tx, guest)?.filter(|guest| guest.run_id == proof.run()).ok_or(Error::NotFound)?;
+    possible(DayAct::Mark, &locked.run, now)?;
+    if day::is_in_an_incident(tx, proof.run(), guest.id)? {
+        return Err(Code::InAnIncident.into());
+    }
+    day::remove_guest(tx, &locked, guest.id)?;
+    record(tx, Act::MarkUndone, proof, json!({ "guest_id": guest.id }), now)?;
+    places::settle(tx, &mut locked, policy, now)?;
+    Ok(())
+}
+
 /// Says that somebody did not come and had not said so. They hear of it kindly, and may say that they were there.
 ///
 /// # Errors
@@ -220,21 +237,30 @@ pub fn mark_no_show(tx: &mut Tx<'_>, signup: Id, proof: &Leads, now: Instant) ->
     if signup.said_there_at.is_some() {
         return Err(Code::SaidTheyWereThere.into());
     }
-    let others = signups::of_run(tx, proof.run(), &[SignupStatus::Attended])?;
-    if !others.iter().any(|other| other.id != signup.id) {
+    if !is_anybody_checked_in(tx, &signup)? {
         return Err(Code::NobodyCheckedIn.into());
     }
     (signup.checked_in_at, signup.signed_out_at) = (None, None);
     places::move_signup(tx, &locked, &mut signup, SignupAct::MarkNoShow, Who::Facilitator, now)?;
     // Not while they may still be on their way.
     let notice = Notice::Missed { signup_id: signup.id };
-    let promise = Promise::new(signup.account_id, notice).of_signup(&signup).not_before(locked.run.ends_at.max(now));
-    outbox::promise(tx, promise.once(format!("missed:{}:{now}", signup.id)), now)?;
+    let due = locked.run.ends_at.max(now);
+    let promise = Promise::new(signup.account_id, notice).of_signup(&signup).not_before(due);
+    outbox::promise(tx, promise.once(format!("missed:{}:{due}", signup.id)), now)?;
     record(tx, Act::NoShowMarked, proof, json!({ "signup_id": signup.id }), now)?;
     Ok(signup)
 }
 
+/// Whether a facilitator checked anybody else of this run in.
+fn is_anybody_checked_in(conn: &mut Conn, but: &Signup) -> Result<bool> {
+    let there = signups::of_run(conn, but.run_id, &[SignupStatus::Attended])?;
+    Ok(there.iter().any(|other| other.id != but.id && other.checked_in_at.is_some()))
+}
+
 /// Takes a mark back: whoever was checked in or missed is confirmed again, and a wrong walk-in is off the run.
+///
+/// # Errors
+/// [`Code::NobodyCheckedIn`] for the last who was checked in while others count as missed.
 pub fn undo(tx: &mut Tx<'_>, signup: Id, proof: &Leads, policy: &Policy, now: Instant) -> Result<Signup> {
     let locked = runs::lock(tx, proof.run())?;
     let mut signup = signups::get(tx, signup)?;
@@ -246,6 +272,10 @@ pub fn undo(tx: &mut Tx<'_>, signup: Id, proof: &Leads, policy: &Policy, now: In
         }
         SignupStatus::Attended => {
             possible(DayAct::Mark, &locked.run, now)?;
+            let some_missed = !signups::of_run(tx, proof.run(), &[SignupStatus::NoShow])?.is_empty();
+            if some_missed && !is_anybody_checked_in(tx, &signup)? {
+                return Err(Code::NobodyCheckedIn.into());
+            }
             (signup.checked_in_at, signup.signed_out_at) = (None, None);
             if signup.walked_in { SignupAct::UndoWalkIn } else { SignupAct::UndoCheckIn }
         }

@@ -13,7 +13,7 @@ use crate::{
         account::Role,
         day::{ASK_AFTER_HOURS, SealReason},
         moderation::Act,
-        refusal::Code,
+        refusal::{Code, Refusal},
         signup::SignupStatus,
     },
     error::{Error, Result},
@@ -47,8 +47,9 @@ pub struct SealedLook {
 /// A run whose sealed list this welfare moderator may open.
 ///
 /// # Errors
-/// [`Code::WelfareOnly`]; not found where nothing is kept of it any more, or where they lead the run themselves.
-pub fn sealed(conn: &mut Conn, by: Id, run: Id, now: Instant) -> Result<Run> {
+/// [`Code::WelfareOnly`]; [`Code::DeskNotOpen`] while its facilitators see it, and nobody else; not found where nothing is
+/// kept of it any more, or where they lead the run themselves.
+pub fn sealed(conn: &mut Conn, by: Id, run: Id, policy: &Policy, now: Instant) -> Result<Run> {
     callers::still_moderates(conn, by, now)?;
     if !accounts::roles(conn, by)?.contains(&Role::WelfareModerator) {
         return Err(Code::WelfareOnly.into());
@@ -57,6 +58,10 @@ pub fn sealed(conn: &mut Conn, by: Id, run: Id, now: Instant) -> Result<Run> {
     let leads_it = facilitators::find_listing(conn, run.id, by)?.is_some();
     if leads_it || people_of(conn, run.id)?.is_empty() && day::guests_of(conn, run.id)?.is_empty() {
         return Err(Error::NotFound);
+    }
+    let from = sealed_at(&run, policy);
+    if now < from {
+        return Err(Refusal::from(Code::DeskNotOpen).with("from", from).into());
     }
     Ok(run)
 }
@@ -78,6 +83,30 @@ pub fn open_sealed(tx: &mut Tx<'_>, by: Id, run: &Run, why: &SealedLook, now: In
     let about = json!({ "reason": why.reason, "reference": why.reference, "people": people.len() });
     seen(tx, Act::SealedRosterSeen, by, None, run.id, about, now)?;
     Ok(people)
+}
+
+/// Lets a member of the team see who was involved in an incident, and writes down that they did.
+///
+/// # Errors
+/// [`Code::WelfareOnly`] once the run's list is sealed.
+pub fn look_at_incident(
+    tx: &mut Tx<'_>,
+    by: Id,
+    incident: &day::Incident,
+    policy: &Policy,
+    now: Instant,
+) -> Result<()> {
+    let run = runs::get(tx, incident.run_id)?;
+    let is_sealed = now >= sealed_at(&run, policy);
+    if is_sealed && !accounts::roles(tx, by)?.contains(&Role::WelfareModerator) {
+        return Err(Code::WelfareOnly.into());
+    }
+    seen(tx, Act::IncidentSeen, by, None, run.id, json!({ "incident_id": incident.id }), now)
+}
+
+/// From when only welfare moderators see who was on a run.
+fn sealed_at(run: &Run, policy: &Policy) -> Instant {
+    run.ends_at.plus_days(policy.roster_visible_days)
 }
 
 /// Runs whose facilitators are to be asked about those who were not signed out.

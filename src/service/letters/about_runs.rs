@@ -12,7 +12,7 @@ use crate::{
     },
     error::Result,
     id::Id,
-    mail::{Body, Note, RunFacts},
+    mail::{Body, Change, Note, RunFacts},
     service::{
         runs::{leading::take_over_deadline, run_time_in_words},
         signups as seats,
@@ -163,6 +163,15 @@ impl Writer<'_, '_> {
         Ok(Some(Body::LeadRunPaused {
             decide_by: self.decide_by(&run),
             people: self.people_on(run.id)?,
+            run: self.facts(&run, true)?,
+        }))
+    }
+
+    pub(super) fn lead_changed(&mut self, run: Id, changes: &[Change]) -> Written {
+        let Some(run) = self.led(run, &[RunStatus::Published, RunStatus::Paused])? else { return Ok(None) };
+        Ok(Some(Body::LeadRunChanged {
+            changes: changes.to_vec(),
+            cannot_lead_link: self.link(LinkAction::CannotLead, Some((run.id, None)))?,
             run: self.facts(&run, true)?,
         }))
     }

@@ -162,6 +162,7 @@ impl Writer<'_, '_> {
             Notice::SeriesEnded { series_id, signups } => self.series_ended(*series_id, signups),
             Notice::LeadRunCancelled { run_id } => self.lead_cancelled(*run_id),
             Notice::LeadRunPaused { run_id } => self.lead_paused(*run_id),
+            Notice::LeadRunChanged { run_id, changes } => self.lead_changed(*run_id, changes),
             Notice::Reminder { signup_id, moment, starts_at } => self.reminder(*signup_id, *moment, *starts_at),
             Notice::FacilitatorReminder { run_id, moment, starts_at } => {
                 self.facilitator_reminder(*run_id, *moment, *starts_at)

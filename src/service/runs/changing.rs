@@ -12,6 +12,7 @@ use crate::{
         signup::{ReconfirmReason, SignupStatus},
     },
     error::Result,
+    id::Id,
     mail::{Change, Notice},
     service::{notices, places},
     store::{
@@ -48,8 +49,15 @@ pub fn not_too_late(before: &Run, after: &Run, now: Instant) -> Result<()> {
 
 /// Tells everybody on a run what changed, and asks those with a place as far as the change reaches. Says how many were
 /// told.
-pub fn tell_and_ask(tx: &mut Tx<'_>, before: &Run, locked: &RunLocked, policy: &Policy, now: Instant) -> Result<usize> {
-    let changes = ask(tx, before, locked, policy, now)?;
+pub fn tell_and_ask(
+    tx: &mut Tx<'_>,
+    before: &Run,
+    locked: &RunLocked,
+    by: Id,
+    policy: &Policy,
+    now: Instant,
+) -> Result<usize> {
+    let changes = ask(tx, before, locked, by, policy, now)?;
     if changes.is_empty() {
         return Ok(0);
     }
@@ -57,11 +65,13 @@ pub fn tell_and_ask(tx: &mut Tx<'_>, before: &Run, locked: &RunLocked, policy: &
     notices::to_everybody_on(tx, locked.run.id, of, now)
 }
 
-/// Asks those with a place as far as the change reaches, and says what changed: telling them is the caller's.
+/// Asks those with a place as far as the change reaches, tells those who lead along of one that is not small, and says what
+/// changed: telling the people is the caller's.
 pub(in crate::service) fn ask(
     tx: &mut Tx<'_>,
     before: &Run,
     locked: &RunLocked,
+    by: Id,
     policy: &Policy,
     now: Instant,
 ) -> Result<Vec<Change>> {
@@ -71,6 +81,10 @@ pub(in crate::service) fn ask(
         return Ok(changes);
     }
     let run = &locked.run;
+    if reach(before, run) != Reach::Small {
+        let notice = Notice::LeadRunChanged { run_id: run.id, changes: changes.clone() };
+        notices::to_facilitators(tx, run.id, Some(by), &notice, now)?;
+    }
     let is_moved = (before.starts_at, before.lat, before.lng) != (run.starts_at, run.lat, run.lng);
     for mut signup in signups::of_run(tx, run.id, &[SignupStatus::Confirmed])? {
         // Several steps that nobody was asked about are as far as they are together.
@@ -79,8 +93,12 @@ pub(in crate::service) fn ask(
         let lng = *signup.agreed_lng.get_or_insert(before.lng);
         match reach_since(start, LatLng { lat, lng }, before, run) {
             Reach::Small if !is_moved => continue,
-            Reach::Small => {}
-            Reach::Asks => signup.change_asked_at = Some(now),
+            // Whatever was moved far is back near what they said yes to.
+            Reach::Small => signup.needs_no_yes_to_a_change(),
+            Reach::Asks => {
+                signup.needs_no_yes_to_a_change();
+                signup.change_asked_at = Some(now);
+            }
             Reach::Far => {
                 signup.change_asked_at = None;
                 signup.reconfirm_by = Some(places::cut_off(run, policy));

@@ -181,7 +181,7 @@ pub fn edit(
         return Err(crate::domain::refusal::Fault::at("/draft", "already_published", words).into());
     }
     rewrite(tx, &mut locked, draft, now)?;
-    if changing::tell_and_ask(tx, &before, &locked, policy, now)? > 0 {
+    if changing::tell_and_ask(tx, &before, &locked, proof.facilitator(), policy, now)? > 0 {
         record(tx, Act::RunEdited, proof.facilitator(), None, &locked.run, now)?;
     }
     fit(tx, &before, &mut locked, policy, now)?;

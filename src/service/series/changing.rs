@@ -98,7 +98,7 @@ pub fn edit(
     }
     making::plan_next(&mut new, &plan, now);
     series::update(tx, &new)?;
-    let told = move_dates(tx, &old, &new, &plan, split, policy, now)?;
+    let told = move_dates(tx, (&old, &new), &plan, split, proof.facilitator, policy, now)?;
     record(tx, Act::SeriesEdited, proof, &new, told, now)?;
     Ok(new)
 }
@@ -124,10 +124,10 @@ fn hand_over(tx: &mut Tx<'_>, old: &Series, new: &Series, from: DateTime, now: I
 /// Moves the runs of the dates to come to what the series is now; returns how many people were told.
 fn move_dates(
     tx: &mut Tx<'_>,
-    old: &Series,
-    new: &Series,
+    (old, new): (&Series, &Series),
     plan: &Plan,
     from: Option<DateTime>,
+    by: Id,
     policy: &Policy,
     now: Instant,
 ) -> Result<usize> {
@@ -148,8 +148,8 @@ fn move_dates(
         locked.run.series_id = Some(new.id);
         locked.run.series_date = becomes.get(date).map(ToString::to_string);
         match becomes.get(date) {
-            Some(date) => move_date(tx, &mut locked, (&old.draft, new), plan, *date, &mut told, policy, now)?,
-            None => leave_out(tx, &mut locked, now)?,
+            Some(date) => move_date(tx, &mut locked, (&old.draft, new), plan, *date, by, &mut told, policy, now)?,
+            None => leave_out(tx, &mut locked, by, now)?,
         }
     }
     let people = told.len();
@@ -198,6 +198,7 @@ fn move_date(
     (was, is): (&SeriesRun, &Series),
     plan: &Plan,
     date: DateTime,
+    by: Id,
     told: &mut BTreeMap<Id, Vec<DateChange>>,
     policy: &Policy,
     now: Instant,
@@ -220,7 +221,7 @@ fn move_date(
         Err(Error::Invalid(_)) => return stay(tx, locked, before),
         Err(other) => return Err(other),
     }
-    let changes = changing::ask(tx, &before, locked, policy, now)?;
+    let changes = changing::ask(tx, &before, locked, by, policy, now)?;
     if !changes.is_empty() {
         for signup in signups::of_run(tx, locked.run.id, &SignupStatus::LIVE)? {
             let change = DateChange { signup_id: signup.id, changes: changes.clone() };
@@ -236,11 +237,12 @@ fn stay(tx: &mut Tx<'_>, locked: &mut RunLocked, before: Run) -> Result<()> {
 }
 
 /// A date that the rule has no more: called off when nobody is on it, else it goes on by itself.
-fn leave_out(tx: &mut Tx<'_>, locked: &mut RunLocked, now: Instant) -> Result<()> {
+fn leave_out(tx: &mut Tx<'_>, locked: &mut RunLocked, by: Id, now: Instant) -> Result<()> {
     let is_on = matches!(locked.run.status, RunStatus::Draft | RunStatus::Published | RunStatus::Paused);
     if is_on && signups::of_run(tx, locked.run.id, &SignupStatus::LIVE)?.is_empty() {
         calling_off::end_quietly(tx, locked, CancelReason::Other, None, now)?;
-        return Ok(());
+        let run = locked.run.id;
+        return notices::to_facilitators(tx, run, Some(by), &Notice::LeadRunCancelled { run_id: run }, now);
     }
     runs::update(tx, locked)
 }

@@ -15,7 +15,10 @@ use crate::{
     },
     error::Result,
     id::Id,
-    service::{alerts, runs::planned},
+    service::{
+        alerts,
+        runs::{calling, planned},
+    },
     store::{
         Db, Tx, accounts,
         facilitators::{self, Listing},
@@ -85,13 +88,18 @@ fn make_these(tx: &mut Tx<'_>, ids: &[Id], policy: &Policy, now: Instant) -> Res
 /// Makes what is due of these locked series and seats their regulars, whose accounts are locked.
 pub(super) fn make(tx: &mut Tx<'_>, due: &[Series], people: &[Regular], policy: &Policy, now: Instant) -> Result<()> {
     let ids: Vec<Id> = due.iter().map(|one| one.id).collect();
-    let leaders = leaders_in_good_standing(tx, &ids, now)?;
+    let leaders = series::leaders(tx, &ids)?;
+    let good = in_good_standing(tx, &leaders, now)?;
     let from = due.iter().filter_map(|one| one.next_date.as_deref()).min().unwrap_or("9");
-    let there = series::dates_made(tx, &ids, from)?;
+    // A day has one date: it is there whatever its hour was when it was made.
+    let made = series::dates_made(tx, &ids, day_of(from))?;
+    let there: BTreeSet<(Id, String)> = made.iter().map(|(of, date)| (*of, day_of(date).to_owned())).collect();
     let (mut fresh, mut listings) = (Vec::new(), Vec::new());
     for one in due {
+        // Whoever may not lead for now is listed as well: a date goes on when they may again.
         let led_by = leaders.get(&one.id).map_or(&[][..], Vec::as_slice);
-        for run in fresh_dates(tx, one, &there, !led_by.is_empty(), policy, now)? {
+        let is_led = led_by.iter().any(|leader| good.contains(leader));
+        for run in fresh_dates(tx, one, &there, is_led, policy, now)? {
             listings.extend(led_by.iter().map(|leader| {
                 Listing::leader(run.id, *leader, ListingStatus::Accepted, one.created_by.unwrap_or(*leader), now)
             }));
@@ -101,7 +109,18 @@ pub(super) fn make(tx: &mut Tx<'_>, due: &[Series], people: &[Regular], policy: 
     runs::insert_all(tx, &fresh)?;
     facilitators::insert_listings(tx, &listings)?;
     alerts::look_out(tx, &fresh.iter().collect::<Vec<_>>(), now)?;
+    let mut paused: Vec<Id> = fresh.iter().filter(|run| run.status == RunStatus::Paused).map(|run| run.id).collect();
+    paused.sort_unstable();
+    for run in paused {
+        let locked = runs::lock(tx, run)?;
+        calling::call(tx, &locked, None, policy, now)?;
+    }
     seat(tx, due, people, &fresh, policy, now)
+}
+
+/// The day of a date that is kept as local date and time.
+fn day_of(date: &str) -> &str {
+    date.split_once('T').map_or(date, |(day, _)| day)
 }
 
 /// The runs of a series' next dates, and notes which date comes after them.
@@ -124,7 +143,8 @@ fn fresh_dates(
     let (until, mut next, mut fresh) = (horizon(policy, now), None, Vec::new());
     for (date, start) in plan.dates_after(now).take_while(|(date, _)| one.reaches(*date)) {
         let word = date.to_string();
-        if one.next_date.as_ref().is_none_or(|next| word < *next) || there.contains(&(one.id, word.clone())) {
+        if one.next_date.as_ref().is_none_or(|next| word < *next) || there.contains(&(one.id, day_of(&word).to_owned()))
+        {
             continue;
         }
         if start > until {
@@ -150,14 +170,9 @@ pub(super) fn with_newcomer_places(draft: RunDraft, policy: &Policy) -> RunDraft
     RunDraft { newcomer_places: Some(wanted.min(draft.capacity)), ..draft }
 }
 
-fn leaders_in_good_standing(tx: &mut Tx<'_>, ids: &[Id], now: Instant) -> Result<BTreeMap<Id, Vec<Id>>> {
-    let mut leaders = series::leaders(tx, ids)?;
+fn in_good_standing(tx: &mut Tx<'_>, leaders: &BTreeMap<Id, Vec<Id>>, now: Instant) -> Result<BTreeSet<Id>> {
     let people: BTreeSet<Id> = leaders.values().flatten().copied().collect();
-    let good = facilitators::in_good_standing(tx, &people.into_iter().collect::<Vec<_>>(), now)?;
-    for some in leaders.values_mut() {
-        some.retain(|leader| good.contains(leader));
-    }
-    Ok(leaders)
+    facilitators::in_good_standing(tx, &people.into_iter().collect::<Vec<_>>(), now)
 }
 
 /// Seats regulars on the dates that were just made, and on all where that is due; who came first comes first.

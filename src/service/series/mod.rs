@@ -147,6 +147,9 @@ pub fn end(tx: &mut Tx<'_>, proof: &LeadsSeries, ending: &Ending, now: Instant) 
             signups.push(signup.id);
             *is_soon |= locked.run.starts_at <= now.plus_hours(calling_off::URGENT_HOURS);
         }
+        for leader in facilitators::accepted_on(tx, run.id)?.into_iter().filter(|id| *id != proof.facilitator) {
+            people.entry(leader).or_default();
+        }
     }
     if from.is_none() {
         for regular in series::regulars(tx, &[ended.id])? {

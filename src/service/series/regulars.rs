@@ -50,6 +50,10 @@ fn may_become(tx: &mut Tx<'_>, of: &Series, person: Id, now: Instant) -> Result<
         SeriesStatus::Active => {}
     }
     let dates = series::runs_to_come(tx, of.id, now)?;
+    // Another series goes on with its dates.
+    if dates.is_empty() && of.next_date.is_none() {
+        return Err(Code::SeriesEnded.into());
+    }
     let mut closed = 0;
     let open: Vec<_> = dates.iter().filter(|run| run.status == RunStatus::Published).collect();
     for run in &open {
@@ -59,7 +63,7 @@ fn may_become(tx: &mut Tx<'_>, of: &Series, person: Id, now: Instant) -> Result<
         return Err(Code::RunNotOpenToYou.into());
     }
     let by_approval = of.draft.draft().join_policy == JoinPolicy::Approval;
-    if by_approval && !series::was_ever_confirmed(tx, of.id, person)? {
+    if by_approval && !series::was_ever_approved(tx, of.id, person)? {
         return Err(Code::RegularsKnowTheGroup.into());
     }
     Ok(())
@@ -83,6 +87,11 @@ pub(super) fn seat(
         return Ok(None);
     }
     if facilitators::find_listing(tx, id, person)?.is_some() || entry::is_closed_to(tx, person, id, now)? {
+        return Ok(None);
+    }
+    // A date may need a yes where the others do not: they may ask for it as everybody does.
+    let needs_a_yes = run.join_policy == JoinPolicy::Approval;
+    if needs_a_yes && !run.series_id.map_or(Ok(false), |of| series::was_ever_approved(tx, of, person))? {
         return Ok(None);
     }
     let room = places::settle(tx, locked, policy, now)?;
@@ -111,14 +120,17 @@ pub(super) fn seat(
     Ok(Some(signup))
 }
 
-/// Stops coming to every date: the places on dates to come that were taken as a regular are given back. Nothing happens to
-/// whoever is no regular.
+/// Stops coming to every date: the places on dates to come that were taken as a regular are given back, also where the
+/// series was split since. Nothing happens to whoever is no regular.
 pub fn stop(tx: &mut Tx<'_>, person: Id, of: Id, policy: &Policy, now: Instant) -> Result<()> {
     accounts::lock(tx, person)?;
-    series::lock(tx, of)?;
     let Some(regular) = series::find_regular(tx, of, person)? else { return Ok(()) };
-    series::end_regular(tx, regular.id, now)?;
-    free_places(tx, &regular, Who::Person, policy, now)
+    for regular in series::handed_on(tx, &regular)? {
+        series::lock(tx, regular.series_id)?;
+        series::end_regular(tx, regular.id, now)?;
+        free_places(tx, &regular, Who::Person, policy, now)?;
+    }
+    Ok(())
 }
 
 fn free_places(tx: &mut Tx<'_>, regular: &Regular, who: Who, policy: &Policy, now: Instant) -> Result<()> {

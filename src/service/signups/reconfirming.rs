@@ -35,8 +35,8 @@ pub fn ask_whoever_was_missing(
     policy: &Policy,
     now: Instant,
 ) -> Result<()> {
-    // Whoever signs up within the last day has just said that they come.
-    if run.starts_at <= now.plus_hours(24) {
+    // Whoever signs up after the reminder that asks has just said that they come.
+    if Moment::DayBefore.due_at(run.starts_at, &run.time_zone) <= now {
         return Ok(());
     }
     if was_missing(conn, &[signup.account_id], now)?.contains(&signup.account_id) {
@@ -121,12 +121,13 @@ pub fn release_overdue(tx: &mut Tx<'_>, run: Id, policy: &Policy, now: Instant) 
         return Ok(false);
     }
     let mut released = false;
+    let was_asked = runs::reminded(tx, run, locked.run.starts_at)?.contains(&Moment::DayBefore.to_string());
     for mut signup in signups::of_run(tx, run, &[SignupStatus::Confirmed])? {
         if signup.reconfirm_by.is_some_and(|until| until <= now) {
-            let person = signup.account_id;
-            let corrected = signup.reconfirm_reason == Some(ReconfirmReason::Absences)
-                && !was_missing(tx, &[person], now)?.contains(&person);
-            if corrected {
+            // It was corrected, or nobody came to ask: then silence says nothing.
+            let is_void = signup.reconfirm_reason == Some(ReconfirmReason::Absences)
+                && (!was_asked || !was_missing(tx, &[signup.account_id], now)?.contains(&signup.account_id));
+            if is_void {
                 (signup.reconfirm_by, signup.reconfirm_reason) = (None, None);
                 signups::update(tx, &locked, &signup)?;
                 continue;

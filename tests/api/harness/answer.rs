@@ -24,6 +24,13 @@ impl Answer {
         Self { status, headers, text, json, what }
     }
 
+    /// Which headers it has, in order: the server sends them in any.
+    pub fn header_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.headers.keys().map(ToString::to_string).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Holds the answer to a status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {

@@ -54,6 +54,11 @@ impl Letter {
         }
     }
 
+    /// What it says without its links: their tokens spell anything by chance.
+    pub fn said(&self) -> String {
+        self.text.lines().filter(|line| !line.contains("/e/")).collect::<Vec<_>>().join("\n")
+    }
+
     /// A header as it was sent.
     pub fn header(&self, name: &str) -> String {
         let mail = mailparse::parse_mail(self.raw.as_bytes()).expect("a mail that can be parsed");

@@ -1,0 +1,74 @@
+//! Acts that a link in a mail does as well: logged in, or with the link's token in the body.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    AppData, Problem, Reply,
+    extract::{MaybeCaller, Request},
+};
+use crate::{
+    clock::Instant,
+    domain::{link::LinkAction, refusal::Code},
+    error::Result as Outcome,
+    id::Id,
+    service::{callers, links},
+    store::Tx,
+};
+
+/// A body that may hold the token of a link, instead of logging in.
+pub trait WithToken {
+    /// The token, if there is one.
+    fn token(&self) -> Option<&str>;
+}
+
+/// The body of an act that a link in a mail can do as well.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ByToken {
+    /// The token of the link, instead of logging in.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub token: Option<String>,
+}
+
+impl WithToken for ByToken {
+    fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+}
+
+/// Does what a link in a mail does, logged in or with its token; `id` is what the link has to be about. `work` looks at
+/// the body, after what may not be there.
+pub async fn act_or_link<T>(
+    app: &AppData,
+    caller: MaybeCaller,
+    id: Id,
+    request: &Request<T>,
+    link: LinkAction,
+    work: impl Fn(&mut Tx<'_>, Id, Instant) -> Outcome<Reply> + Send + 'static,
+) -> Result<Reply, Problem>
+where
+    T: WithToken + Send + 'static,
+{
+    let Some(token) = request.readable().and_then(WithToken::token) else {
+        let caller = caller.0.ok_or(Code::NotLoggedIn)?;
+        callers::not_kept_out(caller.kept_out.as_ref())?;
+        let me = caller.id();
+        return app.act_of(me, request, move |tx, now| work(tx, me, now)).await;
+    };
+    let (now, token) = (app.clock.now(), app.keyring.read_link_token(token).ok_or(Code::LinkInvalid)?);
+    let reply = app.db.write(move |tx| {
+        let link = links::find_working(tx, token, link, now)?;
+        if link.about_id != Some(id) {
+            return Err(Code::LinkInvalid.into());
+        }
+        callers::still_welcome(tx, link.account_id, now)?;
+        let reply = work(tx, link.account_id, now)?;
+        links::done_with(tx, &link, now)?;
+        Ok(reply)
+    });
+    let reply = reply.await?;
+    app.mail_waits.notify_one();
+    Ok(reply)
+}
