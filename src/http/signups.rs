@@ -167,12 +167,13 @@ pub async fn my_signups(app: AppData, caller: Caller, query: Query<PageQuery>) -
         let paging = Paging::new(&state.keyring, &["my signups", &owner], query.limit, query.cursor.clone());
         let found = signups::of_person(conn, me, paging.after()?, paging.fetch())?;
         let (found, next_cursor) = paging.page(found, |signup| signup.id)?;
+        let ids: Vec<Id> = found.iter().map(|signup| signup.run_id).collect();
+        let runs = runs::of_ids(conn, &ids)?;
+        let facts = run_views::facts(conn, &runs, Some(me), &state.config.policy, now)?;
         let mut items = Vec::new();
         for signup in &found {
-            let run = runs::get(conn, signup.run_id)?;
-            let one = std::slice::from_ref(&run);
-            let facts = run_views::facts(conn, one, Some(me), &state.config.policy, now)?;
-            items.push(MySignup { signup: view(conn, signup)?, run: facts.card(&run) });
+            let run = runs.iter().find(|run| run.id == signup.run_id).ok_or(Error::NotFound)?;
+            items.push(MySignup { signup: view(conn, signup)?, run: facts.card(run) });
         }
         Reply::ok(&Page { items, next_cursor })
     });
