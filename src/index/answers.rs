@@ -142,8 +142,8 @@ mod tests {
                     Act::Add { north, minutes } => {
                         let read = Read { side: side(51.5 + north, -0.1, minutes), good_until: None };
                         held.push(read.clone());
-                        let slot = index.slot(read);
-                        index.write().insert(slot);
+                        let entry = index.entry(read);
+                        index.write().insert(entry);
                     }
                     Act::TakeOut => {
                         if let Some(read) = held.pop() {

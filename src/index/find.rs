@@ -274,8 +274,8 @@ mod tests {
     fn index(sides: &[RunSide]) -> RunIndex {
         let index = RunIndex::new(Policy::default());
         for side in sides {
-            let slot = index.slot(Read { side: side.clone(), good_until: None });
-            index.write().insert(slot);
+            let entry = index.entry(Read { side: side.clone(), good_until: None });
+            index.write().insert(entry);
         }
         index
     }

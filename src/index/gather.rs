@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 
-use super::grid::{Grid, Order, Slot, Tile};
+use super::grid::{Entry, Grid, Order, Slot, Tile};
 
 /// Runs on their way into a grid.
 #[derive(Default)]
@@ -19,14 +19,14 @@ pub struct Gathered {
 impl Gathered {
     /// Takes many runs in. One that is here already, because it was moved while all were read, stays as it is: its change
     /// is still to be followed.
-    pub fn take(&mut self, mut slots: Vec<Slot>) {
-        slots.retain(|slot| {
-            let is_new = !self.grid.knows(slot.side.id);
-            if is_new {
-                *self.many.entry(self.grid.note(slot)).or_default() += 1;
+    pub fn take(&mut self, entries: Vec<Entry>) {
+        let mut slots = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if !self.grid.knows(entry.slot.side.id) {
+                *self.many.entry(self.grid.note(&entry)).or_default() += 1;
+                slots.push(entry.slot);
             }
-            is_new
-        });
+        }
         self.slots.push(slots);
     }
 
@@ -35,6 +35,8 @@ impl Gathered {
         let Self { mut grid, slots, many } = self;
         let mut order: Vec<Order> = slots.iter().flatten().map(Slot::order).collect();
         order.sort_unstable();
+        grid.list(&order);
+        drop(order);
         let mut tiles: HashMap<u32, Tile, RandomState> =
             many.into_iter().map(|(key, many)| (key, Tile::with_room(many, version))).collect();
         for slot in slots.into_iter().flatten() {
@@ -44,7 +46,7 @@ impl Gathered {
             tile.settle();
             (key, Arc::new(tile))
         });
-        grid.settle(tiles, &order, version);
+        grid.have(tiles, version);
         grid
     }
 }

@@ -32,16 +32,23 @@ pub struct Slot {
     pub side: RunSide,
     /// Rises with every change of the run.
     pub version: u64,
-    /// Microseconds of 1970 until which nothing changes by itself.
-    good_until: i64,
+}
+
+/// A run on its way into a grid.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub slot: Slot,
+    /// Until when nothing changes by itself.
+    good_until: Option<Instant>,
+}
+
+impl Entry {
+    pub(super) fn new(read: Read, version: u64) -> Self {
+        Self { slot: Slot { side: read.side, version }, good_until: read.good_until }
+    }
 }
 
 impl Slot {
-    pub(super) fn new(read: Read, version: u64) -> Self {
-        let good_until = read.good_until.map_or(i64::MAX, |at| at.timestamp().as_microsecond());
-        Self { side: read.side, version, good_until }
-    }
-
     /// By start and id.
     pub(super) fn order(&self) -> Order {
         (self.side.starts_at, self.side.id)
@@ -227,17 +234,22 @@ impl Grid {
         self.by_id.contains_key(&id)
     }
 
-    /// Has these tiles from now on, with the runs that are [known](Self::note) already, in `order`.
-    pub(super) fn settle(&mut self, tiles: impl Iterator<Item = (u32, Arc<Tile>)>, order: &[Order], version: u64) {
-        self.version = version;
-        self.tiles = tiles.collect();
+    /// Lists the runs that are [known](Self::note) already, in `order`.
+    pub(super) fn list(&mut self, order: &[Order]) {
         let by_start = order.chunk_by(|one, other| one.0 == other.0);
         self.by_start = by_start.map(|same| (same[0].0, same.iter().map(|(_, id)| *id).collect())).collect();
     }
 
+    /// Has these tiles from now on.
+    pub(super) fn have(&mut self, tiles: impl Iterator<Item = (u32, Arc<Tile>)>, version: u64) {
+        self.version = version;
+        self.tiles = tiles.collect();
+    }
+
     /// Takes one run in.
-    pub fn insert(&mut self, slot: Slot) {
-        let key = self.note(&slot);
+    pub fn insert(&mut self, entry: Entry) {
+        let key = self.note(&entry);
+        let slot = entry.slot;
         let ids = self.by_start.entry(slot.side.starts_at).or_default();
         if let Err(at) = ids.binary_search(&slot.side.id) {
             ids.insert(at, slot.side.id);
@@ -249,11 +261,11 @@ impl Grid {
     }
 
     /// Notes in which tile the run is and until when it is good; gives the tile's key.
-    pub(super) fn note(&mut self, slot: &Slot) -> u32 {
+    pub(super) fn note(&mut self, Entry { slot, good_until }: &Entry) -> u32 {
         let key = slot.key();
         self.by_id.insert(slot.side.id, key);
-        if slot.good_until < i64::MAX {
-            self.due.entry(slot.good_until).or_default().push(slot.side.id);
+        if let Some(until) = good_until {
+            self.due.entry(until.timestamp().as_microsecond()).or_default().push(slot.side.id);
         }
         key
     }
@@ -400,8 +412,8 @@ pub(super) mod tests {
         }
     }
 
-    fn slot(lat: f64, lng: f64, minutes: i64) -> Slot {
-        Slot::new(Read { side: side(lat, lng, minutes), good_until: None }, 1)
+    fn entry(lat: f64, lng: f64, minutes: i64) -> Entry {
+        Entry::new(Read { side: side(lat, lng, minutes), good_until: None }, 1)
     }
 
     /// Anywhere, and often where the Earth's corners are, or in one town.
@@ -419,7 +431,7 @@ pub(super) mod tests {
             places in prop::collection::vec(any_place(), 1..60), (lat, lng) in any_place(), radius in 0.1..50.0f64,
         ) {
             let mut gathered = Gathered::default();
-            gathered.take(places.iter().enumerate().map(|(at, (lat, lng))| slot(*lat, *lng, at as i64)).collect());
+            gathered.take(places.iter().enumerate().map(|(at, (lat, lng))| entry(*lat, *lng, at as i64)).collect());
             let grid = gathered.into_grid(1);
             let centre = LatLng { lat, lng };
             let mut seen = BTreeSet::new();
@@ -450,9 +462,9 @@ pub(super) mod tests {
                         expected.remove(&id);
                     }
                     _ => {
-                        let slot = slot(lat, lng, minutes);
-                        expected.insert(slot.side.id, slot.side.starts_at);
-                        grid.insert(slot);
+                        let entry = entry(lat, lng, minutes);
+                        expected.insert(entry.slot.side.id, entry.slot.side.starts_at);
+                        grid.insert(entry);
                     }
                 }
             }

@@ -48,7 +48,7 @@ pub use find::{Found, Listing};
 pub use follow::follow;
 use gather::Gathered;
 pub use grid::Near;
-use grid::{Grid, Slot};
+use grid::{Entry, Grid};
 pub use wishes::WishIndex;
 
 /// Looks at the database that may fail one after another (ten seconds) before what is held is too old to be shown.
@@ -150,7 +150,10 @@ impl RunIndex {
     /// Takes in runs that somebody else has read, in place of all that was held: for benches.
     pub fn fill(&self, runs: impl Iterator<Item = Read>) {
         let mut gathered = Gathered::default();
-        gathered.take(runs.map(|read| self.slot(read)).collect());
+        let mut runs = runs.peekable();
+        while runs.peek().is_some() {
+            gathered.take(runs.by_ref().take(FILLED_AT_ONCE).map(|read| self.entry(read)).collect());
+        }
         self.put(gathered);
     }
 
@@ -176,9 +179,9 @@ impl RunIndex {
         Ok(read.into_iter().map(|read| read.side).collect())
     }
 
-    fn slot(&self, read: Read) -> Slot {
+    fn entry(&self, read: Read) -> Entry {
         let version = self.versions.fetch_add(1, Ordering::Relaxed) + 1;
-        Slot::new(read, version)
+        Entry::new(read, version)
     }
 
     /// Reads all runs to come, on as many connections as there are cores, at most [`LOADERS`]; whoever asks meanwhile is
@@ -191,8 +194,8 @@ impl RunIndex {
             let next = || lock(&stretches).pop();
             while let Some(stretch) = next() {
                 let read = run_sides::read(conn, Which::Between(stretch), &self.policy, &self.shared, now)?;
-                let slots: Vec<Slot> = read.into_iter().map(|read| self.slot(read)).collect();
-                lock(&gathered).take(slots);
+                let entries: Vec<Entry> = read.into_iter().map(|read| self.entry(read)).collect();
+                lock(&gathered).take(entries);
             }
             Ok(())
         };
@@ -222,10 +225,10 @@ impl RunIndex {
     pub(crate) fn refresh(&self, conn: &mut Conn, ids: &[Id], now: Instant) -> Result<()> {
         for some in ids.chunks(1000) {
             let read = run_sides::read(conn, Which::These(some), &self.policy, &self.shared, now)?;
-            let slots: Vec<Slot> = read.into_iter().map(|read| self.slot(read)).collect();
+            let entries: Vec<Entry> = read.into_iter().map(|read| self.entry(read)).collect();
             let mut grid = self.write();
             some.iter().for_each(|id| grid.remove(*id));
-            slots.into_iter().for_each(|slot| grid.insert(slot));
+            entries.into_iter().for_each(|entry| grid.insert(entry));
             self.note_due(&grid);
         }
         Ok(())
@@ -238,6 +241,8 @@ impl RunIndex {
 
 /// Runs read in one stretch: about 100 MB while they are read. PostgreSQL goes through all facilitators of all runs for each.
 const LOADED_AT_ONCE: i64 = 100_000;
+/// Runs that are taken in at once from somebody else.
+const FILLED_AT_ONCE: usize = 100_000;
 /// Connections that read at most; each holds a stretch.
 const LOADERS: usize = 2;
 

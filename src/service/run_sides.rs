@@ -169,7 +169,7 @@ impl Facts {
             local_start: zone.to_datetime(row.starts_at.timestamp()),
             place: LatLng { lat: row.shown_lat, lng: row.shown_lng },
             pace: PaceBand { fastest_s_per_km: row.fastest_s_per_km, slowest_s_per_km: row.slowest_s_per_km },
-            duration_min: row.duration_min,
+            duration_min: u16::try_from(row.duration_min).unwrap_or(u16::MAX),
             activity: row.activity,
             no_drop: row.no_drop,
             after_dark: row.after_dark,

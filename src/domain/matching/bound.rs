@@ -59,7 +59,7 @@ impl Glance {
             fast: one.min(other),
             slow: one.max(other),
             local_start: minute_of_week(run.local_start),
-            duration_min: small(run.duration_min),
+            duration_min: run.duration_min,
             marks: bit(run.activity)
                 | mark(run.no_drop, NO_DROP)
                 | mark(run.is_full, IS_FULL)
@@ -238,7 +238,7 @@ mod tests {
             local_start: run.local_start,
             place: run.place,
             pace: run.pace,
-            duration_min: run.duration_min,
+            duration_min: u16::try_from(run.duration_min).unwrap_or(0),
             activity: run.activity,
             no_drop: run.no_drop,
             after_dark: run.after_dark,

@@ -60,7 +60,7 @@ pub struct RunSide {
     /// The meeting point, or the centre of the meeting area where the point is hidden.
     pub place: LatLng,
     pub pace: PaceBand,
-    pub duration_min: i32,
+    pub duration_min: u16,
     pub activity: Activity,
     pub no_drop: bool,
     pub after_dark: bool,
@@ -113,7 +113,7 @@ impl RunSide {
             no_drop: self.no_drop,
             place: self.place,
             local_start: self.local_start,
-            duration_min: self.duration_min,
+            duration_min: i32::from(self.duration_min),
             after_dark: self.after_dark,
             languages: Cow::Borrowed(&self.said.languages),
             access: Cow::Borrowed(&self.said.access),
