@@ -75,7 +75,13 @@ fn fill(places: &[Place], runs: usize, seed: u64) -> (RunIndex, u64) {
     (index, resident_bytes().saturating_sub(before))
 }
 
+/// Bytes of this process in memory, once what was freed is given back: the allocator keeps it for a while, and looks at it
+/// when it is asked for more.
 fn resident_bytes() -> u64 {
+    for _ in 0..20 {
+        black_box(vec![1_u8; 4 * 1024 * 1024]);
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|word| word.parse::<u64>().ok());

@@ -415,7 +415,7 @@ mod tests {
                     side.pace = run.pace;
                     side.activity = run.activity;
                     side.no_drop = run.no_drop;
-                    side.duration_min = u16::try_from(run.duration_min).unwrap();
+                    side.duration_min = u16::try_from(run.duration_min).unwrap_or(0);
                 });
                 if knows {
                     offer.known_to = people.iter().map(|(id, _)| *id).step_by(2).collect();
