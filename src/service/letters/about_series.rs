@@ -4,7 +4,7 @@ use super::{Writer, Written, changes_seen_from_outside};
 use crate::{
     domain::{
         link::LinkAction,
-        run::RunStatus,
+        run::{ListingStatus, RunStatus},
         series::SeriesStatus,
         signup::{ReconfirmReason, SignupStatus},
     },
@@ -13,6 +13,7 @@ use crate::{
     mail::{Body, Change, DateChange, SeriesDate},
     service::runs::run_time_in_words,
     store::{
+        facilitators,
         runs::Run,
         series::{self, Series},
         signups::{self, Signup},
@@ -113,15 +114,25 @@ impl Writer<'_, '_> {
 
     pub(super) fn series_ended(&mut self, of: Id, on: &[Id]) -> Written {
         let Some(found) = series::find(self.tx, of)? else { return Ok(None) };
-        let (mut dates, mut why) = (Vec::new(), None);
+        let (mut off, mut why) = (Vec::new(), None);
         for signup in on {
             let Some((signup, run)) = self.signup_and_run(*signup)? else { continue };
             let left =
                 matches!(signup.status, SignupStatus::Withdrawn | SignupStatus::Removed | SignupStatus::Declined);
-            if run.status == RunStatus::Cancelled && !left {
-                why = Some((run.cancel_reason.map_or("", |reason| reason.sentence()), run.cancel_message.clone()));
-                dates.push((run.starts_at, run_time_in_words(run.starts_at, &run.time_zone)));
+            off.extend(Some(run).filter(|_| !left));
+        }
+        if on.is_empty() {
+            // Whoever was to lead along has no sign-ups there.
+            for run in series::runs_to_come(self.tx, of, self.now)? {
+                let listing = facilitators::find_listing(self.tx, run.id, self.account.id)?;
+                let leads = listing.is_some_and(|listing| listing.status == ListingStatus::Accepted);
+                off.extend(Some(run).filter(|_| leads));
             }
+        }
+        let mut dates = Vec::new();
+        for run in off.into_iter().filter(|run| run.status == RunStatus::Cancelled) {
+            why = Some((run.cancel_reason.map_or("", |reason| reason.sentence()), run.cancel_message));
+            dates.push((run.starts_at, run_time_in_words(run.starts_at, &run.time_zone)));
         }
         if !on.is_empty() && dates.is_empty() {
             return Ok(None);
