@@ -248,11 +248,10 @@ impl SeriesDraft {
         let zone = self.zone(now, &mut faults);
         let first = self.first_local_start.parse::<DateTime>().ok();
         faults.unless(first.is_some(), "/first_local_start", "no_such_time", "there is no such date or time");
-        let first = first.filter(|first| {
-            let words = "a series begins in 2000 or later";
-            faults.unless(first.year() >= EARLIEST_YEAR, "/first_local_start", "too_long_ago", words);
-            first.year() >= EARLIEST_YEAR
-        });
+        let is_of_our_time = first.is_none_or(|first| first.year() >= EARLIEST_YEAR);
+        let words = "a series begins in 2000 or later";
+        faults.unless(is_of_our_time, "/first_local_start", "too_long_ago", words);
+        let first = first.filter(|_| is_of_our_time);
         let zone_name = zone.clone().unwrap_or_else(|| "UTC".to_owned());
         let rule = Rule::read(&self.rrule, &zone_name)
             .map_err(|why| faults.0.push(Fault::at("/rrule", why.code, why.detail)))

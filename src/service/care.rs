@@ -86,11 +86,7 @@ pub fn is_seen_by(conn: &mut Conn, wish: &Wish, moderator: Id, now: Instant) -> 
     if wish.account_id == moderator {
         return Ok(false);
     }
-    let is_left = match wish.taken_by {
-        Some(taker) => wish.ended_at.is_none() && !still_there(conn, taker, now)?,
-        None => wish.status == CareStatus::Open,
-    };
-    let late = is_left && wish.asked_at.plus_hours(CARE_TEAM_HOURS) <= now;
+    let late = wish.status == CareStatus::Open && wish.asked_at.plus_hours(CARE_TEAM_HOURS) <= now;
     Ok(late || wish.taken_by == Some(moderator) || accounts::roles(conn, moderator)?.contains(&Role::WelfareModerator))
 }
 
@@ -147,23 +143,35 @@ pub fn done(tx: &mut Tx<'_>, moderator: Id, wish: Id, now: Instant) -> Result<Wi
     Ok(wish)
 }
 
-/// Wishes of which the team, or the person, has yet to hear that nobody has taken them.
+/// Wishes of which the team, or the person, has yet to hear that nobody has taken them, and those whose taker is gone.
 pub fn to_look_at(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
-    care::overdue(conn, now.plus_hours(-CARE_TEAM_HOURS), now.plus_hours(-CARE_PERSON_HOURS))
+    let mut due = care::overdue(conn, now.plus_hours(-CARE_TEAM_HOURS), now.plus_hours(-CARE_PERSON_HOURS))?;
+    for wish in care::taken(conn)? {
+        if wish.taken_by.map_or(Ok(false), |taker| still_there(conn, taker, now))? {
+            continue;
+        }
+        due.push(wish.id);
+    }
+    Ok(due)
 }
 
-/// Tells the whole team after a day, and after two the person, that nobody has taken a wish; each once.
+/// Tells the whole team after a day, and after two the person, that nobody has taken a wish; each once. One that somebody
+/// has who is gone is open again.
 pub fn look(tx: &mut Tx<'_>, wish: Id, now: Instant) -> Result<bool> {
     let Some(found) = care::find(tx, wish)? else { return Ok(false) };
     accounts::lock(tx, found.account_id)?;
     let Some(mut wish) = care::find(tx, wish)?.filter(|wish| wish.ended_at.is_none()) else {
         return Ok(false);
     };
-    // Whoever took it and is gone leaves it to the others.
-    if wish.taken_by.map_or(Ok(false), |taker| still_there(tx, taker, now))? {
-        return Ok(false);
-    }
     let mut acted = false;
+    if let Some(taker) = wish.taken_by {
+        if still_there(tx, taker, now)? {
+            return Ok(false);
+        }
+        // Whoever took it and is gone leaves it to the others, who hear of it.
+        (wish.status, wish.taken_by, wish.taken_at) = (CareStatus::Open, None, None);
+        (wish.team_told_at, acted) = (None, true);
+    }
     if wish.team_told_at.is_none() && wish.asked_at.plus_hours(CARE_TEAM_HOURS) <= now {
         for member in callers::rest_of_the_team(tx, wish.account_id, now)? {
             notices::to_person(tx, member, Notice::CareAsked { wish_id: wish.id, overdue: true }, now)?;

@@ -66,9 +66,13 @@ pub fn tick(db: &Db, policy: &Policy, now: Instant) -> Result<usize> {
     });
     each(db.read_here(|conn| places_to_pass_on(conn, policy, now))?, &|tx, run| {
         let mut locked = runs::lock(tx, run)?;
-        let before = (places::of_locked(tx, &locked, policy, now)?, locked.run.announced_left);
-        let after = places::settle(tx, &mut locked, policy, now)?;
-        Ok((after, locked.run.announced_left) != before)
+        let offers = |tx: &mut Tx<'_>| -> Result<Vec<_>> {
+            let offered = signups::of_run(tx, run, &[SignupStatus::Offered])?;
+            Ok(offered.into_iter().map(|signup| (signup.id, signup.offer_expires_at)).collect())
+        };
+        let before = (offers(tx)?, locked.run.announced_left);
+        places::settle(tx, &mut locked, policy, now)?;
+        Ok((offers(tx)?, locked.run.announced_left) != before)
     });
     let cut_off = now.plus_minutes(policy.cut_off_minutes);
     each(db.read_here(|conn| runs::with_requests_until(conn, now, cut_off))?, &|tx, run| {

@@ -65,16 +65,25 @@ pub fn queue(conn: &mut Conn, cursor: Option<Id>, limit: i64) -> Result<Vec<Wish
     Ok(query.order(wishes::id).limit(limit).load(conn)?)
 }
 
-/// Ids of wishes that have not ended and of which somebody has yet to hear that nobody has taken them, where that is so:
-/// the team for those asked at `team` or before, the person for those asked at `person` or before.
+/// Ids of wishes that nobody has taken and of which somebody has yet to hear: the team for those asked at `team` or
+/// before, the person for those asked at `person` or before.
 pub fn overdue(conn: &mut Conn, team: Instant, person: Instant) -> Result<Vec<Id>> {
     let for_team = wishes::asked_at.le(team).and(wishes::team_told_at.is_null());
     let for_person = wishes::asked_at.le(person).and(wishes::person_told_at.is_null());
     Ok(wishes::table
-        .filter(wishes::ended_at.is_null())
+        .filter(wishes::status.eq(CareStatus::Open))
         .filter(for_team.or(for_person))
         .select(wishes::id)
         .order(wishes::id)
+        .load(conn)?)
+}
+
+/// Wishes that somebody has taken and that have not ended.
+pub fn taken(conn: &mut Conn) -> Result<Vec<Wish>> {
+    Ok(wishes::table
+        .filter(wishes::status.eq(CareStatus::Taken))
+        .order(wishes::id)
+        .select(Wish::as_select())
         .load(conn)?)
 }
 

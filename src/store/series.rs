@@ -281,15 +281,15 @@ pub fn held_with(conn: &mut Conn, series: Id, account: Id, since: Instant) -> Re
         .load(conn)?)
 }
 
-/// Whether this person is known on dates of the series: a facilitator ever said yes to them, or they were confirmed by an
-/// act of their own; not where only being a regular seated them.
+/// Whether a facilitator ever said yes to this person on a date of the series that needs one. Whoever was seated as a
+/// regular on such a date had a yes before.
 pub fn was_ever_approved(conn: &mut Conn, series: Id, account: Id) -> Result<bool> {
     let times: i64 = signups::table
         .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
         .filter(runs::series_id.eq(series))
         .filter(signups::account_id.eq(account))
         .filter(signups::confirmed_at.is_not_null())
-        .filter(signups::as_regular.eq(false).or(runs::join_policy.eq(JoinPolicy::Approval)))
+        .filter(runs::join_policy.eq(JoinPolicy::Approval))
         .filter(signups::status.ne(SignupStatus::Removed))
         .count()
         .get_result(conn)?;

@@ -18,6 +18,7 @@ cases![
     nobody_is_promised_care_where_nobody_can_give_it,
     somebody_gets_in_touch_by_the_time_that_was_said,
     a_wish_that_nobody_takes_reaches_the_whole_team_and_then_the_person,
+    a_wish_whose_taker_is_gone_is_open_again_and_the_team_hears_of_it,
     a_wish_may_be_taken_back,
     one_of_two_who_take_a_wish_at_once_has_it,
     the_mail_after_a_run_asks_with_one_tap_and_names_help,
@@ -293,6 +294,34 @@ async fn a_wish_that_nobody_takes_reaches_the_whole_team_and_then_the_person(tow
     let id = mo.get("/moderation/care").await.expect(200).item_ids().remove(0);
     mo.post(&format!("/moderation/care/{id}/take"), json!({})).await.expect(200);
     wes.post(&format!("/moderation/care/{id}/take"), json!({})).await.refused(409, "care_taken");
+}
+
+async fn a_wish_whose_taker_is_gone_is_open_again_and_the_team_hears_of_it(town: Town) {
+    let town = town.with(&[("CARE_HOURS", "48")]);
+    let (ana, ben, mo) = (town.person("Ana").await, town.person("Ben").await, town.moderator("Mo").await);
+    let (wes, admin) = (welfare(&town).await, town.admin().await);
+    let run = past_run(&town, &[&ana, &ben]).await;
+    say(&ana, &run, json!({ "contact_me": true })).await;
+    let id = wes.get("/moderation/care").await.expect(200).item_ids().remove(0);
+    wes.post(&format!("/moderation/care/{id}/take"), json!({})).await.expect(200);
+    town.post_office().await;
+    town.hours_pass(25);
+    assert_eq!(town.post_office().await.len(), 0, "Wes has it");
+    let body = json!({ "account_id": wes.id, "kind": "suspension", "rule": "r", "statement": "s",
+        "expires_at": "2026-12-30T00:00:00Z" });
+    town.log_in_again(&admin).await.post("/moderation/sanctions", body).await.expect(201);
+    let waiting = |letters: &[crate::harness::Letter]| {
+        letters
+            .iter()
+            .filter(|letter| letter.to == mo.email && letter.subject == "Still waiting to hear from us")
+            .count()
+    };
+    assert_eq!(waiting(&town.post_office().await), 1, "nobody has it any more");
+    assert_eq!(waiting(&town.post_office().await), 0, "once");
+    assert_eq!(say(&ana, &run, json!({})).await["care"]["status"], "open");
+    let mo = town.log_in_again(&mo).await;
+    mo.post(&format!("/moderation/care/{id}/take"), json!({})).await.expect(200);
+    town.leave_mail();
 }
 
 async fn a_wish_may_be_taken_back(town: Town) {

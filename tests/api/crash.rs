@@ -115,7 +115,7 @@ async fn nothing_acknowledged_is_lost_when_the_program_is_killed(town: Town) {
     let fay = town.facilitator("Fay").await;
     let mut acknowledged: Vec<(String, String)> = Vec::new();
     let mut runs = Vec::new();
-    for _ in 0..rounds() {
+    for round in 1..=rounds() {
         set_clock(&town);
         let (run, people) = (soon(&town, &fay).await, town.people("Pat", 40).await);
         let mut program = start(&town).await;
@@ -134,8 +134,8 @@ async fn nothing_acknowledged_is_lost_when_the_program_is_killed(town: Town) {
             })
             .collect();
         let [dice] = sidebyside::id::random_bytes::<1>();
-        // Until something was acknowledged it is given more time for it.
-        let more = if acknowledged.is_empty() { 1000 } else { 0 };
+        // If nothing was acknowledged before, the last is given time for it.
+        let more = if round == rounds() && acknowledged.is_empty() { 3000 } else { 0 };
         tokio::time::sleep(Duration::from_millis(u64::from(dice) + more)).await;
         program.child.kill().expect("a kill");
         program.child.wait().expect("an end");

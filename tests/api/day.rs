@@ -244,6 +244,9 @@ async fn a_guest_entered_by_mistake_is_taken_off(town: Town) {
     fay.delete(&run.at(&format!("/guests/{}", ids[0]))).await.expect(204);
     fay.delete(&run.at(&format!("/guests/{}", ids[0]))).await.refused(404, "not_found");
     assert_eq!(left().await, 7);
+    town.set_clock("2026-11-26T12:00:00Z");
+    fay.delete(&run.at(&format!("/guests/{}", ids[1]))).await.refused(409, "desk_closed");
+    town.set_clock("2026-11-26T11:59:59Z");
     let incident = json!({ "what_happened": "Gus fell.", "severity": "minor", "guest_ids": [ids[1]] });
     fay.post(&run.at("/incidents"), incident).await.expect(201);
     fay.delete(&run.at(&format!("/guests/{}", ids[1]))).await.refused(409, "in_an_incident");

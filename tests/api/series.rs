@@ -33,6 +33,7 @@ cases![
     a_regular_is_not_seated_unasked_on_a_date_that_needs_a_yes,
     a_day_has_one_date_whatever_its_hour_was,
     whoever_stops_stops_in_what_the_series_became_as_well,
+    a_series_cannot_begin_before_our_time,
     two_workers_at_once_make_each_date_once,
 ];
 
@@ -648,6 +649,8 @@ async fn a_regular_is_not_seated_unasked_on_a_date_that_needs_a_yes(town: Town) 
     let change = json!({ "join_policy": "approval" });
     fay.patch(&format!("/runs/{run}"), Some(&etag), change).await.expect(200);
     let ana = town.person("Ana").await;
+    // A place that she took herself is no yes of anybody's.
+    ana.joins(&run_on(&series, "2026-12-01"), "confirmed").await;
     regular(&ana, &series).await;
     assert_eq!(with_status(&ana, "confirmed").await, 6);
     let seen = ana.get(&format!("/runs/{run}")).await.expect(200);
@@ -683,6 +686,13 @@ async fn whoever_stops_stops_in_what_the_series_became_as_well(town: Town) {
     town.set_clock("2026-12-02T10:00:00Z");
     town.work().await;
     assert_eq!(with_status(&ana, "confirmed").await, 0);
+}
+
+async fn a_series_cannot_begin_before_our_time(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let series = post(&town, &fay, |_| {}).await;
+    let change = json!({ "first_local_start": "0001-01-02T18:30:00" });
+    patch(&fay, &series, "", change).await.faulty(&["/first_local_start too_long_ago"]);
 }
 
 async fn two_workers_at_once_make_each_date_once(town: Town) {

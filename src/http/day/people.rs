@@ -80,7 +80,7 @@ pub async fn sign_guest_out(
     .await
 }
 
-/// Takes a guest off who was entered by mistake; not one whom an incident names.
+/// Takes a guest off who was entered by mistake, on the day; not one whom an incident names.
 #[utoipa::path(tag = "The day", params(("id" = Id, Path), ("guest_id" = Id, Path)), security(("token" = [])),
     responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 #[delete("/runs/{id}/guests/{guest_id}")]

@@ -186,7 +186,7 @@ pub struct SealedRoster {
 /// Idempotency-Key is not kept here: the answer would be kept with it.
 #[utoipa::path(tag = "Moderation", params(("id" = Id, Path, description = "The run")), request_body = SealedLook,
     security(("token" = [])), responses((status = 200, body = SealedRoster), (status = 403, body = ProblemDocument),
-    (status = 404, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
+    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/moderation/sealed-rosters/{id}")]
 pub async fn open_sealed(
     app: AppData,

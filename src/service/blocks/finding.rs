@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, notices},
+    service::{callers, day::retention::sealed_at, notices},
     store::{
         Conn, Tx, accounts, audit,
         blocks::{self, Block},
@@ -72,7 +72,7 @@ pub fn people_of(
 ) -> Result<Option<Vec<WasThere>>> {
     callers::still_moderates(tx, moderator, now)?;
     let Some(run) = block.run_id else { return Ok(None) };
-    let sealed = runs::get(tx, run)?.ends_at.plus_days(policy.roster_visible_days) < now;
+    let sealed = sealed_at(&runs::get(tx, run)?, policy) <= now;
     if sealed && !accounts::roles(tx, moderator)?.contains(&Role::WelfareModerator) {
         return Ok(None);
     }

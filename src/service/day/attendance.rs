@@ -206,14 +206,14 @@ pub fn sign_guest_out(tx: &mut Tx<'_>, guest: Id, proof: &Leads, now: Instant) -
     day::find_guest(tx, guest.id)?.ok_or(Error::NotFound)
 }
 
-/// Takes a guest off who was entered by mistake: the place is free again.
+/// Takes a guest off who was entered by mistake: the place is free again. Only on the day: who was there stays known after.
 ///
 /// # Errors
 /// [`Code::InAnIncident`] for whom an incident names.
 pub fn remove_guest(tx: &mut Tx<'_>, guest: Id, proof: &Leads, policy: &Policy, now: Instant) -> Result<()> {
     let mut locked = runs::lock(tx, proof.run())?;
     let guest = day::find_guest(tx, guest)?.filter(|guest| guest.run_id == proof.run()).ok_or(Error::NotFound)?;
-    possible(DayAct::Mark, &locked.run, now)?;
+    possible(DayAct::WalkIn, &locked.run, now)?;
     if day::is_in_an_incident(tx, proof.run(), guest.id)? {
         return Err(Code::InAnIncident.into());
     }

@@ -96,6 +96,7 @@ pub fn look_at_incident(
     policy: &Policy,
     now: Instant,
 ) -> Result<()> {
+    callers::still_moderates(tx, by, now)?;
     let run = runs::get(tx, incident.run_id)?;
     let is_sealed = now >= sealed_at(&run, policy);
     if is_sealed && !accounts::roles(tx, by)?.contains(&Role::WelfareModerator) {
@@ -105,7 +106,7 @@ pub fn look_at_incident(
 }
 
 /// From when only welfare moderators see who was on a run.
-fn sealed_at(run: &Run, policy: &Policy) -> Instant {
+pub fn sealed_at(run: &Run, policy: &Policy) -> Instant {
     run.ends_at.plus_days(policy.roster_visible_days)
 }
 

@@ -125,10 +125,13 @@ pub(super) fn seat(
 pub fn stop(tx: &mut Tx<'_>, person: Id, of: Id, policy: &Policy, now: Instant) -> Result<()> {
     accounts::lock(tx, person)?;
     let Some(regular) = series::find_regular(tx, of, person)? else { return Ok(()) };
-    for regular in series::handed_on(tx, &regular)? {
+    let everywhere = series::handed_on(tx, &regular)?;
+    for regular in &everywhere {
         series::lock(tx, regular.series_id)?;
+    }
+    for regular in &everywhere {
         series::end_regular(tx, regular.id, now)?;
-        free_places(tx, &regular, Who::Person, policy, now)?;
+        free_places(tx, regular, Who::Person, policy, now)?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, entry, notices, places, reports},
+    service::{callers, day::retention::sealed_at, entry, notices, places, reports},
     store::{
         Conn, Tx, accounts, audit, extra_places,
         runs::{self, Run, RunLocked},
@@ -72,7 +72,7 @@ pub fn accompanied_by(conn: &mut Conn, facilitator: Id, signup: Id, now: Instant
 /// # Errors
 /// Not found after that.
 pub fn still_seen(run: &Run, policy: &Policy, now: Instant) -> Result<()> {
-    if run.ends_at.plus_days(policy.roster_visible_days) <= now { Err(Error::NotFound) } else { Ok(()) }
+    if sealed_at(run, policy) <= now { Err(Error::NotFound) } else { Ok(()) }
 }
 
 /// Locks the person and the run of a sign-up, and reads it again.

@@ -54,9 +54,13 @@ impl Letter {
         }
     }
 
-    /// What it says without its links: their tokens spell anything by chance.
+    /// All that it says, subject and both parts, without the tokens of its links: those spell anything by chance.
     pub fn said(&self) -> String {
-        self.text.lines().filter(|line| !line.contains("/e/")).collect::<Vec<_>>().join("\n")
+        let all = [self.subject.as_str(), &self.text, &self.html].join("\n");
+        let mut pieces = all.split("/e/");
+        let first = pieces.next().unwrap_or_default();
+        let rest = pieces.map(|piece| piece.trim_start_matches(|c: char| !c.is_whitespace() && !"\"<>".contains(c)));
+        std::iter::once(first).chain(rest).collect()
     }
 
     /// A header as it was sent.
