@@ -86,14 +86,12 @@ impl Bar {
     }
 
     /// Whether a run with this score may be among the best.
-    fn takes(&mut self, steps: i64) -> bool {
-        if self.best.len() == self.limit {
-            match self.best.peek() {
-                Some(Reverse(lowest)) if steps < *lowest => return false,
-                None => return false,
-                _ => {}
-            }
-        }
+    fn lets_in(&self, steps: i64) -> bool {
+        self.best.len() < self.limit || self.best.peek().is_some_and(|Reverse(lowest)| steps >= *lowest)
+    }
+
+    /// Counts a run with this score, which the bar lets in.
+    fn take(&mut self, steps: i64) {
         self.best.push(Reverse(steps));
         if self.best.len() > self.limit {
             self.best.pop();
@@ -103,7 +101,6 @@ impl Bar {
         {
             self.ln = (*lowest as f64 * 1e-9).ln() - ROUNDING;
         }
-        true
     }
 }
 
@@ -219,9 +216,12 @@ impl Near {
                 if *best < bar.ln || slot.side.starts_at <= now {
                     continue;
                 }
-                if let Some(score) = Scored::of(person, &slot.side.candidate(viewer), wish.include_full)
-                    && bar.takes(score.steps())
+                // Who is listed lies elsewhere in memory: it is read of the few that make the bar.
+                if let Some(score) = Scored::of(person, &slot.side.if_open(viewer), wish.include_full)
+                    && bar.lets_in(score.steps())
+                    && !slot.side.is_closed_to(viewer)
                 {
+                    bar.take(score.steps());
                     scored.push((score, *slot));
                 }
             }
@@ -246,13 +246,35 @@ mod tests {
     use crate::{
         config::Policy,
         domain::{
-            matching::{Candidate, Closed, rank, side::Said, tests::person},
+            matching::{
+                Candidate, Closed, rank,
+                side::{Listed, Said},
+                tests::person,
+            },
             pace::PaceBand,
+            run::ListingRole,
         },
         service::run_sides::Read,
     };
 
+    /// The few who lead.
+    fn leaders() -> [Id; 4] {
+        ["1", "2", "3", "4"].map(|last| format!("00000000-0000-4000-8000-00000000000{last}").parse().unwrap())
+    }
+
+    fn any_listed() -> impl Strategy<Value = Listed> {
+        let roles = [ListingRole::Leader, ListingRole::BackMarker];
+        let who = (prop::sample::select(leaders().to_vec()), prop::sample::select(roles.to_vec()));
+        let standing = prop::sample::select(vec![(false, false), (true, false), (true, true)]);
+        (who, standing).prop_map(|((id, role), (is_accepted, is_active))| Listed { id, is_accepted, is_active, role })
+    }
+
     fn any_side() -> impl Strategy<Value = RunSide> {
+        let listed = prop::collection::vec(any_listed(), 0..3);
+        (any_open_side(), listed).prop_map(|(side, listed)| RunSide { listed: listed.into(), ..side })
+    }
+
+    fn any_open_side() -> impl Strategy<Value = RunSide> {
         let going = (0..3usize, 200..700i32, 0..60i32, any::<bool>());
         let flags = (any::<bool>(), any::<bool>(), 0..9u16, any::<bool>());
         let said = prop_oneof![Just(vec![]), Just(vec!["en".to_owned()]), Just(vec!["de".to_owned()])];
@@ -289,6 +311,7 @@ mod tests {
         fn the_best_few_are_those_of_weighing_every_run(
             sides in prop::collection::vec(any_side(), 1..150), (lat, lng) in any_place(), radius in 1.0..50.0f64,
             limit in 1..12usize, (from, days, include_full) in (-9..20_000i64, 1..40i64, any::<bool>()),
+            (bars, blocked, knows, ended) in (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()),
         ) {
             let me = crate::domain::matching::Person {
                 home: LatLng { lat, lng },
@@ -297,7 +320,11 @@ mod tests {
                 not_after_dark: true,
                 ..person()
             };
-            let viewer = Viewer { id: Id::random(), person: me, known: BTreeSet::new(), closed: Closed::default() };
+            let [one, other, third, _] = leaders();
+            let some = |is_so: bool, who: Id| if is_so { BTreeSet::from([who]) } else { BTreeSet::new() };
+            let closed =
+                Closed { barred_by: some(bars, one), apart_from: some(blocked, other), runs: some(ended, sides[0].id) };
+            let viewer = Viewer { id: Id::random(), person: me, known: some(knows, third), closed };
             let from = epoch().plus_minutes(from);
             let wish = Wish { from, to: from.plus_days(days), limit, include_full };
             // Few different hashes, so that the id decides as well.

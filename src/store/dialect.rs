@@ -25,6 +25,25 @@ macro_rules! on_backend {
 }
 pub(crate) use on_backend;
 
+/// Rows in one statement: one for just so many is made and prepared once on each connection, and kept.
+pub(super) const ROWS_AT_ONCE: usize = 32;
+
+/// Inserts a slice of rows in which nothing stands for a column's default.
+macro_rules! insert_rows {
+    ($tx:expr, $table:expr, $rows:expr) => {{
+        let (full, rest) = $rows.as_chunks::<{ $crate::store::dialect::ROWS_AT_ONCE }>();
+        $crate::store::dialect::on_backend!(&mut **$tx, |conn| {
+            for rows in full {
+                diesel::insert_into($table).values(rows).execute(conn)?;
+            }
+            if !rest.is_empty() {
+                diesel::insert_into($table).values(rest).execute(conn)?;
+            }
+        });
+    }};
+}
+pub(super) use insert_rows;
+
 /// Locks an account's row and reads it.
 pub fn lock_account(tx: &mut Tx<'_>, id: Id) -> Result<Option<Account>> {
     let query = accounts::table.find(id);

@@ -259,7 +259,7 @@ pub fn credentials_count_until(conn: &mut Conn, account: Id) -> Result<Option<St
 
 /// One facilitator of one run.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = run_facilitators)]
+#[diesel(table_name = run_facilitators, treat_none_as_default_value = false)]
 pub struct Listing {
     pub run_id: Id,
     pub account_id: Id,
@@ -317,14 +317,10 @@ pub fn put_listing(tx: &mut Tx<'_>, listing: &Listing) -> Result<()> {
 
 /// Lists people on runs that are new, on which nobody is listed.
 pub fn insert_listings(tx: &mut Tx<'_>, listings: &[Listing]) -> Result<()> {
-    for some in listings.chunks(1000) {
-        dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(run_facilitators::table)
-            .values(some)
-            .execute(conn))?;
-        for listing in some {
-            tx.touch_run(listing.run_id);
-            tx.touch_person(listing.account_id);
-        }
+    dialect::insert_rows!(tx, run_facilitators::table, listings);
+    for listing in listings {
+        tx.touch_run(listing.run_id);
+        tx.touch_person(listing.account_id);
     }
     Ok(())
 }

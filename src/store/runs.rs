@@ -26,7 +26,7 @@ use crate::{
 
 /// A run as it is kept.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Identifiable)]
-#[diesel(table_name = runs, treat_none_as_null = true)]
+#[diesel(table_name = runs, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct Run {
     pub id: Id,
     pub external_id: Option<String>,
@@ -164,15 +164,10 @@ pub fn insert(tx: &mut Tx<'_>, run: &Run) -> Result<()> {
 
 /// Keeps several new runs.
 pub fn insert_all(tx: &mut Tx<'_>, some: &[Run]) -> Result<()> {
-    for some in some.chunks(ROWS_AT_ONCE) {
-        dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(runs::table).values(some).execute(conn))?;
-        some.iter().for_each(|run| tx.touch_run(run.id));
-    }
+    dialect::insert_rows!(tx, runs::table, some);
+    some.iter().for_each(|run| tx.touch_run(run.id));
     Ok(())
 }
-
-/// Rows in one statement: PostgreSQL takes 65,535 values in one, and a run has some fifty.
-const ROWS_AT_ONCE: usize = 500;
 
 /// Writes every field of a locked run.
 pub fn update(tx: &mut Tx<'_>, locked: &RunLocked) -> Result<()> {

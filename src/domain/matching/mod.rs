@@ -89,7 +89,7 @@ pub struct Candidate<'r> {
     pub has_waiting: bool,
     /// How many are confirmed.
     pub confirmed: u32,
-    /// Somebody confirmed has a pace like this person's, or there is a back marker.
+    /// So many are confirmed that company counts, and one has a pace like this person's, or there is a back marker.
     pub alike_or_back_marker: bool,
     /// One of the facilitators has been on a run with this person before.
     pub known_face: bool,

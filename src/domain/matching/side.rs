@@ -103,9 +103,15 @@ pub struct Closed {
 impl RunSide {
     /// This run as `viewer` may see it.
     pub fn candidate<'r>(&'r self, viewer: &Viewer) -> Candidate<'r> {
+        Candidate { closed_to_person: self.is_closed_to(viewer), ..self.if_open(viewer) }
+    }
+
+    /// The same as if nothing stood between them: what most runs are weighed by does not read who is listed.
+    pub fn if_open<'r>(&'r self, viewer: &Viewer) -> Candidate<'r> {
         let mine = viewer.person.pace_for(self.activity);
-        let alike = mine.is_some_and(|mine| self.company.iter().any(|c| c.id != viewer.id && c.is_like(mine)));
+        let alike = || mine.is_some_and(|mine| self.company.iter().any(|c| c.id != viewer.id && c.is_like(mine)));
         let active = || self.listed.iter().filter(|listed| listed.is_active);
+        let back_marker = || active().any(|listed| listed.role == ListingRole::BackMarker);
         Candidate {
             id: *self.id.as_bytes(),
             activity: self.activity,
@@ -120,9 +126,9 @@ impl RunSide {
             is_full: self.is_full,
             has_waiting: self.has_waiting,
             confirmed: u32::from(self.confirmed),
-            alike_or_back_marker: alike || active().any(|listed| listed.role == ListingRole::BackMarker),
+            alike_or_back_marker: self.company_counts() && (alike() || back_marker()),
             known_face: !viewer.known.is_empty() && active().any(|listed| viewer.known.contains(&listed.id)),
-            closed_to_person: self.is_closed_to(viewer),
+            closed_to_person: false,
         }
     }
 
