@@ -12,6 +12,7 @@ use crate::{
     auth::{
         keys::{AddressHasher, Keyring},
         passwords::Passwords,
+        tokens,
     },
     clock::Clock,
     config::Config,
@@ -35,6 +36,7 @@ pub struct App {
     /// All standing match requests, as far as the worker has looked.
     pub wishes: WishIndex,
     pub keyring: Arc<Keyring>,
+    pub tokens: tokens::Reader,
     pub passwords: Passwords,
     pub pages: Pages,
     pub schemas: Schemas,
@@ -99,6 +101,7 @@ impl App {
             clock,
             db,
             keyring,
+            tokens: tokens::Reader::default(),
             pages,
             transport,
         })

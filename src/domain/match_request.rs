@@ -145,7 +145,8 @@ impl Wish {
             languages: or_of(self.languages.as_deref().map(tags), profile, |profile| &profile.languages),
             access_needs: or_of(self.access_needs.as_deref().map(needs), profile, |profile| &profile.access_needs),
             not_after_dark: said(self.not_after_dark, |profile| profile.not_after_dark),
-            new_here: profile.is_some_and(|profile| profile.new_here),
+            // Whoever has no profile counts as new, as on a sign-up.
+            new_here: profile.is_none_or(|profile| profile.new_here),
             gentle_start: said(self.gentle_start, |profile| profile.gentle_start),
         })
     }
@@ -232,7 +233,7 @@ mod tests {
         assert_eq!((mine.languages.len(), mine.comfortable_pace), (0, profile.comfortable_pace));
         assert!(mine.not_after_dark && mine.activities == [Activity::Walk]);
         let alone = wish.person(None).unwrap();
-        assert_eq!((alone.travel_radius_km, alone.comfortable_pace, alone.new_here), (10.0, None, false));
+        assert_eq!((alone.travel_radius_km, alone.comfortable_pace, alone.new_here), (10.0, None, true));
     }
 
     #[test]

@@ -67,6 +67,7 @@ codes! {
     TakeOverTooLate Conflict "It is too late to take over" "The deadline before the start has passed and the run is being cancelled.";
     ApprovalNotYet Conflict "Runs with approval are not there yet" "Post the run with join_policy open.";
     SignupNotLive Conflict "This sign-up has ended" "It was withdrawn, removed or has expired, so there is nothing left to change.";
+    RequestDecided Conflict "There is no request to decide any more" "It has been approved already; what is next is in the sign-up.";
     NotApprovedFacilitator Conflict "This person is not an approved facilitator" "Only approved facilitators in good standing can be listed on a run.";
     AlreadyListed Conflict "This person is listed already" "They lead the run or have been invited to.";
     NotListed Conflict "This person is not listed on the run" "There is nothing to step down from.";

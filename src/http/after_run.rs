@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 
 use super::{
     AppData, Problem, Reply,
-    extract::{Caller, Moderator, Nothing, PathId, Query, Request},
+    by_token::{WithToken, act_or_link},
+    extract::{Caller, MaybeCaller, Moderator, Nothing, PathId, Query, Request},
     paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
 };
@@ -18,13 +19,21 @@ use crate::{
     id::Id,
     service::{
         after_run::{self as service, AfterRunAnswers, Said, SuggestedPace},
-        care,
+        care, links,
     },
     store::{
-        Conn, accounts,
+        Conn, Tx, accounts,
         care::{self as wishes, Wish},
+        sessions::Link,
+        signups,
     },
 };
+
+impl WithToken for AfterRunAnswers {
+    fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+}
 
 /// A wish that somebody gets in touch, as its person sees it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,20 +76,24 @@ fn view(said: Said, help_lines: Vec<HelpLine>) -> AfterRunView {
     }
 }
 
-/// Says how a run was, from its planned end until two weeks after; each part is optional and may be changed. Nobody but
+/// Says how a run was, logged in or with the token of one of the links in the mail after it, from its planned end until two weeks after; each part is optional and may be changed. Nobody but
 /// the team sees a report or a wish, and nobody but the person the rest.
 #[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path), ("Idempotency-Key" = Option<String>, Header)),
-    request_body = AfterRunAnswers, security(("token" = [])), responses((status = 200, body = AfterRunView),
-    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
+    request_body = AfterRunAnswers, security(("token" = []), ()), responses((status = 200, body = AfterRunView),
+    (status = 401, body = ProblemDocument), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/runs/{id}/after-run")]
 pub async fn after_run(
     app: AppData,
-    caller: Caller,
+    caller: MaybeCaller,
     id: PathId,
     request: Request<AfterRunAnswers>,
 ) -> Result<Reply, Problem> {
-    let (me, config, body) = (caller.id(), app.config.clone(), request.clone());
-    app.act(&caller, &request, move |tx, now| {
+    let (config, body) = (app.config.clone(), request.clone());
+    let is_of_the_run = move |tx: &mut Tx<'_>, link: &Link| {
+        let signup = link.about_id.map(|signup| signups::find(tx, signup)).transpose()?.flatten();
+        Ok(links::is_said_after(link.action) && signup.is_some_and(|signup| signup.run_id == id.0))
+    };
+    act_or_link(&app, caller, &request, is_of_the_run, move |tx, me, now| {
         service::own_run(tx, me, id.0)?;
         let said = service::say(tx, me, id.0, body.body()?, &config.policy, now)?;
         Reply::ok(&view(said, config.help.lines.clone()))

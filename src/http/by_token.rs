@@ -13,7 +13,7 @@ use crate::{
     error::Result as Outcome,
     id::Id,
     service::{callers, links},
-    store::Tx,
+    store::{Tx, sessions::Link},
 };
 
 /// A body that may hold the token of a link, instead of logging in.
@@ -38,14 +38,18 @@ impl WithToken for ByToken {
     }
 }
 
-/// Does what a link in a mail does, logged in or with its token; `id` is what the link has to be about. `work` looks at
-/// the body, after what may not be there.
+/// A link that does this, about that.
+pub fn link_to(action: LinkAction, about: Id) -> impl Fn(&mut Tx<'_>, &Link) -> Outcome<bool> + Send + 'static {
+    move |_, link| Ok(link.action == action && link.about_id == Some(about))
+}
+
+/// Does what a link in a mail does, logged in or with its token; `fits` says which links do it. `work` looks at the body,
+/// after what may not be there.
 pub async fn act_or_link<T>(
     app: &AppData,
     caller: MaybeCaller,
-    id: Id,
     request: &Request<T>,
-    link: LinkAction,
+    fits: impl Fn(&mut Tx<'_>, &Link) -> Outcome<bool> + Send + 'static,
     work: impl Fn(&mut Tx<'_>, Id, Instant) -> Outcome<Reply> + Send + 'static,
 ) -> Result<Reply, Problem>
 where
@@ -59,8 +63,8 @@ where
     };
     let (now, token) = (app.clock.now(), app.keyring.read_link_token(token).ok_or(Code::LinkInvalid)?);
     let reply = app.db.write(move |tx| {
-        let link = links::find_working(tx, token, link, now)?;
-        if link.about_id != Some(id) {
+        let link = links::find_any_working(tx, token, now)?;
+        if !fits(tx, &link)? {
             return Err(Code::LinkInvalid.into());
         }
         callers::still_welcome(tx, link.account_id, now)?;

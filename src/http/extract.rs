@@ -146,7 +146,7 @@ pub(super) fn claims(request: &HttpRequest, app: &AppData, now: Instant) -> Resu
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())
         .ok_or(Code::TokenInvalid)?;
-    Ok(Some(tokens::verify(&app.keyring, token, now).map_err(|_| Code::TokenInvalid)?))
+    Ok(Some(app.tokens.verify(&app.keyring, token, now).map_err(|_| Code::TokenInvalid)?))
 }
 
 /// An id in the path; one that is none names nothing, so it is a 404.
@@ -293,7 +293,7 @@ pub fn checked<'v, T>(
 pub struct Nothing {}
 
 /// The query, checked against its schema like a body; faults point at `?name`.
-pub struct Query<T>(std::result::Result<T, Vec<Fault>>);
+pub struct Query<T>(std::result::Result<T, Rejected<T>>);
 
 impl<T> Query<T> {
     /// What was asked.
@@ -301,7 +301,16 @@ impl<T> Query<T> {
     /// # Errors
     /// Every fault in it.
     pub fn get(self) -> Result<T> {
-        self.0.map_err(Error::Invalid)
+        self.0.map_err(|rejected| Error::Invalid(rejected.faults))
+    }
+
+    /// What was asked, when there are rules that no schema knows.
+    ///
+    /// # Errors
+    /// Every fault in it, the schema's and those of `rules` together.
+    pub fn checked(self, rules: impl FnOnce(&T) -> std::result::Result<(), Faults>) -> Result<T> {
+        checked(self.0.as_ref(), rules)?;
+        self.get()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     clock::Instant,
     domain::{
         matching::Fit,
-        refusal::{Code, Fault},
+        refusal::{Code, Faults},
     },
     error::Error,
     id::Id,
@@ -55,13 +55,16 @@ pub struct Matches {
     (status = 422, body = ProblemDocument)))]
 #[get("/matches")]
 pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> Result<Reply, Problem> {
-    let query = query.get()?;
     let now = app.clock.now();
-    let from = query.from.unwrap_or(now);
+    let begin = |query: &MatchQuery| query.from.unwrap_or(now);
+    let query = query.checked(|query| {
+        let mut faults = Faults::default();
+        let fine = query.to.is_none_or(|to| begin(query) < to);
+        faults.unless(fine, "?to", "before_from", "`to` must lie after `from`");
+        faults.none()
+    })?;
+    let from = begin(&query);
     let to = query.to.unwrap_or_else(|| from.max(now).plus_days(app.config.policy.match_window_days));
-    if from >= to {
-        return Err(Error::from(Fault::at("?to", "before_from", "`to` must lie after `from`")).into());
-    }
     let wish = Wish {
         from,
         to,

@@ -27,7 +27,11 @@ use crate::{
         limits, match_requests,
         profiles::{self, RunningProfileView},
     },
-    store::{Conn, accounts::Account, alerts, moderation},
+    store::{
+        Conn,
+        accounts::{self, Account},
+        alerts, moderation,
+    },
 };
 
 /// One's own account.
@@ -214,8 +218,12 @@ pub async fn get_profile(app: AppData, caller: Caller) -> Result<Reply, Problem>
 #[put("/me/running-profile")]
 pub async fn put_profile(app: AppData, caller: Caller, request: Request<RunningProfile>) -> Result<Reply, Problem> {
     let (me, now, resolution) = (caller.id(), app.clock.now(), app.cell_resolution);
-    let profile = request.checked(|profile| profile.faults(true).none())?.clone();
-    Ok(app.db.write(move |tx| Reply::ok(&profiles::put(tx, me, &profile, resolution, now)?)).await?)
+    let reply = app.db.write(move |tx| {
+        let has_home = accounts::find_profile(tx, me)?.is_some();
+        let profile = request.checked(|profile| profile.faults(has_home).none())?;
+        Reply::ok(&profiles::put(tx, me, profile, resolution, now)?)
+    });
+    Ok(reply.await?)
 }
 
 /// Which mails one wants; mails about changes, cancellations and decisions always come.

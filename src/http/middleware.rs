@@ -3,7 +3,7 @@
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
 
 use actix_web::{
-    Error as ActixError,
+    Error as ActixError, ResponseError,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::header::{HeaderName, HeaderValue},
@@ -132,7 +132,10 @@ pub async fn flood(
         let forwarded = request.headers().get("X-Forwarded-For").and_then(|value| value.to_str().ok());
         let peer = request.peer_addr().map(|address| address.ip());
         let ClientIp(address) = ClientIp::of(peer, forwarded, |ip| app.config.trusts(ip));
-        gate.check(address).map_err(Problem::from)?;
+        if let Err(limited) = gate.check(address) {
+            let answer = Problem::from(limited).error_response();
+            return Ok(request.into_response(answer).map_into_right_body());
+        }
     }
-    next.call(request).await
+    Ok(next.call(request).await?.map_into_left_body())
 }

@@ -19,6 +19,7 @@ use crate::{
             AboutKind, Act, AppealKind, Category, Outcome as Verdict, ReportStatus, SanctionKind, SanctionScope,
         },
         refusal::{Code, Fault},
+        signup::RemovalReason,
     },
     error::Error,
     id::Id,
@@ -28,9 +29,9 @@ use crate::{
         sanctions::{self, NewSanction},
     },
     store::{
-        Tx, audit, facilitators,
+        Tx, accounts, audit, facilitators,
         moderation::{self, Appeal, Report, Sanction},
-        signups,
+        runs, signups,
     },
 };
 
@@ -238,7 +239,8 @@ fn sanction_view(sanction: Sanction, now: Instant) -> SanctionView {
 pub async fn impose(app: AppData, caller: Caller<Moderator>, request: Request<NewSanction>) -> Result<Reply, Problem> {
     let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        let sanction = sanctions::impose(tx, me, body.body()?, &state.config.policy, &state.addresses, now)?;
+        let new = body.checked(|new| new.faults(now).none())?;
+        let sanction = sanctions::impose(tx, me, new, &state.config.policy, &state.addresses, now)?;
         Reply::created(&sanction_view(sanction, now))
     })
     .await
@@ -286,11 +288,16 @@ pub struct DecisionView {
     pub stands: bool,
 }
 
-/// Everything decided about the caller: sanctions, bars, removals, applications. Whom a decision keeps out may read it.
-#[utoipa::path(tag = "Safety", security(("token" = [])), responses((status = 200, body = Page<DecisionView>)))]
+/// More applications than anybody files.
+const APPLICATIONS: i64 = 1_000;
+
+/// Everything decided about the caller, newest first: sanctions, bars, removals, applications. Whom a decision keeps out
+/// may read it.
+#[utoipa::path(tag = "Safety", params(PageQuery), security(("token" = [])), responses(
+    (status = 200, body = Page<DecisionView>), (status = 422, body = ProblemDocument)))]
 #[get("/me/decisions")]
-pub async fn my_decisions(app: AppData, caller: Caller<Anybody>) -> Result<Reply, Problem> {
-    let (me, now) = (caller.id(), app.clock.now());
+pub async fn my_decisions(app: AppData, caller: Caller<Anybody>, query: Query<PageQuery>) -> Result<Reply, Problem> {
+    let (query, me, now, state) = (query.get()?, caller.id(), app.clock.now(), app.clone());
     let reply = app.db.read(move |conn| {
         let mut items = Vec::new();
         for sanction in moderation::sanctions_of(conn, me)? {
@@ -303,29 +310,36 @@ pub async fn my_decisions(app: AppData, caller: Caller<Anybody>) -> Result<Reply
                 why: Some(format!("{}: {}", sanction.rule, sanction.statement)),
             });
         }
-        for bar in moderation::bars_against(conn, me, now)? {
+        let bars = moderation::bars_against(conn, me, now)?;
+        let names = accounts::display_names(conn, &bars.iter().map(|bar| bar.facilitator_id).collect::<Vec<_>>())?;
+        for bar in bars {
+            let whose = names.get(&bar.facilitator_id).map_or("one facilitator", String::as_str);
+            let usual = bar.reason_code.parse().ok().map(|reason: RemovalReason| reason.sentence().to_owned());
             items.push(DecisionView {
                 about: AppealAbout { kind: AppealKind::Bar, id: bar.id },
-                what: "one facilitator's runs are closed to you".to_owned(),
-                why: bar.statement,
+                what: format!("the runs of {whose} are closed to you"),
+                why: bar.statement.or(usual),
                 until: Some(bar.until),
                 decided_at: bar.created_at,
                 stands: true,
             });
         }
-        for signup in signups::of_person(conn, me, None, 200)? {
-            if let (true, Some(reason)) = (signup.status.is_final(), signup.reason_code) {
-                items.push(DecisionView {
-                    about: AppealAbout { kind: AppealKind::SignupDecision, id: signup.id },
-                    what: reason.sentence().to_owned(),
-                    why: signup.statement,
-                    until: None,
-                    decided_at: signup.updated_at,
-                    stands: true,
-                });
-            }
+        let ended = signups::ended_for(conn, me)?;
+        let runs = runs::of_ids(conn, &ended.iter().map(|signup| signup.run_id).collect::<Vec<_>>())?;
+        for signup in ended {
+            let Some(reason) = signup.reason_code else { continue };
+            let title = runs.iter().find(|run| run.id == signup.run_id).map_or("a run", |run| run.title.as_str());
+            let said = [Some(reason.sentence()), signup.statement.as_deref()];
+            items.push(DecisionView {
+                about: AppealAbout { kind: AppealKind::SignupDecision, id: signup.id },
+                what: format!("you are not on “{title}” any more"),
+                why: Some(said.into_iter().flatten().collect::<Vec<_>>().join(" ")),
+                until: None,
+                decided_at: signup.updated_at,
+                stands: true,
+            });
         }
-        for application in facilitators::list(conn, Some(me), None, None, 50)? {
+        for application in facilitators::list(conn, Some(me), None, None, APPLICATIONS)? {
             if let Some(decided_at) = application.decided_at {
                 items.push(DecisionView {
                     about: AppealAbout { kind: AppealKind::Application, id: application.id },
@@ -337,8 +351,10 @@ pub async fn my_decisions(app: AppData, caller: Caller<Anybody>) -> Result<Reply
                 });
             }
         }
-        items.sort_by_key(|item| std::cmp::Reverse(item.decided_at));
-        Reply::ok(&Page { items, next_cursor: None })
+        items.sort_by_key(|item| std::cmp::Reverse((item.decided_at, item.about.id)));
+        let paging = Paging::new(&state.keyring, &["decisions", &me.to_string()], query.limit, query.cursor);
+        let (items, next_cursor) = paging.cut(items, |item| item.about.id)?;
+        Reply::ok(&Page { items, next_cursor })
     });
     Ok(reply.await?)
 }

@@ -7,6 +7,7 @@ use crate::{
     auth::keys::{CursorFault, Keyring},
     domain::refusal::Fault,
     error::Result,
+    id::Id,
 };
 
 /// A page of a list.
@@ -66,6 +67,22 @@ impl<'k> Paging<'k> {
         Ok(serde_json::from_value(payload).map_err(|_| fault("invalid", "this cursor was not made here"))?)
     }
 
+    /// A cursor that goes on after this place.
+    pub fn cursor_after(&self, place: &impl Serialize) -> Result<String> {
+        Ok(self.keyring.sign_cursor(&serde_json::to_value(place)?, &self.filters))
+    }
+
+    /// Makes a page of a short list that was read as a whole.
+    pub fn cut<T>(&self, all: Vec<T>, id: impl Fn(&T) -> Id) -> Result<(Vec<T>, Option<String>)> {
+        let after: Option<(Id, usize)> = self.after()?;
+        // Where the last one that was shown is gone, the next stands in its place.
+        let from = after.map_or(0, |(last, at)| all.iter().position(|item| id(item) == last).map_or(at, |at| at + 1));
+        let fetch = usize::try_from(self.fetch()).unwrap_or(usize::MAX);
+        let rest = all.into_iter().enumerate().skip(from).take(fetch).collect();
+        let (rest, next) = self.page(rest, |(at, item): &(usize, T)| (id(item), *at))?;
+        Ok((rest.into_iter().map(|(_, item)| item).collect(), next))
+    }
+
     /// Makes a page of what was fetched; `place` says where the next one goes on.
     pub fn page<T, P: Serialize>(
         &self,
@@ -75,10 +92,7 @@ impl<'k> Paging<'k> {
         let size = usize::try_from(self.limit).unwrap_or(1);
         let more = fetched.len() > size;
         fetched.truncate(size);
-        let next = match fetched.last().filter(|_| more) {
-            Some(last) => Some(self.keyring.sign_cursor(&serde_json::to_value(place(last))?, &self.filters)),
-            None => None,
-        };
+        let next = fetched.last().filter(|_| more).map(|last| self.cursor_after(&place(last))).transpose()?;
         Ok((fetched, next))
     }
 }

@@ -6,10 +6,10 @@ use utoipa::ToSchema;
 
 use super::{
     AppData, Problem, Reply,
-    by_token::{ByToken, WithToken, act_or_link},
+    by_token::{ByToken, WithToken, act_or_link, link_to},
     day::GuestView,
-    extract::{Caller, MaybeCaller, PathId, Request},
-    paging::Page,
+    extract::{Caller, MaybeCaller, PathId, Query, Request},
+    paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
     signups::{Standing, standing},
 };
@@ -73,14 +73,16 @@ pub struct Roster {
     pub not_signed_out: usize,
 }
 
-/// Who comes to a run and who waits; for its facilitators and its back marker, until 14 days after.
-#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), security(("token" = [])), responses(
-    (status = 200, body = Roster), (status = 404, body = ProblemDocument)))]
+/// Who comes to a run and who waits; for its facilitators and its back marker, until 14 days after. Everybody at once,
+/// so that nobody is overlooked, unless `limit` or `cursor` asks for pages.
+#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path), PageQuery), security(("token" = [])), responses(
+    (status = 200, body = Roster), (status = 404, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[get("/runs/{id}/signups")]
-pub async fn roster(app: AppData, caller: Caller, id: PathId) -> Result<Reply, Problem> {
-    let (me, now, policy) = (caller.id(), app.clock.now(), app.config.policy.clone());
+pub async fn roster(app: AppData, caller: Caller, id: PathId, query: Query<PageQuery>) -> Result<Reply, Problem> {
+    let (me, now, policy, state) = (caller.id(), app.clock.now(), app.config.policy.clone(), app.clone());
     let reply = app.db.read(move |conn| {
         callers::accompanies(conn, me, id.0, now)?;
+        let PageQuery { limit, cursor } = query.get()?;
         let run = runs::get(conn, id.0)?;
         decisions::still_seen(&run, &policy, now)?;
         let shown = [SignupStatus::LIVE.as_slice(), &[SignupStatus::NoShow]].concat();
@@ -93,7 +95,7 @@ pub async fn roster(app: AppData, caller: Caller, id: PathId) -> Result<Reply, P
         let is_here = |signup: &&Signup| signup.status == SignupStatus::Attended && signup.signed_out_at.is_none();
         let not_signed_out =
             found.iter().filter(is_here).count() + guests.iter().filter(|guest| guest.signed_out_at.is_none()).count();
-        let items = found
+        let items: Vec<RosterEntry> = found
             .into_iter()
             .map(|signup| {
                 let waits = signup.status == SignupStatus::Waitlisted;
@@ -121,7 +123,10 @@ pub async fn roster(app: AppData, caller: Caller, id: PathId) -> Result<Reply, P
                 }
             })
             .collect();
-        let people = Page::<RosterEntry> { items, next_cursor: None };
+        let is_whole = limit.is_none() && cursor.is_none();
+        let paging = Paging::new(&state.keyring, &["roster", &id.0.to_string()], limit, cursor);
+        let (items, next_cursor) = if is_whole { (items, None) } else { paging.cut(items, |entry| entry.id)? };
+        let people = Page { items, next_cursor };
         Reply::ok(&Roster { people, guests: guests.into_iter().map(GuestView::from).collect(), not_signed_out })
     });
     Ok(reply.await?)
@@ -144,7 +149,7 @@ pub async fn approve(
     request: Request<ByToken>,
 ) -> Result<Reply, Problem> {
     let (policy, id, body) = (app.config.policy.clone(), id.0, request.clone());
-    act_or_link(&app, caller, id, &request, LinkAction::ApproveRequest, move |tx, me, now| {
+    act_or_link(&app, caller, &request, link_to(LinkAction::ApproveRequest, id), move |tx, me, now| {
         let (found, proof) = decisions::led_by(tx, me, id, now)?;
         body.body()?;
         let signup = decisions::approve(tx, &found, &proof, &policy, now)?;
@@ -201,7 +206,7 @@ pub async fn decline(
     request: Request<Declining>,
 ) -> Result<Reply, Problem> {
     let (id, body) = (id.0, request.clone());
-    act_or_link(&app, caller, id, &request, LinkAction::DeclineRequest, move |tx, me, now| {
+    act_or_link(&app, caller, &request, link_to(LinkAction::DeclineRequest, id), move |tx, me, now| {
         let (found, proof) = decisions::led_by(tx, me, id, now)?;
         let signup = decisions::decline(tx, &found, &proof, &body.body()?.why()?, now)?;
         decided(tx, &signup)

@@ -4,8 +4,8 @@ use actix_web::web::ServiceConfig;
 use utoipa::{
     OpenApi,
     openapi::{
-        ContentBuilder, Ref, RefOr, ResponseBuilder,
-        path::Operation,
+        ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -177,7 +177,10 @@ pub fn api_doc() -> utoipa::openapi::OpenApi {
         use utoipa_actix_web::AppExt;
         actix_web::App::new().into_utoipa_app().openapi(Head::openapi()).configure(documented).split_for_parts()
     };
-    for item in doc.paths.paths.values_mut() {
+    for (path, item) in &mut doc.paths.paths {
+        if let Some(post) = item.post.as_mut().filter(|_| takes_a_key(path)) {
+            say_key(post);
+        }
         let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         all.into_iter().flatten().for_each(say_problems);
     }
@@ -187,6 +190,30 @@ pub fn api_doc() -> utoipa::openapi::OpenApi {
         .security_schemes
         .insert("token".to_owned(), SecurityScheme::Http(bearer).into());
     doc
+}
+
+/// Whether `Idempotency-Key` is honoured: on what is done once logged in, and not on looks, each of which counts by itself.
+fn takes_a_key(path: &str) -> bool {
+    let is_a_look = path.ends_with("/emergency-contact") || path.contains("/sealed-rosters/");
+    !is_a_look && !path.starts_with("/v1/sessions")
+}
+
+/// Says that an act may come twice under one key.
+fn say_key(operation: &mut Operation) {
+    let is_known =
+        |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(known) if known.name == "Idempotency-Key");
+    let parameters = operation.parameters.get_or_insert_with(Vec::new);
+    if operation.security.is_some() && !parameters.iter().any(is_known) {
+        let word = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+        let key = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("The same request under the same key is done once and answered the same for a day"))
+            .schema(Some(word))
+            .build();
+        parameters.push(key.into());
+    }
 }
 
 /// What every operation may answer besides its own, and the media type of all problems, said in one place.
@@ -214,6 +241,13 @@ fn say_problems(operation: &mut Operation) {
             response.content.clear();
             let content = ContentBuilder::new().schema(Some(schema)).build();
             response.content.insert("application/problem+json".to_owned(), content.into());
+            if matches!(status.as_str(), "429" | "503") {
+                let seconds = HeaderBuilder::new()
+                    .schema(Some(ObjectBuilder::new().schema_type(Type::Integer)))
+                    .description(Some("Seconds until it is worth trying again"))
+                    .build();
+                response.headers.insert("Retry-After".to_owned(), seconds.into());
+            }
         }
     }
 }

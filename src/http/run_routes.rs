@@ -25,7 +25,7 @@ const GEOJSON: &str = "application/geo+json";
 const GPX: &str = "application/gpx+xml";
 
 /// The line on the map, for whom the meeting point is shown: GeoJSON with `length_km`, or GPX when `Accept` asks for it.
-#[utoipa::path(tag = "Runs", params(("id" = Id, Path), ("Accept" = Option<String>, Header)), responses(
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path), ("Accept" = Option<String>, Header)), security(("token" = []), ()), responses(
     (status = 200, description = "The route", content((serde_json::Value = "application/geo+json"), (String = "application/gpx+xml"))),
     (status = 404, body = ProblemDocument)))]
 #[get("/runs/{id}/route")]

@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     AppData, Problem, Reply,
-    by_token::{ByToken, WithToken, act_or_link},
+    by_token::{ByToken, WithToken, act_or_link, link_to},
     extract::{Caller, IfMatch, MaybeCaller, Nothing, PathId, Query, Request, checked},
     paging::{Page, Paging},
     problem::ProblemDocument,
@@ -64,6 +64,17 @@ pub struct RunQuery {
     cursor: Option<String>,
 }
 
+impl RunQuery {
+    fn faults(&self) -> Faults {
+        let mut faults = Faults::default();
+        faults.0.extend(self.near.as_deref().and_then(|near| point(near).err()));
+        let fine = self.to.is_none_or(|to| self.from.is_none_or(|from| from < to));
+        faults.unless(fine, "?to", "before_from", "`to` must lie after `from`");
+        faults.unless(self.near.is_some() || self.radius_km.is_none(), "?near", "required", "around which place?");
+        faults
+    }
+}
+
 /// `lat,lng` as a point.
 fn point(text: &str) -> Result<LatLng, Fault> {
     let fault = || Fault::at("?near", "out_of_range", "write lat,lng with lat from -90 to 90 and lng from -180 to 180");
@@ -78,19 +89,15 @@ const LIST_DAYS: i64 = 60;
 const LIST_KM: f64 = 10.0;
 
 /// The runs to come, by their start; with `near`, those within `radius_km` of it.
-#[utoipa::path(tag = "Runs", params(RunQuery), responses(
+#[utoipa::path(tag = "Runs", params(RunQuery), security(("token" = []), ()), responses(
     (status = 200, body = Page<RunCard>), (status = 422, body = ProblemDocument)))]
 #[get("/runs")]
 pub async fn list_runs(app: AppData, reader: MaybeReader, query: Query<RunQuery>) -> Result<Reply, Problem> {
-    let query = query.get()?;
+    let query = query.checked(|query| query.faults().none())?;
     let now = app.clock.now();
-    let mut faults = Faults::default();
-    let near = query.near.as_deref().map(point).transpose().map_err(|fault| faults.0.push(fault)).unwrap_or(None);
+    let near = query.near.as_deref().map(point).transpose().map_err(Error::from)?;
     let from = query.from.unwrap_or(now).max(now);
     let to = query.to.unwrap_or_else(|| from.plus_days(LIST_DAYS));
-    let fine = query.to.is_none_or(|to| query.from.is_none_or(|from| from < to));
-    faults.unless(fine, "?to", "before_from", "`to` must lie after `from`");
-    faults.none().map_err(Error::from)?;
     let filters = format!("{:?}", RunQuery { limit: None, cursor: None, ..query.clone() });
     let paging = Paging::new(&app.keyring, &["runs", &filters], query.limit, query.cursor.clone());
     let wanted = Listing {
@@ -105,7 +112,12 @@ pub async fn list_runs(app: AppData, reader: MaybeReader, query: Query<RunQuery>
         limit: usize::try_from(paging.fetch()).unwrap_or(usize::MAX),
     };
     app.runs.at(now, || app.db.own_changes().ring()).await?;
-    let (found, next_cursor) = paging.page(app.runs.list(&wanted, now), |run| (run.starts_at, run.id))?;
+    let (found, goes_on) = app.runs.list(&wanted, now);
+    let (found, next) = paging.page(found, |run| (run.starts_at, run.id))?;
+    let next_cursor = match goes_on {
+        Some(after) => Some(paging.cursor_after(&after)?),
+        None => next,
+    };
     let cards = reader::cards(&app, &found, reader.0.as_deref(), now).await?;
     let items: Vec<&str> = cards.iter().flatten().map(AsRef::as_ref).collect();
     let next_cursor = serde_json::to_string(&next_cursor).map_err(Error::from)?;
@@ -115,7 +127,7 @@ pub async fn list_runs(app: AppData, reader: MaybeReader, query: Query<RunQuery>
 }
 
 /// A run; its meeting point only for whom it is visible.
-#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), responses(
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), security(("token" = []), ()), responses(
     (status = 200, body = RunView), (status = 404, body = ProblemDocument)))]
 #[get("/runs/{id}")]
 pub async fn get_run(app: AppData, viewer: MaybeCaller, id: PathId) -> Result<Reply, Problem> {
@@ -276,7 +288,7 @@ pub async fn list_facilitator(
     request: Request<NewListing>,
 ) -> Result<Reply, Problem> {
     let (policy, id, body) = (app.config.policy.clone(), id.0, request.clone());
-    act_or_link(&app, caller, id, &request, LinkAction::LeadTogether, move |tx, me, now| {
+    act_or_link(&app, caller, &request, link_to(LinkAction::LeadTogether, id), move |tx, me, now| {
         let listed = facilitators::find_listing(tx, id, me)?;
         if listed.is_none() {
             return Err(Error::NotFound);
@@ -315,7 +327,7 @@ pub async fn unlist_facilitator(
         return Err(Error::NotFound.into());
     };
     let (policy, body) = (app.config.policy.clone(), request.clone());
-    act_or_link(&app, caller, run, &request, LinkAction::CannotLead, move |tx, me, now| {
+    act_or_link(&app, caller, &request, link_to(LinkAction::CannotLead, run), move |tx, me, now| {
         if account == me {
             leading::step_down(tx, me, run, &policy, now)?;
             body.body()?;
@@ -377,7 +389,7 @@ pub async fn lead_one(
     request: Request<ByToken>,
 ) -> Result<Reply, Problem> {
     let (id, body) = (id.0, request.clone());
-    act_or_link(&app, caller, id, &request, LinkAction::RunAsTwo, move |tx, me, now| {
+    act_or_link(&app, caller, &request, link_to(LinkAction::RunAsTwo, id), move |tx, me, now| {
         callers::leads(tx, me, id, now)?;
         body.body()?;
         one_to_one::say_yes(tx, me, id, now)?;
@@ -398,7 +410,7 @@ pub struct FacilitatorView {
 }
 
 /// An active facilitator and their runs to come.
-#[utoipa::path(tag = "Facilitators", params(("id" = Id, Path)), responses(
+#[utoipa::path(tag = "Facilitators", params(("id" = Id, Path)), security(("token" = []), ()), responses(
     (status = 200, body = FacilitatorView), (status = 404, body = ProblemDocument)))]
 #[get("/facilitators/{id}")]
 pub async fn get_facilitator(app: AppData, viewer: MaybeCaller, id: PathId) -> Result<Reply, Problem> {

@@ -79,7 +79,7 @@ impl Schemas {
     pub fn read_query<T: ToSchema + DeserializeOwned>(
         &self,
         pairs: &[(String, String)],
-    ) -> Result<std::result::Result<T, Vec<Fault>>> {
+    ) -> Result<std::result::Result<T, Rejected<T>>> {
         let properties = self.documents.get(T::name().as_ref()).and_then(|schema| schema.get("properties"));
         let mut values = Map::new();
         let mut twice = Vec::new();
@@ -97,11 +97,11 @@ impl Schemas {
         }
         twice.dedup();
         Ok(match self.read::<T>(Value::Object(values))? {
-            Ok(_) if !twice.is_empty() => Err(twice),
+            Ok(value) if !twice.is_empty() => Err(Rejected { faults: twice, readable: Some(value) }),
             Ok(value) => Ok(value),
-            Err(Rejected { faults, .. }) => {
+            Err(Rejected { faults, readable }) => {
                 let query = |fault: Fault| Fault { pointer: fault.pointer.replacen('/', "?", 1), ..fault };
-                Err(faults.into_iter().map(query).chain(twice).collect())
+                Err(Rejected { faults: faults.into_iter().map(query).chain(twice).collect(), readable })
             }
         })
     }

@@ -67,7 +67,7 @@ pub async fn my_series(app: AppData, caller: Caller, query: Query<PageQuery>) ->
 }
 
 /// A series with its dates to come; its meeting point only where it is public or one leads it.
-#[utoipa::path(tag = "Series", params(("id" = Id, Path)), responses(
+#[utoipa::path(tag = "Series", params(("id" = Id, Path)), security(("token" = []), ()), responses(
     (status = 200, body = SeriesView), (status = 404, body = ProblemDocument)))]
 #[get("/run-series/{id}")]
 pub async fn get_series(app: AppData, viewer: MaybeCaller, id: PathId) -> Result<Reply, Problem> {

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use super::{
     AppData, Problem, Reply,
     accounts::{addressee, by_client, spend},
-    extract::{Anybody, Caller, ClientIp, PathId, Request},
-    paging::Page,
+    extract::{Anybody, Caller, ClientIp, PathId, Query, Request},
+    paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
 };
 use crate::{
@@ -74,9 +74,6 @@ pub struct SessionView {
     pub current: bool,
 }
 
-/// The most sessions shown.
-const SHOWN: usize = 100;
-
 fn tokens_of(app: &AppData, opened: Opened, now: Instant) -> Outcome<Reply> {
     let minutes = app.config.policy.access_token_minutes;
     let claims = Claims::new(opened.account, opened.session, opened.scope, now, minutes);
@@ -124,16 +121,18 @@ pub async fn refresh(app: AppData, request: Request<RefreshRequest>) -> Result<R
     }
 }
 
-/// One's living sessions, newest first; the newest hundred.
-#[utoipa::path(tag = "Sessions", security(("token" = [])), responses((status = 200, body = Page<SessionView>),
-    (status = 401, body = ProblemDocument)))]
+/// One's living sessions, newest first.
+#[utoipa::path(tag = "Sessions", params(PageQuery), security(("token" = [])), responses(
+    (status = 200, body = Page<SessionView>), (status = 401, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[get("/sessions")]
-pub async fn list(app: AppData, caller: Caller<Anybody>) -> Result<Reply, Problem> {
+pub async fn list(app: AppData, caller: Caller<Anybody>, query: Query<PageQuery>) -> Result<Reply, Problem> {
+    let query = query.get()?;
     let (me, current, now) = (caller.id(), caller.session, app.clock.now());
     let found = app.db.read(move |conn| sessions::list(conn, me, now)).await?;
+    let paging = Paging::new(&app.keyring, &["sessions", &me.to_string()], query.limit, query.cursor);
+    let (found, next_cursor) = paging.cut(found, |session| session.id)?;
     let items = found
         .into_iter()
-        .take(SHOWN)
         .map(|session| SessionView {
             id: session.id,
             created_at: session.created_at,
@@ -142,7 +141,7 @@ pub async fn list(app: AppData, caller: Caller<Anybody>) -> Result<Reply, Proble
             current: session.id == current,
         })
         .collect();
-    Ok(Reply::ok(&Page::<SessionView> { items, next_cursor: None })?)
+    Ok(Reply::ok(&Page::<SessionView> { items, next_cursor })?)
 }
 
 /// Logs out.

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{
     AppData, Problem, Reply,
-    by_token::{ByToken, WithToken, act_or_link},
+    by_token::{ByToken, WithToken, act_or_link, link_to},
     extract::{Caller, MaybeCaller, PathId, Query, Request},
     paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
@@ -79,7 +79,8 @@ pub struct SignupView {
 /// What a facilitator decided about a sign-up.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignupDecision {
-    pub reason_code: RemovalReason,
+    /// Null where somebody's safety is the reason: then the neutral sentence is all that is told.
+    pub reason_code: Option<RemovalReason>,
     pub sentence: String,
     pub statement: Option<String>,
     /// Where to object: `about` is `{kind: "signup_decision", id}`.
@@ -108,7 +109,7 @@ fn view(conn: &mut Conn, signup: &Signup) -> Outcome<SignupView> {
         created_at: signup.created_at,
         updated_at: signup.updated_at,
         decision: signup.reason_code.map(|reason_code| SignupDecision {
-            reason_code,
+            reason_code: Some(reason_code).filter(|code| *code != RemovalReason::Safety),
             sentence: reason_code.sentence().to_owned(),
             statement: signup.statement.clone(),
             appeal: "/v1/appeals",
@@ -193,7 +194,7 @@ where
     T: WithToken + Send + Sync + 'static,
 {
     let body = request.clone();
-    act_or_link(app, caller, id, request, link, move |tx, me, now| {
+    act_or_link(app, caller, request, link_to(link, id), move |tx, me, now| {
         signups::find(tx, id)?.filter(|signup| signup.account_id == me).ok_or(Error::NotFound)?;
         body.body()?;
         let signup = work(tx, me, now)?;

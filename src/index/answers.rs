@@ -18,6 +18,8 @@ use crate::{clock::Instant, service::matching::Wish};
 const KEPT_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of a usual answer.
 const USUAL_BYTES: u64 = 20_000;
+/// What an answer holds besides: whom it was given to, as they were known.
+const CALLER_BYTES: usize = 2_000;
 
 /// What somebody was told.
 #[derive(Debug, Clone)]
@@ -34,7 +36,7 @@ struct Answer {
 
 impl Kept for Answer {
     fn size(&self) -> usize {
-        self.json.len()
+        self.json.len() + CALLER_BYTES
     }
 }
 

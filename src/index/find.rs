@@ -116,6 +116,8 @@ fn put_best_first(hopeful: &mut [(f64, &Slot)], few: usize) {
 
 /// Runs that a list looks at in one piece.
 const LOOKED_AT_ONCE: usize = 1_000;
+/// Pieces for one answer: some ten milliseconds.
+const PIECES: usize = 30;
 
 impl RunIndex {
     /// What this person was answered lately to the same wish, with the usual window that begins at `now`, if the same
@@ -143,14 +145,15 @@ impl RunIndex {
         self.near(viewer).matches(viewer, wish, now, tie)
     }
 
-    /// Runs by start and id, at most `limit`.
-    pub fn list(&self, wanted: &Listing, now: Instant) -> Vec<Found> {
+    /// Runs by start and id, at most `limit`; and after which run the list goes on where a rare wish was given up, so that
+    /// nobody has a million runs looked at.
+    pub fn list(&self, wanted: &Listing, now: Instant) -> (Vec<Found>, Option<Order>) {
         let mut found = Vec::new();
         let from = wanted.from.max(now);
         let Some((near, radius_km)) = wanted.near else {
             let mut after = wanted.after;
-            loop {
-                // In pieces, so that a rare wish does not hold up whoever puts changes in.
+            // In pieces, so that a rare wish does not hold up whoever puts changes in.
+            for _ in 0..PIECES {
                 let mut looked_at = 0;
                 self.read().by_start(from, wanted.to, after, |slot| {
                     if slot.side.starts_at > now && wanted.wants(&slot.side) {
@@ -161,9 +164,10 @@ impl RunIndex {
                     found.len() < wanted.limit && looked_at < LOOKED_AT_ONCE
                 });
                 if looked_at < LOOKED_AT_ONCE || found.len() >= wanted.limit {
-                    return found;
+                    return (found, None);
                 }
             }
+            return (found, after);
         };
         let tiles = self.read().around(near, radius_km).tiles;
         // Of each tile the first few are enough.
@@ -178,7 +182,7 @@ impl RunIndex {
         }
         found.sort_unstable_by_key(|run| (run.starts_at, run.id));
         found.truncate(wanted.limit);
-        found
+        (found, None)
     }
 }
 
@@ -302,6 +306,31 @@ mod tests {
         index
     }
 
+    #[test]
+    fn a_rare_wish_is_given_up_after_a_while_and_goes_on_where_it_stopped() {
+        let walk = RunSide { activity: Activity::Walk, ..side(51.5, -0.1, 50_000) };
+        let many = (0..i64::try_from(PIECES * LOOKED_AT_ONCE).unwrap()).map(|at| side(51.5, -0.1, 10 + at));
+        let index = RunIndex::new(Policy::default());
+        index.fill(many.chain([walk.clone()]).map(|side| Read { side, good_until: None }));
+        let (from, to) = (epoch(), epoch().plus_days(60));
+        let mut wanted = Listing {
+            from,
+            to,
+            near: None,
+            activity: Some(Activity::Walk),
+            pace_s_per_km: None,
+            access: None,
+            language: None,
+            after: None,
+            limit: 5,
+        };
+        let (none, goes_on) = index.list(&wanted, epoch());
+        assert!(none.is_empty() && goes_on.is_some());
+        wanted.after = goes_on;
+        let (found, goes_on) = index.list(&wanted, epoch());
+        assert_eq!((found[0].id, found.len(), goes_on), (walk.id, 1, None));
+    }
+
     fn epoch() -> Instant {
         "2026-12-01T10:00:00Z".parse().unwrap()
     }
@@ -365,7 +394,7 @@ mod tests {
             expected.sort_unstable();
             let mut listed = Vec::new();
             loop {
-                let page = index.list(&wanted, epoch());
+                let (page, _) = index.list(&wanted, epoch());
                 let Some(last) = page.last() else { break };
                 wanted.after = Some((last.starts_at, last.id));
                 listed.extend(page.iter().map(|found| (found.starts_at, found.id)));

@@ -82,6 +82,8 @@ fn keep_following(held: &Weak<RunIndex>, db: &Db, clock: &Clock) {
                 }
                 is_away = true;
                 own_connection = None;
+                // Decisions about people are not seen either: who asks is read afresh.
+                index.callers.close();
             }
         }
     }
@@ -102,8 +104,14 @@ struct Follower {
     own: BTreeSet<i64>,
     /// What has yet to be read afresh.
     pending: BTreeSet<Change>,
+    /// The latest moment that was seen.
     last_now: Option<Instant>,
+    /// Runs that began up to then are no longer held.
+    begun_until: Option<Instant>,
 }
+
+/// How far a clock is set right now and then; one that goes back further was moved.
+const CLOCK_SET_RIGHT_S: i64 = 1;
 
 impl Follower {
     fn take_own(&mut self, changes: BTreeMap<i64, Change>) {
@@ -114,9 +122,10 @@ impl Follower {
     }
 
     fn round(&mut self, index: &RunIndex, conn: &mut Conn, db: &Db, looks: bool, now: Instant) -> Result<()> {
+        let was_moved = self.last_now.is_some_and(|last| now.plus_seconds(CLOCK_SET_RIGHT_S) < last);
         // Runs that had begun by a clock that was set back are no longer here.
-        let was_set_back = self.last_now.is_some_and(|last| now < last);
-        if self.tail.is_none() || was_set_back {
+        let lacks_runs = self.begun_until.is_some_and(|until| now < until);
+        if self.tail.is_none() || was_moved || lacks_runs {
             return self.load(index, conn, db, now);
         }
         if looks {
@@ -143,10 +152,11 @@ impl Follower {
         self.pending.clear();
         // After a load that failed, and for which there is no need any more.
         index.callers.open();
-        if self.last_now != Some(now) {
-            index.write().drop_begun(now);
+        if self.last_now < Some(now) {
+            let begun = index.write().drop_begun(now);
+            self.begun_until = self.begun_until.max(begun);
+            self.last_now = Some(now);
         }
-        self.last_now = Some(now);
         Ok(())
     }
 
@@ -156,12 +166,15 @@ impl Follower {
         index.callers.close();
         let tail = Tail::here(conn)?;
         let pending = std::mem::take(&mut self.pending);
-        if let Err(error) = index.load(conn, db, now) {
+        index.is_reading.store(true, Ordering::Release);
+        let loaded = index.load(conn, db, now);
+        index.is_reading.store(false, Ordering::Release);
+        if let Err(error) = loaded {
             self.pending = pending;
             return Err(error);
         }
         index.callers.open();
-        (self.tail, self.last_now) = (Some(tail), Some(now));
+        (self.tail, self.last_now, self.begun_until) = (Some(tail), Some(now), Some(now));
         self.own.clear();
         tracing::info!(
             runs = index.len(),

@@ -53,6 +53,8 @@ pub use wishes::WishIndex;
 
 /// Looks at the database that may fail one after another (ten seconds) before what is held is too old to be shown.
 const FAILED_LOOKS: u32 = 25;
+/// The same while all is read afresh (two seconds): then it is known that much has changed.
+const LOOKS_MISSED_BY_READING: u32 = 5;
 /// Longer than a look at what is due takes.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -62,6 +64,7 @@ pub struct RunIndex {
     shared: Shared,
     policy: Policy,
     is_loaded: AtomicBool,
+    is_reading: AtomicBool,
     /// Rises with everything that is put in, so that a card knows of which state of its run it is.
     versions: AtomicU64,
     /// In microseconds of 1970: when an entry may be another without anybody's act.
@@ -84,6 +87,7 @@ impl RunIndex {
             shared: Shared::default(),
             policy,
             is_loaded: AtomicBool::new(false),
+            is_reading: AtomicBool::new(false),
             versions: AtomicU64::new(0),
             next_due: AtomicI64::new(i64::MAX),
             unseen: AtomicU32::new(0),
@@ -104,7 +108,8 @@ impl RunIndex {
 
     /// Whether everything is here and the database was seen lately.
     pub fn is_ready(&self) -> bool {
-        self.is_loaded.load(Ordering::Acquire) && self.unseen.load(Ordering::Acquire) < FAILED_LOOKS
+        let missed = if self.is_reading.load(Ordering::Acquire) { LOOKS_MISSED_BY_READING } else { FAILED_LOOKS };
+        self.is_loaded.load(Ordering::Acquire) && self.unseen.load(Ordering::Acquire) < missed
     }
 
     /// Waits until everything is here.
@@ -218,7 +223,9 @@ impl RunIndex {
         let version = self.read().version() + 1;
         let grid = gathered.into_grid(version);
         self.note_due(&grid);
-        *self.write() = grid;
+        let old = std::mem::replace(&mut *self.write(), grid);
+        // To give a million runs back takes long: nobody waits for it.
+        drop(old);
     }
 
     /// Reads these runs afresh.
@@ -263,5 +270,9 @@ mod tests {
         assert!(index.at(now, || {}).await.is_ok());
         index.unseen.store(FAILED_LOOKS, Ordering::Release);
         assert!(!index.is_ready() && index.at(now, || {}).await.is_err());
+        index.unseen.store(LOOKS_MISSED_BY_READING, Ordering::Release);
+        assert!(index.is_ready());
+        index.is_reading.store(true, Ordering::Release);
+        assert!(!index.is_ready());
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     error::Result,
     store::{
         Conn,
-        changes::{self, Change, FAR_BEHIND},
+        changes::{self, Change, ChangeKind, FAR_BEHIND},
     },
 };
 
@@ -37,8 +37,10 @@ impl Tail {
     pub(super) fn here(conn: &mut Conn) -> Result<Self> {
         let number = changes::newest(conn)?;
         let seen = changes::after(conn, number - LOOKED_BACK, &[], LOOKED_BACK)?;
+        // Where nothing was forgotten yet, the first number of all may be the missing one.
+        let is_whole = number <= LOOKED_BACK && seen.iter().all(|(_, change)| change.kind != ChangeKind::Everything);
         let seen: BTreeSet<i64> = seen.into_iter().map(|(at, _)| at).collect();
-        let first = seen.first().copied().unwrap_or(number);
+        let first = if is_whole { 1 } else { seen.first().copied().unwrap_or(number) };
         let gaps = (first..number).filter(|at| !seen.contains(at)).collect();
         let mut tail = Self { number, missing: BTreeMap::new() };
         tail.wait_for(conn, gaps)?;

@@ -118,6 +118,15 @@ impl WishIndex {
         done
     }
 
+    /// Reads what is new, where all was read before: whoever looks seldom would have to read all again.
+    ///
+    /// # Errors
+    /// As [`catch_up`](Self::catch_up).
+    pub fn keep_up(&self, conn: &mut Conn) -> Result<()> {
+        let is_read = self.held().tail.is_some();
+        if is_read { self.catch_up(conn) } else { Ok(()) }
+    }
+
     fn load(&self, held: &mut Held, conn: &mut Conn) -> Result<()> {
         let tail = Tail::here(conn)?;
         *held = Held::default();

@@ -39,6 +39,10 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AfterRunAnswers {
+    /// The token of a link in the mail after the run, instead of logging in.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub token: Option<String>,
     #[serde(default)]
     pub pace: Option<PaceAnswer>,
     #[serde(default)]

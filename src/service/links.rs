@@ -92,7 +92,16 @@ fn expiry(conn: &mut Conn, action: LinkAction, about: About, now: Instant) -> Re
 /// # Errors
 /// [`Code::LinkInvalid`] when there is none, it is for another act, was used or has expired.
 pub fn find_working(conn: &mut Conn, id: Id, action: LinkAction, now: Instant) -> Result<Link> {
-    let link = sessions::find_link(conn, id)?.filter(|link| link.action == action && link.works(now));
+    let link = find_any_working(conn, id, now)?;
+    if link.action == action { Ok(link) } else { Err(Code::LinkInvalid.into()) }
+}
+
+/// The link, whatever it does, while it works.
+///
+/// # Errors
+/// [`Code::LinkInvalid`] when there is none, or it was used or has expired.
+pub fn find_any_working(conn: &mut Conn, id: Id, now: Instant) -> Result<Link> {
+    let link = sessions::find_link(conn, id)?.filter(|link| link.works(now));
     Ok(link.ok_or(Code::LinkInvalid)?)
 }
 

@@ -185,6 +185,8 @@ pub fn end_or_rest(tx: &mut Tx<'_>, sanction: &Sanction) -> Result<()> {
         SanctionKind::Hold => match_requests::forget_warnings(tx, sanction.account_id)?,
         SanctionKind::Warning => {}
     }
+    // What was found and not told yet is found anew when they are back.
+    alerts::forget_untold(tx, sanction.account_id)?;
     alerts::no_mail_waits(tx, Some(sanction.account_id))
 }
 
@@ -224,10 +226,14 @@ pub fn end(tx: &mut Tx<'_>, request: Id, policy: &Policy, now: Instant) -> Resul
     give_word(tx, request, now)
 }
 
-/// Forgets areas that nobody named for long.
+/// Forgets areas that nobody named for long, and who was told of runs that are over: both say where somebody was.
 pub fn forget(tx: &mut Tx<'_>, now: Instant) -> Result<usize> {
-    match_requests::forget_areas(tx, now.plus_days(-AREA_KNOWN_DAYS))
+    Ok(match_requests::forget_areas(tx, now.plus_days(-AREA_KNOWN_DAYS))?
+        + alerts::forget_over(tx, now.plus_days(-TOLD_KEPT_DAYS))?)
 }
+
+/// Days after a run for which it is known who was told of it.
+const TOLD_KEPT_DAYS: i64 = 14;
 
 /// Says how often somebody wants to be told of what their requests find.
 pub fn choose(tx: &mut Tx<'_>, account: Id, choice: AlertChoice) -> Result<()> {

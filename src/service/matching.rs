@@ -146,6 +146,8 @@ pub fn explain(
         let candidate = side.candidate(viewer);
         match verdict(&viewer.person, &candidate, wish.include_full) {
             Ok(found) => fit = Some(found.rounded()),
+            // Next to another cause it would tell, for no need, that something stands between two people.
+            Err(exclusions) if exclusions == [Exclusion::NotOpenToYou] && !obstacles.is_empty() => {}
             Err(exclusions) => obstacles.extend(exclusions.into_iter().map(|exclusion| match exclusion {
                 Exclusion::NotOpenToYou => Obstacle::of(Code::RunNotOpenToYou),
                 other => {

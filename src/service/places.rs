@@ -114,12 +114,14 @@ pub fn move_signup(
     if to != SignupStatus::Confirmed {
         signup.is_asked_nothing();
     }
-    let was_held = SignupStatus::HOLDING.contains(&signup.status) && !SignupStatus::HOLDING.contains(&to);
+    // A place that nobody holds any more, or a line that got shorter: with the last in line gone, what is left is open.
+    let was_in_the_way = SignupStatus::HOLDING.contains(&signup.status) || signup.status == SignupStatus::Waitlisted;
+    let gives_way = was_in_the_way && !SignupStatus::HOLDING.contains(&to);
     signup.status = to;
     signup.updated_at = now;
     signups::update(tx, locked, signup)?;
     // Where somebody waits they come first: the run is full for everybody else.
-    if was_held { alerts::look_out(tx, &[&locked.run], now) } else { Ok(()) }
+    if gives_way { alerts::look_out(tx, &[&locked.run], now) } else { Ok(()) }
 }
 
 /// The rules of the house about offers.

@@ -58,7 +58,8 @@ pub fn impose(
     addresses: &AddressHasher,
     now: Instant,
 ) -> Result<Sanction> {
-    let expires_at = end_of(new, now)?;
+    new.faults(now).none()?;
+    let expires_at = new.expires_at.or((new.kind == SanctionKind::Hold).then(|| longest_hold(now)));
     if accounts::find(tx, new.account_id)?.is_none() {
         return Err(Fault::at("/account_id", "not_found", "there is no such account").into());
     }
@@ -107,37 +108,27 @@ pub fn impose(
     Ok(sanction)
 }
 
-fn end_of(new: &NewSanction, now: Instant) -> Result<Option<Instant>> {
-    let mut faults = Faults::default();
-    let given = new.expires_at;
-    faults.unless(given.is_none_or(|end| end > now), "/expires_at", "in_the_past", "the end must lie in the future");
-    match new.kind {
-        SanctionKind::Hold => {
-            let latest = now.plus_days(HOLD_MAX_DAYS);
-            faults.unless(
-                given.is_none_or(|end| end <= latest),
-                "/expires_at",
-                "too_far_ahead",
-                "a hold lasts 14 days at most: it is not a finding",
-            );
-            faults.none()?;
-            Ok(Some(given.unwrap_or(latest)))
+impl NewSanction {
+    /// What is wrong with its end.
+    pub fn faults(&self, now: Instant) -> Faults {
+        let (mut faults, given) = (Faults::default(), self.expires_at);
+        let mut unless = |fine: bool, code: &str, words: &str| faults.unless(fine, "/expires_at", code, words);
+        unless(given.is_none_or(|end| end > now), "in_the_past", "the end must lie in the future");
+        match self.kind {
+            SanctionKind::Hold => {
+                let fine = given.is_none_or(|end| end <= longest_hold(now));
+                unless(fine, "too_far_ahead", "a hold lasts 14 days at most: it is not a finding");
+            }
+            SanctionKind::Suspension => unless(given.is_some(), "required", "say until when"),
+            SanctionKind::Ban => unless(given.is_none(), "not_for_a_ban", "a ban has no end; suspend instead"),
+            SanctionKind::Warning => {}
         }
-        SanctionKind::Suspension => {
-            faults.unless(given.is_some(), "/expires_at", "required", "say until when");
-            faults.none()?;
-            Ok(given)
-        }
-        SanctionKind::Ban => {
-            faults.unless(given.is_none(), "/expires_at", "not_for_a_ban", "a ban has no end; suspend instead");
-            faults.none()?;
-            Ok(None)
-        }
-        SanctionKind::Warning => {
-            faults.none()?;
-            Ok(given)
-        }
+        faults
     }
+}
+
+fn longest_hold(now: Instant) -> Instant {
+    now.plus_days(HOLD_MAX_DAYS)
 }
 
 fn not_the_last_admin(tx: &mut Tx<'_>, new: &NewSanction, now: Instant) -> Result<()> {

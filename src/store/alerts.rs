@@ -9,7 +9,7 @@ use diesel::{prelude::*, upsert::excluded};
 use super::{
     db::{Conn, Tx},
     dialect,
-    schema::{alert_runs as queue, alert_states as states, match_alerts as alerts},
+    schema::{alert_runs as queue, alert_states as states, match_alerts as alerts, runs},
 };
 use crate::{clock::Instant, domain::match_request::AlertChoice, error::Result, id::Id};
 
@@ -132,6 +132,30 @@ pub fn untell(tx: &mut Tx<'_>, account: Id, runs: &[Id]) -> Result<()> {
         .execute(&mut **tx)?;
     Ok(())
 }
+
+/// Forgets what was found for somebody and is in no mail.
+pub fn forget_untold(tx: &mut Tx<'_>, account: Id) -> Result<()> {
+    diesel::delete(alerts::table)
+        .filter(alerts::account_id.eq(account))
+        .filter(alerts::mail_id.is_null())
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Forgets who was told of runs that ended before this, of some at a time; gives how many pairs that were.
+pub fn forget_over(tx: &mut Tx<'_>, before: Instant) -> Result<usize> {
+    let over: Vec<Id> = alerts::table
+        .inner_join(runs::table.on(runs::id.eq(alerts::run_id)))
+        .filter(runs::ends_at.lt(before))
+        .select(alerts::run_id)
+        .distinct()
+        .limit(FORGOTTEN_AT_ONCE)
+        .load(&mut **tx)?;
+    Ok(diesel::delete(alerts::table).filter(alerts::run_id.eq_any(over)).execute(&mut **tx)?)
+}
+
+/// Runs of which it is forgotten in one transaction who was told.
+const FORGOTTEN_AT_ONCE: i64 = 1_000;
 
 /// How often somebody wants to be told, and their mail that waits.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]

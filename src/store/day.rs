@@ -89,8 +89,9 @@ pub fn sign_guest_out(tx: &mut Tx<'_>, _locked: &RunLocked, guest: Id, now: Inst
 }
 
 /// Takes a guest off a run, entered by mistake.
-pub fn remove_guest(tx: &mut Tx<'_>, _locked: &RunLocked, guest: Id) -> Result<()> {
+pub fn remove_guest(tx: &mut Tx<'_>, locked: &RunLocked, guest: Id) -> Result<()> {
     diesel::delete(guests::table.find(guest)).execute(&mut **tx)?;
+    tx.touch_run(locked.run.id);
     Ok(())
 }
 

@@ -179,6 +179,15 @@ pub fn of_person(conn: &mut Conn, account: Id, cursor: Option<Id>, limit: i64) -
     Ok(query.order(signups::id.desc()).limit(limit).load(conn)?)
 }
 
+/// One person's sign-ups that a facilitator ended.
+pub fn ended_for(conn: &mut Conn, account: Id) -> Result<Vec<Signup>> {
+    Ok(signups::table
+        .filter(signups::account_id.eq(account))
+        .filter(signups::status.eq_any(SignupStatus::FINAL.as_slice()))
+        .select(Signup::as_select())
+        .load(conn)?)
+}
+
 /// Ids of the runs to come in which a person has a live sign-up, ascending: the order in which they are locked.
 pub fn runs_with_live(conn: &mut Conn, account: Id, now: Instant) -> Result<Vec<Id>> {
     Ok(signups::table

@@ -35,18 +35,24 @@ fn look_at(app: &App, one: Queued) -> Result<usize> {
         let Some(offer) = service::offer(conn, one.run, policy, now)? else { return Ok(None) };
         // After the claim: whoever wished before the run was posted is among them.
         app.wishes.catch_up(conn)?;
-        // Some of them may want no mails, or be kept out.
-        let limit = offer.room.saturating_mul(2);
-        let people = app.wishes.who_fits(&offer, limit, now, |person| app.keyring.tie(one.run, person));
-        Ok(Some((people, offer.room)))
+        Ok(Some(offer))
     })?;
     let mut told = 0;
-    if let Some((people, room)) = found {
-        let mut people = &people[..];
-        while told < room && !people.is_empty() {
-            let (some, rest) = people.split_at(people.len().min(PEOPLE_AT_ONCE).min(room - told));
-            told += app.db.write_here(|tx| service::note(tx, one.run, some, policy, now))?;
-            people = rest;
+    if let Some(mut offer) = found {
+        // Some want no mails or are kept out: then others have their turn.
+        let limit = offer.room.saturating_mul(2).max(PEOPLE_AT_ONCE);
+        loop {
+            let people = app.wishes.who_fits(&offer, limit, now, |person| app.keyring.tie(one.run, person));
+            let mut rest = &people[..];
+            while told < offer.room && !rest.is_empty() {
+                let (some, others) = rest.split_at(rest.len().min(PEOPLE_AT_ONCE).min(offer.room - told));
+                told += app.db.write_here(|tx| service::note(tx, one.run, some, policy, now))?;
+                rest = others;
+            }
+            if told >= offer.room || people.len() < limit {
+                break;
+            }
+            offer.left_out.extend(people);
         }
     }
     app.db.write_here(|tx| alerts::done(tx, one))?;

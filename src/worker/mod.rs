@@ -17,6 +17,8 @@ pub use delivery::deliver;
 const PAUSE: Duration = Duration::from_secs(1);
 /// Rounds of housekeeping between two times of forgetting.
 const FORGET_EVERY: u64 = 600;
+/// Rounds between two looks at what match requests have changed, well within the time for which changes are kept.
+const KEEP_UP_EVERY: u64 = 60;
 /// How long mails under way get when the worker is told to stop; what is given up is claimed again later.
 const GRACE: Duration = Duration::from_secs(15);
 
@@ -45,6 +47,12 @@ async fn keep_house(app: &Arc<App>, stop: &CancellationToken) {
             Ok(0) => {}
             Ok(_) => app.mail_waits.notify_one(),
             Err(error) => tracing::warn!(%error, "the housekeeping has to wait"),
+        }
+        if round.is_multiple_of(KEEP_UP_EVERY) {
+            let looking = app.clone();
+            if let Err(error) = blocking(move || looking.db.read_here(|conn| looking.wishes.keep_up(conn))).await {
+                tracing::warn!(%error, "the match requests have to wait");
+            }
         }
         if round.is_multiple_of(FORGET_EVERY) {
             let (db, policy, now) = (app.db.clone(), app.config.policy.clone(), app.clock.now());

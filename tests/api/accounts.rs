@@ -243,6 +243,10 @@ async fn sessions_are_listed_and_can_be_ended_one_by_one(town: Town) {
     assert_eq!(listed.len(), 2);
     assert_eq!((&listed[0]["current"], &listed[1]["current"]), (&json!(false), &json!(true)));
     let other = listed[0]["id"].as_str().unwrap();
+    let page = ana.get("/sessions?limit=1").await.expect(200);
+    assert_eq!(page.item_ids(), [other]);
+    let next = ana.get(&format!("/sessions?limit=1&cursor={}", page.str("next_cursor"))).await.expect(200);
+    assert!(next.items() == listed[1..] && next.json["next_cursor"].is_null(), "{}", next.text);
     let stranger = town.person("Ben").await;
     stranger.delete(&format!("/sessions/{other}")).await.refused(404, "not_found");
     ana.delete(&format!("/sessions/{other}")).await.expect(204);

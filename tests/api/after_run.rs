@@ -25,6 +25,7 @@ cases![
     the_mail_waits_for_the_morning,
     the_mail_is_not_for_those_who_were_missing_or_want_none_or_have_answered,
     the_links_of_the_mail_ask_for_help_as_well,
+    the_token_of_such_a_link_serves_a_program_as_well,
     answers_are_forgotten,
 ];
 
@@ -458,6 +459,24 @@ async fn the_links_of_the_mail_ask_for_help_as_well(town: Town) {
     // What it cannot do any more it says on a page.
     let forged = letter.link("contact-me").replace("contact-me", "felt-unsafe");
     assert_eq!(nobody.press(&forged, &[]).await.status, 410);
+}
+
+async fn the_token_of_such_a_link_serves_a_program_as_well(town: Town) {
+    let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
+    let run = run_with(&town, &[&ana, &ben]).await;
+    let other = town.run(&town.facilitator("Gil").await, |run| run["starts_at"] = json!("2026-11-26T20:00:00Z")).await;
+    town.set_clock("2026-11-26T12:00:00Z");
+    let letters = town.post_office().await;
+    let letter = how_was_it(&letters).into_iter().find(|letter| letter.to == ana.email).unwrap();
+    let nobody = town.nobody();
+    let body = json!({ "token": letter.token("pace-too-fast"), "pace": "too_fast", "felt_safe": true });
+    let said = nobody.post(&run.at("/after-run"), body.clone()).await.expect(200).json;
+    assert_eq!((&said["pace"], &said["felt_safe"]), (&json!("too_fast"), &json!(true)));
+    assert_eq!(say(&ana, &run, json!({})).await["pace"], "too_fast");
+    nobody.post(&other.at("/after-run"), body).await.refused(403, "link_invalid");
+    let wrong = json!({ "token": letter.token("no-reminders"), "pace": "right" });
+    nobody.post(&run.at("/after-run"), wrong).await.refused(403, "link_invalid");
+    town.leave_mail();
 }
 
 async fn answers_are_forgotten(town: Town) {

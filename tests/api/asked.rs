@@ -9,7 +9,7 @@ cases![
     a_request_is_answered_by_the_links_in_the_mail,
     facilitators_see_no_more_of_a_request_than_they_need,
     an_unanswered_request_is_asked_about_again_and_ends_kindly_at_the_cut_off,
-    approving_twice_is_one_approval,
+    approving_twice_is_one_approval_and_is_told,
     a_small_change_is_told_and_nothing_is_asked,
     a_larger_change_is_asked_and_silence_keeps_the_place,
     a_far_change_needs_a_fresh_yes_by_the_cut_off,
@@ -140,15 +140,15 @@ async fn an_unanswered_request_is_asked_about_again_and_ends_kindly_at_the_cut_o
     fay.post(&format!("/signups/{seat}/approve"), json!({})).await.refused(409, "signup_not_live");
 }
 
-async fn approving_twice_is_one_approval(town: Town) {
+async fn approving_twice_is_one_approval_and_is_told(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = by_approval(&town, &fay).await;
     let ana = town.person("Ana").await;
     let seat = asks(&ana, &run).await;
-    for _ in 0..2 {
-        let answer = fay.post(&format!("/signups/{seat}/approve"), json!({})).await.expect(200);
-        assert_eq!(answer.json["status"], "confirmed");
-    }
+    town.post_office().await;
+    let answer = fay.post(&format!("/signups/{seat}/approve"), json!({})).await.expect(200);
+    assert_eq!(answer.json["status"], "confirmed");
+    fay.post(&format!("/signups/{seat}/approve"), json!({})).await.refused(409, "request_decided");
     assert_eq!(town.rows("outbox WHERE kind = 'signup_confirmed'"), 1);
     assert_eq!(town.rows("audit_log WHERE act = 'signup_approved'"), 1);
     town.work().await;

@@ -18,6 +18,7 @@ cases![
     strange_authorization_headers_are_refused,
     a_token_that_was_tampered_with_is_refused,
     strange_cursors_and_queries_are_refused,
+    every_fault_is_named_at_once_whoever_knows_the_rule,
     paths_and_methods_that_do_not_exist_are_not_found,
     requests_of_the_same_name_twice_in_one_body_are_no_way_around,
     no_random_body_on_any_route_gives_an_error_of_ours,
@@ -381,9 +382,20 @@ async fn a_token_that_was_tampered_with_is_refused(town: Town) {
 
 async fn strange_cursors_and_queries_are_refused(town: Town) {
     let mo = town.moderator("Mo").await;
-    for path in
-        ["/runs", "/me/signups", "/me/bars", "/moderation/reports", "/moderation/appeals", "/facilitator-applications"]
-    {
+    let led = town.run(&town.facilitator("Fay").await, |_| {}).await;
+    mo.get(&led.at("/signups?limit=0")).await.refused(404, "not_found");
+    for path in [
+        "/runs",
+        "/sessions",
+        "/me/signups",
+        "/me/bars",
+        "/me/decisions",
+        "/match-requests",
+        "/blocks",
+        "/moderation/reports",
+        "/moderation/appeals",
+        "/facilitator-applications",
+    ] {
         for cursor in ["x", "%00", "AAAA", "null", "%ff%fe", &"A".repeat(1_999), "a.b"] {
             let answer = mo.get(&format!("{path}?cursor={cursor}")).await;
             assert!(matches!(answer.status, 422 | 400), "{path} {cursor}: {} {}", answer.status, answer.text);
@@ -394,6 +406,20 @@ async fn strange_cursors_and_queries_are_refused(town: Town) {
             assert!(answer.status == 422, "{path} {limit}: {} {}", answer.status, answer.text);
         }
     }
+}
+
+async fn every_fault_is_named_at_once_whoever_knows_the_rule(town: Town) {
+    let (admin, ana) = (town.admin().await, town.person("Ana").await);
+    let profile = json!({ "activities": ["run"], "travel_radius_km": 900 });
+    ana.put("/me/running-profile", profile).await.faulty(&["/home required", "/travel_radius_km too_large"]);
+    let suspension = json!({ "account_id": ana.id, "kind": "suspension", "rule": "", "statement": "s" });
+    let answer = admin.post("/moderation/sanctions", suspension).await;
+    answer.faulty(&["/expires_at required", "/rule too_short"]);
+    let query = "/runs?limit=0&near=91,0&from=2026-12-02T00:00:00Z&to=2026-12-01T00:00:00Z";
+    ana.get(query).await.faulty(&["?limit too_small", "?near out_of_range", "?to before_from"]);
+    ana.get("/runs?radius_km=5").await.faulty(&["?near required"]);
+    let query = "/matches?limit=0&from=2026-12-02T00:00:00Z&to=2026-12-01T00:00:00Z";
+    ana.get(query).await.faulty(&["?limit too_small", "?to before_from"]);
 }
 
 async fn paths_and_methods_that_do_not_exist_are_not_found(town: Town) {

@@ -238,7 +238,15 @@ async fn a_guest_entered_by_mistake_is_taken_off(town: Town) {
         let taken = fay.post(&run.at("/walk-ins"), guest.clone()).await.expect(201);
         ids.push(taken.json["guest"]["id"].as_str().unwrap().to_owned());
     }
-    let left = async || fay.get(&run.at("")).await.expect(200).json["places_left"].clone();
+    let listed = async || {
+        let items = fay.get("/runs").await.expect(200).items();
+        items.iter().find(|item| item["id"] == run.id.as_str()).expect("it is listed")["places_left"].clone()
+    };
+    let left = async || {
+        let left = fay.get(&run.at("")).await.expect(200).json["places_left"].clone();
+        assert_eq!(listed().await, left, "the list says the same");
+        left
+    };
     assert_eq!(left().await, 6);
     people_may_not(&town, &run, &ids[0]).await;
     fay.delete(&run.at(&format!("/guests/{}", ids[0]))).await.expect(204);

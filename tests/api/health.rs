@@ -1,6 +1,6 @@
 //! Health, the description of the API, the pages of problems, and what every answer carries.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sidebyside::{domain::refusal::Code, http::problem::GENERAL};
 
 use crate::harness::{Town, cases};
@@ -9,6 +9,8 @@ cases![
     the_process_says_that_it_lives_and_when_it_is_ready,
     every_problem_code_has_a_page,
     the_description_of_the_api_is_whole,
+    the_description_says_what_every_client_meets,
+    a_flood_is_turned_away_like_any_refusal,
     the_documentation_needs_nothing_from_elsewhere,
     every_answer_has_a_request_id_and_the_security_headers,
     personal_answers_are_never_cached,
@@ -114,6 +116,46 @@ async fn the_description_of_the_api_is_whole(town: Town) {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), many, "operation ids are unique");
+}
+
+async fn the_description_says_what_every_client_meets(town: Town) {
+    let doc = town.nobody().open("/openapi.json").await.expect(200).json;
+    let takes_a_key = |operation: &Value| {
+        let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+        parameters.iter().filter(|parameter| parameter["name"] == "Idempotency-Key").count()
+    };
+    for (path, methods) in doc["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let knows_who_asks = operation["security"].is_array();
+            let is_a_look = path.ends_with("emergency-contact") || path.contains("sealed-rosters");
+            let has_key = method == "post" && knows_who_asks && !is_a_look && !path.starts_with("/v1/sessions");
+            assert_eq!(takes_a_key(operation), usize::from(has_key), "{method} {path}");
+            assert!(!knows_who_asks || operation["responses"]["401"].is_object(), "{method} {path}");
+            let limited = &operation["responses"]["429"]["headers"]["Retry-After"]["schema"]["type"];
+            assert!(!path.starts_with("/v1") || limited == "integer", "{method} {path}: {limited}");
+        }
+    }
+    for open_to_all in ["/v1/runs", "/v1/runs/{id}", "/v1/run-series/{id}", "/v1/facilitators/{id}"] {
+        assert_eq!(doc["paths"][open_to_all]["get"]["security"], json!([{ "token": [] }, {}]), "{open_to_all}");
+    }
+}
+
+async fn a_flood_is_turned_away_like_any_refusal(town: Town) {
+    let town = town.with(&[("RATE_LIMITS", "on")]);
+    let nobody = town.nobody();
+    let mut answers = Vec::new();
+    // The burst that one address may send, and what it earns while it sends.
+    for _ in 0..200 {
+        answers = futures_util::future::join_all((0..50).map(|_| nobody.open("/healthz"))).await;
+        if answers.iter().any(|answer| answer.status == 429) {
+            break;
+        }
+    }
+    let limited = answers.into_iter().find(|answer| answer.status == 429).expect("a limit");
+    assert!(limited.header("x-request-id").len() >= 16 && limited.header("x-content-type-options") == "nosniff");
+    assert!(limited.header("retry-after").parse::<u32>().unwrap() >= 1, "{}", limited.text);
+    assert!(limited.header("content-type").starts_with("application/problem+json"));
+    assert!(limited.json["code"].is_string(), "{}", limited.text);
 }
 
 async fn the_documentation_needs_nothing_from_elsewhere(town: Town) {

@@ -23,6 +23,10 @@ cases![
     one_click_turns_a_request_or_all_mails_off,
     a_request_ends_with_a_word_before_and_is_kept_by_one_tap,
     a_ban_ends_requests_and_a_hold_rests_them,
+    what_a_hold_kept_from_somebody_is_found_again_after_it,
+    whoever_wants_no_mails_takes_nobodys_turn,
+    the_last_in_line_who_leaves_opens_what_is_left,
+    who_was_told_of_a_run_is_forgotten_two_weeks_after_it,
     after_the_mail_server_was_away_a_day_still_has_one_alert,
     a_request_whose_end_comes_during_a_hold_ends_with_a_word_after_it,
     the_word_that_a_hold_took_back_comes_after_it,
@@ -516,6 +520,73 @@ async fn a_ban_ends_requests_and_a_hold_rests_them(town: Town) {
     let run = town.run(&fay, |run| on_day(run, 11)).await;
     let mails = all_alerts(&town).await;
     assert!(mails.len() == 1 && mails[0].to == ana.email && tells(&mails[0], &run), "a hold is over when it is over");
+    town.leave_mail();
+}
+
+async fn what_a_hold_kept_from_somebody_is_found_again_after_it(town: Town) {
+    let (fay, admin) = (town.facilitator("Fay").await, town.admin().await);
+    let (ana, _) = wishing(&town, "Ana").await;
+    let run = town.run(&fay, |run| on_day(run, 10)).await;
+    town.work().await;
+    let hold = json!({ "account_id": ana.id, "kind": "hold", "rule": "r", "statement": "s" });
+    let hold = admin.post("/moderation/sanctions", hold).await.expect(201).id();
+    admin.post(&format!("/moderation/sanctions/{hold}/lift"), json!({ "reason": "r" })).await.expect(200);
+    assert!(alerts_to(&town, &ana).await.is_empty(), "the mail was taken back");
+    fay.patch(&run.at(""), Some(&run.etag), json!({ "capacity": 20 })).await.expect(200);
+    let mails = alerts_to(&town, &ana).await;
+    assert!(mails.len() == 1 && tells(&mails[0], &run), "never told, so it is told now");
+    town.leave_mail();
+}
+
+async fn whoever_wants_no_mails_takes_nobodys_turn(town: Town) {
+    let town = town.with(&[("toml", "[policy]\nalerts_per_place = 1")]);
+    let fay = town.facilitator("Fay").await;
+    for number in 0..4 {
+        let (off, _) = wishing(&town, &format!("Off {number}")).await;
+        off.put("/me/email-preferences", json!({ "reminders": true, "alerts": "none" })).await.expect(200);
+    }
+    // It fits the others better.
+    let ana = town
+        .runner("Ana", |profile| {
+            profile["comfortable_pace"] = json!({ "fastest_s_per_km": 350, "slowest_s_per_km": 390 });
+        })
+        .await;
+    wishes(&ana, json!({})).await;
+    let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
+    let mails = alerts_to(&town, &ana).await;
+    assert!(mails.len() == 1 && tells(&mails[0], &run));
+}
+
+async fn the_last_in_line_who_leaves_opens_what_is_left(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
+    let (ben, cleo) = (town.person("Ben").await, town.person("Cleo").await);
+    let seat = ben.joins(&run.id, "confirmed").await;
+    let waits = cleo.joins(&run.id, "waitlisted").await;
+    ben.withdraws(&seat).await;
+    cleo.post(&format!("/signups/{waits}/decline-offer"), json!({})).await.expect(200);
+    let (ana, _) = wishing(&town, "Ana").await;
+    assert!(alerts_to(&town, &ana).await.is_empty(), "somebody waits");
+    cleo.withdraws(&waits).await;
+    let mails = alerts_to(&town, &ana).await;
+    assert!(mails.len() == 1 && tells(&mails[0], &run));
+}
+
+async fn who_was_told_of_a_run_is_forgotten_two_weeks_after_it(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    town.run(&fay, |run| on_day(run, 10)).await;
+    let (ana, _) = wishing(&town, "Ana").await;
+    town.run(&fay, |run| on_day(run, 11)).await;
+    assert_eq!(alerts_to(&town, &ana).await.len(), 1);
+    let forget = || {
+        let (app, now) = (town.app(), town.now());
+        sidebyside::service::housekeeping::forget(&app.db, &app.config.policy, now).expect("forgetting");
+        town.rows("match_alerts")
+    };
+    town.set_clock("2026-12-25T09:59:00Z");
+    assert_eq!(forget(), 1);
+    town.set_clock("2026-12-25T10:01:00Z");
+    assert_eq!(forget(), 0);
     town.leave_mail();
 }
 

@@ -22,6 +22,7 @@ cases![
     whoever_was_declined_or_removed_no_longer_sees_that_run,
     somebody_who_was_only_asked_to_lead_is_no_known_face,
     whoever_leads_goes_on_seeing_the_meeting_point_that_they_hide,
+    that_a_run_is_not_open_to_me_is_said_only_where_it_is_the_one_cause,
 ];
 
 async fn matched(person: &Person, query: &str) -> Vec<String> {
@@ -351,4 +352,14 @@ async fn whoever_leads_goes_on_seeing_the_meeting_point_that_they_hide(town: Tow
     assert!(point(&ana.client).await, "she has a place");
     assert!(!point(&nobody).await);
     town.leave_mail();
+}
+
+async fn that_a_run_is_not_open_to_me_is_said_only_where_it_is_the_one_cause(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = town.run(&fay, |_| {}).await;
+    let ana = town.runner("Ana", |_| {}).await;
+    fay.post("/blocks", json!({ "account_id": ana.id })).await.expect(202);
+    assert_eq!(obstacles(&ana, &run).await, ["run_not_open_to_you"]);
+    fay.post(&run.at("/lock"), json!({})).await.expect(200);
+    assert_eq!(obstacles(&ana, &run).await, ["run_not_open"]);
 }

@@ -26,7 +26,7 @@ use crate::{
 /// A page before the act.
 pub(super) enum Before {
     Confirm(Confirm),
-    Reset,
+    Reset { display_name: String },
     Invite { display_name: String },
     Appeal { lines: Vec<String> },
 }
@@ -47,7 +47,7 @@ pub(super) fn before(conn: &mut Conn, link: &Link, now: Instant) -> Result<Befor
             ],
             "Yes, open my account",
         ),
-        LinkAction::ResetPassword => Before::Reset,
+        LinkAction::ResetPassword => Before::Reset { display_name: account.display_name },
         LinkAction::Invitation => Before::Invite { display_name: account.display_name },
         LinkAction::NotToday => {
             let signup = signups::find(conn, about(link)?)?.ok_or(Code::LinkInvalid)?;

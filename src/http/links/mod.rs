@@ -160,7 +160,7 @@ async fn shown(
     });
     let html = match before.await? {
         Before::Confirm(page) => app.pages.confirm(&page),
-        Before::Reset => app.pages.reset(&Reset { errors }),
+        Before::Reset { display_name } => app.pages.reset(&Reset { display_name, errors }),
         Before::Invite { display_name } => app.pages.invite(&Invite {
             display_name: form.0.get("display_name").cloned().unwrap_or(display_name),
             terms_version: app.config.policy.terms_version.clone(),
@@ -269,7 +269,11 @@ async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<()> 
                 LinkAction::StillComing => signups::reconfirming::reconfirm(tx, person, about, now).map(drop),
                 LinkAction::ApproveRequest => {
                     let (found, proof) = decisions::led_by(tx, person, about, now)?;
-                    decisions::approve(tx, &found, &proof, &policy, now).map(drop)
+                    match decisions::approve(tx, &found, &proof, &policy, now) {
+                        // Whoever taps twice reads twice that it is done.
+                        Err(Error::Refused(refusal)) if refusal.code == Code::RequestDecided => Ok(()),
+                        approved => approved.map(drop),
+                    }
                 }
                 LinkAction::DeclineRequest => {
                     let (found, proof) = decisions::led_by(tx, person, about, now)?;

@@ -50,6 +50,8 @@ pub struct Confirm {
 /// A new password.
 #[derive(Clone, Debug, Default)]
 pub struct Reset {
+    /// Whose password it is.
+    pub display_name: String,
     pub errors: Vec<String>,
 }
 
@@ -117,7 +119,8 @@ impl Pages {
     /// # Errors
     /// As [`Pages::confirm`].
     pub fn reset(&self, page: &Reset) -> Result<String, Error> {
-        self.page("reset.html", "Choose a new password", &[], &page.errors, context! {})
+        let more = context! { display_name => page.display_name.clone() };
+        self.page("reset.html", "Choose a new password", &[], &page.errors, more)
     }
 
     /// A form for an invited person.
@@ -191,7 +194,7 @@ mod tests {
         let appeal = Appeal { lines: some.clone(), statement: text.clone(), errors: some.clone() };
         vec![
             pages.confirm(&confirm).unwrap(),
-            pages.reset(&Reset { errors: some.clone() }).unwrap(),
+            pages.reset(&Reset { display_name: text.clone(), errors: some.clone() }).unwrap(),
             pages.invite(&invite).unwrap(),
             pages.appeal(&appeal).unwrap(),
             pages.done(&Done { title: text, lines: some }).unwrap(),

@@ -84,11 +84,14 @@ fn locked_signup(tx: &mut Tx<'_>, found: &Signup, proof: &Leads) -> Result<(RunL
 }
 
 /// A facilitator's yes to a request: a place while there is one, else a position in the line with the number it had.
+///
+/// # Errors
+/// [`Code::RequestDecided`] where it was approved before.
 pub fn approve(tx: &mut Tx<'_>, found: &Signup, proof: &Leads, policy: &Policy, now: Instant) -> Result<Signup> {
     let (mut locked, mut signup) = locked_signup(tx, found, proof)?;
     still_seen(&locked.run, policy, now)?;
     if matches!(signup.status, SignupStatus::Confirmed | SignupStatus::Waitlisted | SignupStatus::Offered) {
-        return Ok(signup);
+        return Err(Code::RequestDecided.into());
     }
     if signup.status != SignupStatus::Requested {
         return Err(Code::SignupNotLive.into());

@@ -204,6 +204,7 @@ pub fn sign_up_with(
     if let Some(live) = earlier.iter().find(|signup| signup.status.is_live()) {
         return Ok((live.clone(), false));
     }
+    answers_fit(&locked.run.run, input)?;
     let leads_it = facilitators::find_listing(tx, run, person)?.is_some();
     open_for_signups(&locked.run.run, now)?;
     requests::can_be_answered(&locked.run.run, policy, now)?;
@@ -211,7 +212,6 @@ pub fn sign_up_with(
         return Err(Code::YouLeadThisRun.into());
     }
     entry::welcome_may_come(tx, &welcome, run, &earlier, now)?;
-    answers_fit(&locked.run.run, input)?;
 
     let room = places::settle(tx, &mut locked.run, policy, now)?;
     if room.places == 0 {
