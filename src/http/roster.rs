@@ -151,8 +151,8 @@ pub async fn approve(
     let (policy, id, body) = (app.config.policy.clone(), id.0, request.clone());
     act_or_link(&app, caller, &request, link_to(LinkAction::ApproveRequest, id), move |tx, me, now| {
         let (found, proof) = decisions::led_by(tx, me, id, now)?;
-        body.body()?;
-        let signup = decisions::approve(tx, &found, &proof, &policy, now)?;
+        let approve = if body.body()?.token.is_some() { decisions::approve_by_link } else { decisions::approve };
+        let signup = approve(tx, &found, &proof, &policy, now)?;
         decided(tx, &signup)
     })
     .await

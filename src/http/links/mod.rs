@@ -269,11 +269,7 @@ async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<()> 
                 LinkAction::StillComing => signups::reconfirming::reconfirm(tx, person, about, now).map(drop),
                 LinkAction::ApproveRequest => {
                     let (found, proof) = decisions::led_by(tx, person, about, now)?;
-                    match decisions::approve(tx, &found, &proof, &policy, now) {
-                        // Whoever taps twice reads twice that it is done.
-                        Err(Error::Refused(refusal)) if refusal.code == Code::RequestDecided => Ok(()),
-                        approved => approved.map(drop),
-                    }
+                    decisions::approve_by_link(tx, &found, &proof, &policy, now).map(drop)
                 }
                 LinkAction::DeclineRequest => {
                     let (found, proof) = decisions::led_by(tx, person, about, now)?;
