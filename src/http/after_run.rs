@@ -76,11 +76,13 @@ fn view(said: Said, help_lines: Vec<HelpLine>) -> AfterRunView {
     }
 }
 
-/// Says how a run was, logged in or with the token of one of the links in the mail after it, from its planned end until two weeks after; each part is optional and may be changed. Nobody but
-/// the team sees a report or a wish, and nobody but the person the rest.
+/// Says how a run was, logged in or with the token of one of the links in the mail after it, from its planned end until two
+/// weeks after; each part is optional and may be changed. Nobody but the team sees a report or a wish, and nobody but the
+/// person the rest.
 #[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = AfterRunAnswers, security(("token" = []), ()), responses((status = 200, body = AfterRunView),
-    (status = 401, body = ProblemDocument), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
+    (status = 401, body = ProblemDocument), (status = 404, body = ProblemDocument),
+    (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/runs/{id}/after-run")]
 pub async fn after_run(
     app: AppData,
