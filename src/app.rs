@@ -12,7 +12,7 @@ use crate::{
     auth::{
         keys::{AddressHasher, Keyring},
         passwords::Passwords,
-        tokens,
+        tokens::Verifier,
     },
     clock::Clock,
     config::Config,
@@ -36,7 +36,7 @@ pub struct App {
     /// All standing match requests, as far as the worker has looked.
     pub wishes: WishIndex,
     pub keyring: Arc<Keyring>,
-    pub tokens: tokens::Reader,
+    pub tokens: Verifier,
     pub passwords: Passwords,
     pub pages: Pages,
     pub schemas: Schemas,
@@ -100,8 +100,8 @@ impl App {
             config,
             clock,
             db,
+            tokens: Verifier::new(keyring.clone()),
             keyring,
-            tokens: tokens::Reader::default(),
             pages,
             transport,
         })

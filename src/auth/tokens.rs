@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::keys::{Keyring, Purpose, fingerprint};
 use crate::{clock::Instant, error::Result, id::Id};
@@ -136,28 +136,28 @@ pub fn issue(keys: &Keyring, claims: &Claims) -> Result<String> {
 /// Tokens that are remembered: some megabytes.
 const REMEMBERED: usize = 4_096;
 
-/// Reads access tokens and remembers what those say that it found to be ours: to read one costs a quarter of a cheap answer.
-/// Whether it still counts is looked at each time.
-pub struct Reader {
+/// Verifies access tokens and remembers what those say that were found to be ours: to check them was a tenth of finding
+/// somebody's matches. Whether a token still counts is looked at each time.
+pub struct Verifier {
+    keys: Arc<Keyring>,
     read: Cache<Box<str>, Claims>,
 }
 
-impl Default for Reader {
-    fn default() -> Self {
-        Self { read: Cache::new(REMEMBERED) }
+impl Verifier {
+    /// A verifier that remembers nothing yet.
+    pub fn new(keys: Arc<Keyring>) -> Self {
+        Self { keys, read: Cache::new(REMEMBERED) }
     }
-}
 
-impl Reader {
     /// Reads an access token.
     ///
     /// # Errors
     /// When it was not made here or counts no more at `now`.
-    pub fn verify(&self, keys: &Keyring, token: &str, now: Instant) -> Result<Claims, TokenFault> {
+    pub fn verify(&self, token: &str, now: Instant) -> Result<Claims, TokenFault> {
         let claims = match self.read.get(token) {
             Some(claims) => claims,
             None => {
-                let claims = read(keys, token).ok_or(TokenFault::Invalid)?;
+                let claims = read(&self.keys, token).ok_or(TokenFault::Invalid)?;
                 self.read.insert(token.into(), claims);
                 claims
             }
@@ -218,16 +218,16 @@ mod tests {
     const NEW: &str = "a new secret with more than 32 characters!";
 
     /// Twice: the second time it is remembered.
-    fn verify(keys: &Keyring, token: &str, now: Instant) -> Result<Claims, TokenFault> {
-        let reader = Reader::default();
-        let once = reader.verify(keys, token, now);
-        assert_eq!(reader.verify(keys, token, now), once);
+    fn verify(keys: &Arc<Keyring>, token: &str, now: Instant) -> Result<Claims, TokenFault> {
+        let verifier = Verifier::new(keys.clone());
+        let once = verifier.verify(token, now);
+        assert_eq!(verifier.verify(token, now), once);
         once
     }
 
-    fn keyring(secrets: &str) -> Keyring {
+    fn keyring(secrets: &str) -> Arc<Keyring> {
         install_crypto_provider();
-        Keyring::new(&SecretKeys::parse(secrets).unwrap())
+        Arc::new(Keyring::new(&SecretKeys::parse(secrets).unwrap()))
     }
 
     fn now() -> Instant {
@@ -256,13 +256,9 @@ mod tests {
         let token = issue(&keys, &claims).unwrap();
         assert_eq!(verify(&keys, &token, now()), Ok(claims));
         assert_eq!(claims.seconds_left(claims.issued_at), 900);
-        let reader = Reader::default();
-        assert_eq!(reader.verify(&keys, &token, now()), Ok(claims));
-        assert_eq!(
-            reader.verify(&keys, &token, claims.expires_at),
-            Err(TokenFault::Expired),
-            "though it is remembered"
-        );
+        let verifier = Verifier::new(keys.clone());
+        assert_eq!(verifier.verify(&token, now()), Ok(claims));
+        assert_eq!(verifier.verify(&token, claims.expires_at), Err(TokenFault::Expired), "though it is remembered");
         assert_eq!(verify(&keys, &token, claims.expires_at.plus_seconds(-1)), Ok(claims));
         assert_eq!(verify(&keys, &token, claims.expires_at), Err(TokenFault::Expired));
     }

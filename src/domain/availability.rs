@@ -157,8 +157,8 @@ pub fn share_inside(windows: &[Window], local_start: civil::DateTime, duration_m
 /// outside.
 #[derive(Debug, Clone)]
 pub struct Hours {
-    /// By hour since Monday's midnight; none where nothing was said.
-    touched: Option<[bool; HOURS_OF_WEEK]>,
+    /// A bit for each hour since Monday's midnight; none where nothing was said.
+    touched: Option<[u64; HOURS_OF_WEEK.div_ceil(64)]>,
 }
 
 const HOURS_OF_WEEK: usize = 7 * 24;
@@ -169,12 +169,13 @@ impl Hours {
         if windows.is_empty() {
             return Self { touched: None };
         }
-        let mut touched = [false; HOURS_OF_WEEK];
+        let mut touched = [0; HOURS_OF_WEEK.div_ceil(64)];
         for window in windows {
             let (Some(from), Some(to)) = (window.begins_min(), window.ends_min()) else { continue };
             for hour in from / 60..(to + 59) / 60 {
                 let at = usize::try_from(i64::from(window.weekday as u8) * 24 + hour).unwrap_or(0);
-                touched[at % HOURS_OF_WEEK] = true;
+                let at = at % HOURS_OF_WEEK;
+                touched[at / 64] |= 1 << (at % 64);
             }
         }
         Self { touched: Some(touched) }
@@ -186,7 +187,7 @@ impl Hours {
         let first = usize::from(start_min) / 60;
         let length = i32::from(duration_min).clamp(1, LONGEST_MIN) + i32::from(start_min % 60);
         let hours = usize::try_from(length / 60 + 1).unwrap_or(HOURS_OF_WEEK).min(HOURS_OF_WEEK);
-        (first..=first + hours).any(|at| touched[at % HOURS_OF_WEEK])
+        (first..=first + hours).map(|at| at % HOURS_OF_WEEK).any(|at| touched[at / 64] & 1 << (at % 64) != 0)
     }
 }
 

@@ -52,6 +52,8 @@ fn is_dark(at: LatLng, unix_s: i64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const LONDON: LatLng = LatLng { lat: 51.5074, lng: -0.1278 };
@@ -104,6 +106,20 @@ mod tests {
         assert!(dark(STOCKHOLM, "2026-06-21T20:15:00Z", "2026-06-22T01:15:00Z"));
         assert!(!dark(STOCKHOLM, "2026-06-21T19:00:00Z", "2026-06-21T20:15:00Z"));
         assert!(dark(LONDON, "2026-03-10T23:30:00Z", "2026-03-11T00:30:00Z"));
+    }
+
+    proptest! {
+        /// The slower algorithm of the same crate (SPA) is good to 0.0003 degrees.
+        #[test]
+        fn the_suns_height_is_right_to_a_fiftieth_of_a_degree(
+            (lat, lng) in (-90.0..90.0f64, -180.0..180.0f64), unix_s in 1_767_225_600..2_556_143_999_i64,
+        ) {
+            let time = JulianDate::new(unix_s as f64 / 86_400.0 + EPOCH_JD, DELTA_T_S).unwrap();
+            let location = Location { latitude: lat, longitude: lng };
+            let height = |by: SolarPositions| by.at_from_julian(time, location, 0.0, None).unwrap().elevation_angle();
+            let (ours, finest) = (height(SolarPositions::grena3()), height(SolarPositions::new()));
+            prop_assert!((ours - finest).abs() < 0.02, "{ours} and {finest}");
+        }
     }
 
     #[test]

@@ -146,7 +146,7 @@ pub(super) fn claims(request: &HttpRequest, app: &AppData, now: Instant) -> Resu
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())
         .ok_or(Code::TokenInvalid)?;
-    Ok(Some(app.tokens.verify(&app.keyring, token, now).map_err(|_| Code::TokenInvalid)?))
+    Ok(Some(app.tokens.verify(token, now).map_err(|_| Code::TokenInvalid)?))
 }
 
 /// An id in the path; one that is none names nothing, so it is a 404.

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod after_run;
 pub mod announcements;
+pub mod appeals;
 pub mod blocks;
 mod by_token;
 pub mod day;

@@ -12,7 +12,7 @@ use utoipa::{
 use utoipa_actix_web::{scope, service_config::ServiceConfig as DocumentedConfig};
 
 use super::{
-    accounts, after_run, announcements, blocks, day, facilitators, friends, help, match_requests, matches, me,
+    accounts, after_run, announcements, appeals, blocks, day, facilitators, friends, help, match_requests, matches, me,
     moderation, paging, problem, roster, run_routes, runs, series, sessions, signups,
 };
 
@@ -68,7 +68,7 @@ fn documented(config: &mut DocumentedConfig<'_>) {
             .service(me::put_profile)
             .service(me::get_email_preferences)
             .service(me::put_email_preferences)
-            .service(moderation::my_decisions)
+            .service(appeals::my_decisions)
             .service(day::own::get_contact)
             .service(day::own::put_contact)
             .service(day::own::delete_contact)
@@ -159,9 +159,9 @@ fn documented(config: &mut DocumentedConfig<'_>) {
             .service(moderation::resolve)
             .service(moderation::impose)
             .service(moderation::lift)
-            .service(moderation::file_appeal)
-            .service(moderation::list_appeals)
-            .service(moderation::decide_appeal)
+            .service(appeals::file_appeal)
+            .service(appeals::list_appeals)
+            .service(appeals::decide_appeal)
             .service(moderation::audit_log),
     );
 }

@@ -1,12 +1,14 @@
 //! Finding: the best few runs for a person, and lists by start.
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{
     KnownCaller, RunIndex,
-    grid::{Near, Order, Slot},
+    bar::{Bar, put_best_first},
+    grid::Near,
+    tile::{Order, Slot},
 };
 use crate::{
     clock::Instant,
@@ -67,51 +69,6 @@ impl Listing {
             && self.language.as_ref().is_none_or(|tag| run.said.languages.contains(tag))
             && self.near.is_none_or(|(near, radius_km)| near.distance_km(&run.place) <= radius_km)
     }
-}
-
-/// Of the scores so far, the lowest that is among the best `limit`.
-struct Bar {
-    limit: usize,
-    best: BinaryHeap<Reverse<i64>>,
-    /// Logarithm of that score, lowered by more than rounding; minus infinity until there are so many.
-    ln: f64,
-}
-
-/// Scores are steps of a billionth; what is nearer to the bar than this is weighed exactly.
-const ROUNDING: f64 = 1e-7;
-
-impl Bar {
-    fn new(limit: usize) -> Self {
-        Self { limit, best: BinaryHeap::with_capacity(limit + 1), ln: f64::NEG_INFINITY }
-    }
-
-    /// Whether a run with this score may be among the best.
-    fn lets_in(&self, steps: i64) -> bool {
-        self.best.len() < self.limit || self.best.peek().is_some_and(|Reverse(lowest)| steps >= *lowest)
-    }
-
-    /// Counts a run with this score, which the bar lets in.
-    fn take(&mut self, steps: i64) {
-        self.best.push(Reverse(steps));
-        if self.best.len() > self.limit {
-            self.best.pop();
-        }
-        if self.best.len() == self.limit
-            && let Some(Reverse(lowest)) = self.best.peek()
-        {
-            self.ln = (*lowest as f64 * 1e-9).ln() - ROUNDING;
-        }
-    }
-}
-
-/// Puts the most hopeful few first, in order: when they are weighed, little is left to weigh.
-fn put_best_first(hopeful: &mut [(f64, &Slot)], few: usize) {
-    let better = |one: &(f64, &Slot), other: &(f64, &Slot)| other.0.total_cmp(&one.0);
-    let few = few.min(hopeful.len());
-    if few < hopeful.len() {
-        hopeful.select_nth_unstable_by(few, better);
-    }
-    hopeful[..few].sort_unstable_by(better);
 }
 
 /// Runs that a list looks at in one piece.
@@ -198,26 +155,20 @@ impl Near {
         let person = &viewer.person;
         let (from, to) = (wish.from.max(now), wish.to);
         let bound = Bound::of(viewer, wish.include_full);
-        let mut bar = Bar::new(wish.limit);
+        let mut bar = Bar::new(wish.limit, 0.0);
         let (mut scored, mut hopeful) = (Vec::new(), Vec::new());
         for (nearest, tile) in &self.tiles {
-            if bound.best_beyond(*nearest) < bar.ln {
+            if bound.best_beyond(*nearest) < bar.ln() {
                 break;
             }
             hopeful.clear();
-            for (glance, slot) in tile.between(from, to).filter(|(glance, _)| !bound.leaves_out(glance)) {
-                let nearest = bound.nearest_km(glance);
-                if nearest > person.travel_radius_km {
-                    continue;
-                }
-                let best = bound.best_of(glance, nearest);
-                if best >= bar.ln {
-                    hopeful.push((best, slot));
-                }
-            }
-            put_best_first(&mut hopeful, 2 * wish.limit);
+            hopeful.extend(tile.between(from, to).filter_map(|(glance, slot)| {
+                let best = bound.best_hope(glance)?;
+                (best >= bar.ln()).then_some((best, slot))
+            }));
+            put_best_first(&mut hopeful, wish.limit.saturating_mul(2));
             for (best, slot) in &hopeful {
-                if *best < bar.ln || slot.side.starts_at <= now {
+                if *best < bar.ln() || slot.side.starts_at <= now {
                     continue;
                 }
                 // Who is listed lies elsewhere in memory: it is read of the few that make the bar.
@@ -394,7 +345,8 @@ mod tests {
             expected.sort_unstable();
             let mut listed = Vec::new();
             loop {
-                let (page, _) = index.list(&wanted, epoch());
+                let (page, goes_on) = index.list(&wanted, epoch());
+                prop_assert!(goes_on.is_none(), "so few are looked at in one go");
                 let Some(last) = page.last() else { break };
                 wanted.after = Some((last.starts_at, last.id));
                 listed.extend(page.iter().map(|found| (found.starts_at, found.id)));

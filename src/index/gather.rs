@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 
-use super::grid::{Entry, Grid, Order, Slot, Tile};
+use super::{
+    grid::{self, Grid},
+    tile::{Entry, Order, Slot, Tile},
+};
 
 /// Runs on their way into a grid.
 #[derive(Default)]
@@ -40,7 +43,7 @@ impl Gathered {
         let mut tiles: HashMap<u32, Tile, RandomState> =
             many.into_iter().map(|(key, many)| (key, Tile::with_room(many, version))).collect();
         for slot in slots.into_iter().flatten() {
-            tiles.entry(slot.key()).or_default().add(slot);
+            tiles.entry(grid::key_of(slot.side.place)).or_default().add(slot);
         }
         let tiles = tiles.into_iter().map(|(key, mut tile)| {
             tile.settle();

@@ -12,67 +12,16 @@ use std::{
 
 use foldhash::fast::{FixedState, RandomState};
 
+use super::tile::{Entry, Order, Slot, Tile};
 use crate::{
     clock::Instant,
-    domain::{
-        matching::{RunSide, bound::Glance},
-        place::{BoundingBox, LatLng, SPHERE_RADIUS_KM},
-    },
+    domain::place::{BoundingBox, LatLng, SPHERE_RADIUS_KM},
     id::Id,
-    service::run_sides::Read,
 };
 
 /// Rows from pole to pole: 20,015 km in steps of 5.6 km.
 const ROWS: u32 = 3_600;
 const ROW_DEGREES: f64 = 180.0 / ROWS as f64;
-
-/// A run in its tile.
-#[derive(Debug, Clone)]
-pub struct Slot {
-    pub side: RunSide,
-    /// Rises with every change of the run.
-    pub version: u64,
-}
-
-/// A run on its way into a grid.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    pub slot: Slot,
-    /// Until when nothing changes by itself.
-    good_until: Option<Instant>,
-}
-
-impl Entry {
-    pub(super) fn new(read: Read, version: u64) -> Self {
-        Self { slot: Slot { side: read.side, version }, good_until: read.good_until }
-    }
-}
-
-impl Slot {
-    /// By start and id.
-    pub(super) fn order(&self) -> Order {
-        (self.side.starts_at, self.side.id)
-    }
-
-    /// The key of the tile in which the run begins.
-    pub(super) fn key(&self) -> u32 {
-        let row = row(self.side.place.lat);
-        key(row, column(row, self.side.place.lng))
-    }
-}
-
-/// Runs of one tile, by start and id.
-#[derive(Debug, Clone, Default)]
-pub struct Tile {
-    /// What a first look reads, apart from the runs: thousands of them lie close together.
-    glances: Vec<Glance>,
-    slots: Vec<Slot>,
-    /// Of the grid's last change that was here.
-    version: u64,
-}
-
-/// The order of lists.
-pub type Order = (Instant, Id);
 
 /// All runs, by where they begin.
 #[derive(Debug, Default)]
@@ -107,76 +56,15 @@ impl Near {
     }
 }
 
-impl Tile {
-    /// The runs from this start on.
-    pub fn from(&self, from: Instant) -> &[Slot] {
-        &self.slots[self.slots.partition_point(|slot| slot.side.starts_at < from)..]
-    }
-
-    /// The runs after this one.
-    pub fn after(&self, after: Order) -> &[Slot] {
-        &self.slots[self.slots.partition_point(|slot| slot.order() <= after)..]
-    }
-
-    /// The runs that begin from `from` on and before `to`, each with its glance.
-    pub fn between(&self, from: Instant, to: Instant) -> impl Iterator<Item = (&Glance, &Slot)> {
-        let at = |time: Instant| {
-            let micros = time.timestamp().as_microsecond();
-            self.glances.partition_point(|glance| glance.starts_at < micros)
-        };
-        let (first, end) = (at(from), at(to));
-        let span = first..end.max(first);
-        self.glances[span.clone()].iter().zip(&self.slots[span])
-    }
-
-    /// The first start from `from` on, in microseconds of 1970.
-    fn first_start(&self, from: i64) -> Option<i64> {
-        let at = self.glances.partition_point(|glance| glance.starts_at < from);
-        self.glances.get(at).map(|glance| glance.starts_at)
-    }
-
-    /// All runs.
-    pub fn slots(&self) -> &[Slot] {
-        &self.slots
-    }
-
-    fn insert(&mut self, slot: Slot) {
-        let at = self.slots.partition_point(|other| other.order() < slot.order());
-        self.glances.insert(at, Glance::of(&slot.side));
-        self.slots.insert(at, slot);
-    }
-
-    fn remove(&mut self, id: Id) -> Option<Slot> {
-        let at = self.slots.iter().position(|slot| slot.side.id == id)?;
-        self.glances.remove(at);
-        Some(self.slots.remove(at))
-    }
-
-    fn drop_before(&mut self, from: Instant) {
-        let begun = self.slots.partition_point(|slot| slot.side.starts_at < from);
-        self.glances.drain(..begun);
-        self.slots.drain(..begun);
-    }
-
-    /// A tile for so many runs: [added](Self::add) in any order, and [settled](Self::settle) after.
-    pub(super) fn with_room(many: usize, version: u64) -> Self {
-        Self { glances: Vec::new(), slots: Vec::with_capacity(many), version }
-    }
-
-    pub(super) fn add(&mut self, slot: Slot) {
-        self.slots.push(slot);
-    }
-
-    /// Puts the runs in order and lays their glances beside them.
-    pub(super) fn settle(&mut self) {
-        self.slots.sort_unstable_by_key(Slot::order);
-        self.glances = self.slots.iter().map(|slot| Glance::of(&slot.side)).collect();
-    }
-}
-
 /// The row of a latitude, counted from the south.
 fn row(lat: f64) -> u32 {
     (((lat + 90.0) / ROW_DEGREES).max(0.0) as u32).min(ROWS - 1)
+}
+
+/// The key of the tile in which a place lies.
+pub(super) fn key_of(place: LatLng) -> u32 {
+    let row = row(place.lat);
+    key(row, column(row, place.lng))
 }
 
 /// How many tiles a row has.
@@ -269,7 +157,7 @@ impl Grid {
 
     /// Notes in which tile the run is and until when it is good; gives the tile's key.
     pub(super) fn note(&mut self, Entry { slot, good_until }: &Entry) -> u32 {
-        let key = slot.key();
+        let key = key_of(slot.side.place);
         self.by_id.insert(slot.side.id, key);
         if let Some(until) = good_until {
             self.due.entry(until.timestamp().as_microsecond()).or_default().insert(slot.side.id);
@@ -285,7 +173,7 @@ impl Grid {
         self.version += 1;
         runs.version = self.version;
         let removed = runs.remove(id);
-        if runs.slots.is_empty() {
+        if runs.slots().is_empty() {
             self.tiles.remove(&key);
         }
         let Some(starts_at) = removed.map(|slot| slot.side.starts_at) else { return };
@@ -354,13 +242,13 @@ impl Grid {
 
     /// One run.
     pub fn find(&self, id: Id) -> Option<&Slot> {
-        self.tiles.get(self.by_id.get(&id)?)?.slots.iter().find(|slot| slot.side.id == id)
+        self.tiles.get(self.by_id.get(&id)?)?.slots().iter().find(|slot| slot.side.id == id)
     }
 
     /// One run that begins then.
     fn find_at(&self, id: Id, starts_at: Instant) -> Option<&Slot> {
         let tile = self.tiles.get(self.by_id.get(&id)?)?;
-        tile.slots.binary_search_by_key(&(starts_at, id), Slot::order).ok().map(|at| &tile.slots[at])
+        tile.slots().binary_search_by_key(&(starts_at, id), Slot::order).ok().map(|at| &tile.slots()[at])
     }
 
     /// Microseconds of 1970 at which a run may be another without anybody's act.
@@ -388,7 +276,7 @@ impl Grid {
             let runs = Arc::make_mut(tile);
             runs.version = self.version;
             runs.drop_before(just_after);
-            if runs.slots.is_empty() {
+            if runs.slots().is_empty() {
                 self.tiles.remove(&key);
             }
         }
@@ -401,9 +289,12 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::{super::gather::Gathered, *};
-    use crate::domain::{
-        matching::side::Said,
-        pace::{Activity, PaceBand},
+    use crate::{
+        domain::{
+            matching::{RunSide, side::Said},
+            pace::{Activity, PaceBand},
+        },
+        service::run_sides::Read,
     };
 
     /// A run that begins so many minutes after the first of December 2026, at ten.
@@ -500,7 +391,13 @@ pub(super) mod tests {
             by_start.sort_unstable();
             prop_assert_eq!(&listed, &by_start);
             prop_assert_eq!(grid.slots().count(), by_start.len());
-            prop_assert!(grid.tiles.values().all(|tile| tile.glances.len() == tile.slots.len()));
+            let (past, future) = (epoch.plus_days(-1), epoch.plus_days(1));
+            for tile in grid.tiles.values() {
+                let beside = tile.between(past, future);
+                let starts = beside.map(|(glance, slot)| (glance.starts_at, slot.side.starts_at)).collect::<Vec<_>>();
+                prop_assert_eq!(starts.len(), tile.slots().len());
+                prop_assert!(starts.iter().all(|(glance, run)| *glance == run.timestamp().as_microsecond()));
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 //! Readers hold no lock while they work: they take the tiles they need and look at those.
 
 mod answers;
+mod bar;
 mod by_bytes;
 mod callers;
 mod cards;
@@ -14,6 +15,7 @@ mod follow;
 mod gather;
 mod grid;
 mod tail;
+mod tile;
 mod wishes;
 
 use std::{
@@ -47,8 +49,9 @@ pub use cards::{Cards, Shown};
 pub use find::{Found, Listing};
 pub use follow::follow;
 use gather::Gathered;
+use grid::Grid;
 pub use grid::Near;
-use grid::{Entry, Grid};
+use tile::Entry;
 pub use wishes::WishIndex;
 
 /// Looks at the database that may fail one after another (ten seconds) before what is held is too old to be shown.

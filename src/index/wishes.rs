@@ -5,18 +5,23 @@
 //! weighed once more, from the database, when the mail is written. Invariant: it holds the centre of a cell, never a point.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, hash_map},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::tail::Tail;
+use super::{
+    bar::{Bar, put_best_first},
+    tail::Tail,
+};
 use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        matching::{Closed, Person, Scored, Viewer, best, bound::Bound},
-        pace::Activity,
-        place::{BoundingBox, LatLng, OnSphere, SPHERE_RADIUS_KM},
+        matching::{
+            Closed, Person, Scored, Viewer, best,
+            bound::{Bound, Glance},
+        },
+        place::{BoundingBox, LatLng},
     },
     error::Result,
     id::Id,
@@ -34,8 +39,6 @@ use crate::{
 
 /// The furthest that anybody travels, in kilometres.
 const FURTHEST_KM: f64 = 50.0;
-/// Rounding of the cheap distance, in kilometres.
-const SLACK_KM: f64 = 0.02;
 /// Requests read in one stretch.
 const READ_AT_ONCE: i64 = 5_000;
 /// Side of a tile, in degrees.
@@ -47,14 +50,9 @@ pub struct WishIndex {
     policy: Policy,
 }
 
-/// Somebody's wish, laid out for a quick look.
+/// Somebody's wish.
 struct Entry {
     request: Id,
-    at: OnSphere,
-    /// Beyond this nothing scores enough, in kilometres.
-    reach_km: f64,
-    /// Which activities are wanted, by bit.
-    activities: u8,
     expires_at: Instant,
     viewer: Viewer,
 }
@@ -64,6 +62,8 @@ type Place = (i16, i16);
 #[derive(Default)]
 struct Tile {
     entries: Vec<Entry>,
+    /// What a first look reads of each entry, apart from them: thousands lie close together.
+    bounds: Vec<Bound>,
     at: HashMap<Id, usize>,
 }
 
@@ -169,7 +169,7 @@ impl WishIndex {
         for request in requests {
             let profile = profiles.get(&request.account_id).map(matching::person_of).transpose()?;
             if let Some(person) = request.wish.person(profile.as_ref()) {
-                held.insert(Entry::new(&request, person, &self.policy));
+                held.insert(Entry::new(&request, person));
             }
         }
         Ok(())
@@ -178,26 +178,39 @@ impl WishIndex {
     /// Whom a run fits well, best first, each person once, at most `limit`: exactly those for whom the fit under one of
     /// their standing requests is good, but for those who are left out.
     pub fn who_fits(&self, offer: &Offer, limit: usize, now: Instant, tie: impl Fn(&[u8; 16]) -> u64) -> Vec<Id> {
-        let run = &offer.side;
-        let at = OnSphere::of(run.place);
-        let mut found: HashMap<Id, Scored> = HashMap::new();
+        let (run, glance) = (&offer.side, Glance::of(&offer.side));
+        let mut bar = Bar::new(limit, alerts::least_score(&self.policy));
         let held = self.held();
-        for tile in held.around(run.place) {
-            for entry in &tile.entries {
-                let is_out = !entry.wants(run.activity)
-                    || entry.at.chord(at) * SPHERE_RADIUS_KM - SLACK_KM > entry.reach_km
-                    || entry.expires_at <= now
-                    || offer.left_out.contains(&entry.viewer.id);
-                if is_out {
-                    continue;
+        let entries = held.around(run.place).flat_map(|tile| tile.bounds.iter().zip(&tile.entries));
+        let mut hopeful: Vec<(f64, &Entry)> = entries
+            .filter_map(|(bound, entry)| {
+                let best = bound.best_hope(&glance)?;
+                (best >= bar.ln()).then_some((best, entry))
+            })
+            .collect();
+        put_best_first(&mut hopeful, limit.saturating_mul(2));
+        let mut found: HashMap<Id, Scored> = HashMap::new();
+        for (best, entry) in hopeful {
+            let person = entry.viewer.id;
+            if best < bar.ln() || entry.expires_at <= now || offer.left_out.contains(&person) {
+                continue;
+            }
+            let mut candidate = run.candidate(&entry.viewer);
+            candidate.known_face = offer.known_to.contains(&person);
+            let scored = Scored::of(&entry.viewer.person, &candidate, false);
+            let Some(scored) = scored.filter(|scored| alerts::is_good(scored, &self.policy)) else { continue };
+            if !bar.lets_in(scored.steps()) {
+                continue;
+            }
+            match found.entry(person) {
+                // Another wish of theirs was counted for them: the bar is at most too low by it.
+                hash_map::Entry::Occupied(mut other) if other.get().steps() < scored.steps() => {
+                    other.insert(scored);
                 }
-                let mut candidate = run.candidate(&entry.viewer);
-                candidate.known_face = offer.known_to.contains(&entry.viewer.id);
-                let scored = Scored::of(&entry.viewer.person, &candidate, false);
-                let Some(scored) = scored.filter(|scored| alerts::is_good(scored, &self.policy)) else { continue };
-                let best = found.entry(entry.viewer.id).or_insert(scored);
-                if best.steps() < scored.steps() {
-                    *best = scored;
+                hash_map::Entry::Occupied(_) => {}
+                hash_map::Entry::Vacant(place) => {
+                    bar.take(scored.steps());
+                    place.insert(scored);
                 }
             }
         }
@@ -208,50 +221,15 @@ impl WishIndex {
 }
 
 impl Entry {
-    fn new(request: &MatchRequest, person: Person, policy: &Policy) -> Self {
-        let bit = |activity: Activity| 1_u8 << activity as u8;
-        let activities = match person.activities.as_slice() {
-            [] => u8::MAX,
-            some => some.iter().fold(0, |bits, activity| bits | bit(*activity)),
-        };
+    /// A wish, with what a first look reads of it.
+    fn new(request: &MatchRequest, person: Person) -> (Self, Bound) {
         // For the bound, somebody whom the person knows may lead.
         let mut viewer =
             Viewer { id: request.account_id, person, known: [Id::nil()].into(), closed: Closed::default() };
-        let reach_km = reach_km(&viewer, alerts::least_score(policy));
+        let bound = Bound::of(&viewer, false);
         viewer.known = BTreeSet::new();
-        Self {
-            request: request.id,
-            at: OnSphere::of(viewer.person.home),
-            reach_km,
-            activities,
-            expires_at: request.expires_at,
-            viewer,
-        }
+        (Self { request: request.id, expires_at: request.expires_at, viewer }, bound)
     }
-
-    fn wants(&self, activity: Activity) -> bool {
-        self.activities & (1 << activity as u8) != 0
-    }
-}
-
-/// How far away a run can be and still score so much, in kilometres: never too short.
-fn reach_km(viewer: &Viewer, least: f64) -> f64 {
-    let bound = Bound::of(viewer, false);
-    let (mut near, mut far) = (0.0, viewer.person.travel_radius_km.clamp(0.0, FURTHEST_KM));
-    // A millionth of slack for rounding.
-    let scores = |km: f64| bound.best_beyond(km) >= least.ln() - 1e-6;
-    if scores(far) {
-        return far;
-    }
-    for _ in 0..20 {
-        let middle = (near + far) / 2.0;
-        if scores(middle) {
-            near = middle;
-        } else {
-            far = middle;
-        }
-    }
-    far
 }
 
 fn place_of(at: LatLng) -> Place {
@@ -260,7 +238,7 @@ fn place_of(at: LatLng) -> Place {
 }
 
 impl Held {
-    fn insert(&mut self, entry: Entry) {
+    fn insert(&mut self, (entry, bound): (Entry, Bound)) {
         let (request, person) = (entry.request, entry.viewer.id);
         let place = place_of(entry.viewer.person.home);
         self.places.insert(request, (place, person));
@@ -268,6 +246,7 @@ impl Held {
         let tile = self.tiles.entry(place).or_default();
         tile.at.insert(request, tile.entries.len());
         tile.entries.push(entry);
+        tile.bounds.push(bound);
     }
 
     fn remove(&mut self, request: Id) {
@@ -281,6 +260,7 @@ impl Held {
         let Some(tile) = self.tiles.get_mut(&place) else { return };
         if let Some(at) = tile.at.remove(&request) {
             tile.entries.swap_remove(at);
+            tile.bounds.swap_remove(at);
             if let Some(moved) = tile.entries.get(at) {
                 tile.at.insert(moved.request, at);
             }
@@ -321,6 +301,7 @@ mod tests {
                 side::{Listed, Said},
                 tests::{any_candidate, person},
             },
+            pace::Activity,
             run::ListingRole,
         },
         store::sql_types::Json,
@@ -344,7 +325,7 @@ mod tests {
     fn index(people: &[(Id, Person)]) -> WishIndex {
         let index = WishIndex::new(Policy::default());
         for (id, person) in people {
-            index.held().insert(Entry::new(&request(*id), person.clone(), &index.policy));
+            index.held().insert(Entry::new(&request(*id), person.clone()));
         }
         index
     }
@@ -407,15 +388,18 @@ mod tests {
     proptest! {
         #[test]
         fn it_finds_whom_the_fit_finds(
-            runs in prop::collection::vec(any_candidate(), 1..6), knows: bool,
+            runs in prop::collection::vec(any_candidate(), 1..6), knows: bool, limit in 1..40usize,
             people in prop::collection::vec((-0.2..0.2f64, -0.2..0.2f64, 1.0..50.0f64, 300..500i32, 0..100i32), 1..30),
         ) {
+            // Every third wish is of somebody who has one already.
+            let ids: Vec<Id> = people.iter().map(|_| Id::random()).collect();
             let people: Vec<(Id, Person)> = people
                 .into_iter()
-                .map(|(north, east, radius, fast, width)| {
+                .enumerate()
+                .map(|(at, (north, east, radius, fast, width))| {
                     let home = LatLng { lat: 51.5 + north, lng: -0.1 + east };
                     let pace = Some(crate::domain::matching::tests::band(fast, fast + width));
-                    (Id::random(), Person { home, travel_radius_km: radius, comfortable_pace: pace, ..person() })
+                    (ids[if at % 3 == 2 { at - 2 } else { at }], Person { home, travel_radius_km: radius, comfortable_pace: pace, ..person() })
                 })
                 .collect();
             let index = index(&people);
@@ -430,16 +414,24 @@ mod tests {
                     offer.known_to = people.iter().map(|(id, _)| *id).step_by(2).collect();
                 }
                 let leader = offer.side.listed[0].id;
-                let good = |(id, person): &&(Id, Person)| {
+                let mut scores: HashMap<Id, Scored> = HashMap::new();
+                for (id, person) in &people {
                     let known = if offer.known_to.contains(id) { [leader].into() } else { BTreeSet::new() };
                     let viewer = Viewer { id: *id, person: person.clone(), known, closed: Closed::default() };
                     let scored = Scored::of(person, &offer.side.candidate(&viewer), false);
-                    scored.is_some_and(|scored| alerts::is_good(&scored, &Policy::default()))
-                };
-                let mut wanted: Vec<Id> = people.iter().filter(good).map(|(id, _)| *id).collect();
-                let mut found = index.who_fits(&offer, 99, now(), |_| 0);
-                wanted.sort_unstable();
-                found.sort_unstable();
+                    let Some(scored) = scored.filter(|scored| alerts::is_good(scored, &Policy::default())) else {
+                        continue;
+                    };
+                    let best = scores.entry(*id).or_insert(scored);
+                    if best.steps() < scored.steps() {
+                        *best = scored;
+                    }
+                }
+                let all = scores.into_iter().map(|(id, scored)| (scored, id)).collect();
+                let tie = |id: &[u8; 16]| u64::from(id[15] % 4);
+                let wanted = best(all, |id: &Id| *id.as_bytes(), tie, limit);
+                let wanted: Vec<Id> = wanted.into_iter().map(|(_, id)| id).collect();
+                let found = index.who_fits(&offer, limit, now(), tie);
                 prop_assert_eq!(found, wanted);
             }
         }

@@ -5,25 +5,18 @@ use serde_json::json;
 use crate::{
     clock::Instant,
     domain::{
-        moderation::{Act, AppealKind, ApplicationStatus, Outcome, SanctionKind},
+        moderation::{Act, AppealKind, ApplicationStatus, Outcome},
         refusal::{Code, Fault},
-        signup::SignupStatus,
     },
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, notices, sanctions},
+    service::{callers, decisions, notices, sanctions},
     store::{
         Conn, Tx, accounts, audit, facilitators,
         moderation::{self, Appeal},
-        signups,
     },
 };
-
-/// What a decision was and who made it.
-struct Decided {
-    by: Option<Id>,
-}
 
 /// Files an appeal.
 ///
@@ -37,7 +30,13 @@ pub fn file(
     statement: &str,
     now: Instant,
 ) -> Result<Appeal> {
-    let decided = decision(tx, account, kind, about, now)?;
+    let decided = decisions::find(tx, kind, about, now)?;
+    if decided.account != account {
+        return Err(Error::NotFound);
+    }
+    if !decided.is_appealable {
+        return Err(Code::NotAppealable.into());
+    }
     accounts::lock(tx, account)?;
     if moderation::has_open_appeal(tx, kind, about)? {
         return Err(Code::AppealOpen.into());
@@ -59,35 +58,6 @@ pub fn file(
     notices::to_moderators(tx, &[decided.by, Some(account)], &Notice::AppealReceived { appeal_id: appeal.id }, now)?;
     record(tx, Act::AppealFiled, account, &appeal, now)?;
     Ok(appeal)
-}
-
-fn decision(conn: &mut Conn, account: Id, kind: AppealKind, about: Id, now: Instant) -> Result<Decided> {
-    let (whose, by, stands) = match kind {
-        AppealKind::Sanction => {
-            let sanction = moderation::find_sanction(conn, about)?.ok_or(Error::NotFound)?;
-            // A warning stays on the record, so it can be appealed after it has run out.
-            let stands = sanction.stands(now) || sanction.kind == SanctionKind::Warning;
-            (sanction.account_id, sanction.decided_by, stands)
-        }
-        AppealKind::SignupDecision => {
-            let signup = signups::get(conn, about)?;
-            let stands = matches!(signup.status, SignupStatus::Removed | SignupStatus::Declined);
-            (signup.account_id, signup.decided_by, stands)
-        }
-        AppealKind::Bar => {
-            let bar = moderation::find_bar(conn, about)?.ok_or(Error::NotFound)?;
-            (bar.account_id, Some(bar.facilitator_id), bar.lifted_at.is_none() && bar.until > now)
-        }
-        AppealKind::Application => {
-            let application = facilitators::find(conn, about)?.ok_or(Error::NotFound)?;
-            let stands = matches!(application.status, ApplicationStatus::Rejected | ApplicationStatus::Revoked);
-            (application.account_id, application.decided_by, stands)
-        }
-    };
-    if whose != account {
-        return Err(Error::NotFound);
-    }
-    if stands { Ok(Decided { by }) } else { Err(Code::NotAppealable.into()) }
 }
 
 /// Decides an appeal. Overturning takes the decision back; the person is told either way.

@@ -13,6 +13,7 @@ pub mod blocks;
 pub mod callers;
 pub mod care;
 pub mod day;
+pub mod decisions;
 pub mod entry;
 pub mod housekeeping;
 pub mod imports;

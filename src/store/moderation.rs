@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     clock::Instant,
-    domain::moderation::{AboutKind, AppealKind, Category, Outcome, ReportStatus, SanctionKind, SanctionScope},
+    domain::{
+        moderation::{AboutKind, AppealKind, Category, Outcome, ReportStatus, SanctionKind, SanctionScope},
+        signup::RemovalReason,
+    },
     error::Result,
     id::Id,
 };
@@ -128,6 +131,13 @@ pub struct Bar {
     pub statement: Option<String>,
     pub created_at: Instant,
     pub lifted_at: Option<Instant>,
+}
+
+impl Bar {
+    /// The ready-made sentence of its reason.
+    pub fn sentence(&self) -> &'static str {
+        self.reason_code.parse().map_or("", RemovalReason::sentence)
+    }
 }
 
 /// Keeps a bar.

@@ -13,6 +13,7 @@ cases![
     a_ban_takes_every_place_and_passes_it_on_exactly_once,
     a_ban_bites_at_the_next_request_and_leaves_only_the_way_to_object,
     a_banned_address_cannot_come_back_by_registering,
+    decisions_say_what_why_and_until_when,
     mail_that_was_queued_is_dropped_except_the_decision,
     a_suspended_facilitators_runs_are_paused_and_everybody_is_told,
     a_suspension_ends_by_itself,
@@ -235,6 +236,47 @@ async fn a_ban_bites_at_the_next_request_and_leaves_only_the_way_to_object(town:
     // The same session is good for everything again.
     kept_out.post(&run.at("/signups"), json!({})).await.expect(201);
     town.work().await;
+}
+
+async fn decisions_say_what_why_and_until_when(town: Town) {
+    let (mo, fay, ana) = (town.moderator("Mo").await, town.facilitator("Fay").await, town.person("Ana").await);
+    let run = town.run(&fay, |_| {}).await;
+    let asked = town
+        .run(&fay, |run| {
+            run["join_policy"] = json!("approval");
+            run["starts_at"] = json!("2026-11-28T09:00:00Z");
+        })
+        .await;
+    let (seat, request) = (ana.joins(&run.id, "confirmed").await, ana.joins(&asked.id, "requested").await);
+    town.minutes_pass(1);
+    let no = json!({ "reason_code": "group_size", "private_note": "n" });
+    fay.post(&format!("/signups/{request}/decline"), no).await.expect(200);
+    town.minutes_pass(1);
+    let off = json!({ "reason_code": "not_a_fit", "private_note": "n", "statement": "Try the Tuesday walk." });
+    fay.post(&format!("/signups/{seat}/remove"), off).await.expect(200);
+    town.minutes_pass(1);
+    let until = "2026-12-24T00:00:00Z";
+    let bar = json!({ "account_id": ana.id, "until": until, "reason_code": "group_size", "private_note": "n" });
+    let bar = fay.post("/me/bars", bar).await.expect(201).id();
+    town.minutes_pass(1);
+    let sanction = imposes(&mo, "warning", &ana, json!({})).await;
+    town.leave_mail();
+    let all = ana.get("/me/decisions").await.expect(200).items();
+    let ids: Vec<&str> = all.iter().map(|one| one["about"]["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [&sanction, &bar, &seat, &request], "newest first");
+    let what = |at: usize| all[at]["what"].as_str().unwrap();
+    let why = |at: usize| all[at]["why"].as_str().unwrap();
+    assert_eq!((what(0), all[1]["until"].as_str()), ("a warning", Some(until)));
+    assert_eq!(what(1), "the runs of Fay are closed to you");
+    assert_eq!(why(1), "The group has become too large for this run.");
+    let title = town.run_body()["title"].as_str().unwrap().to_owned();
+    assert_eq!(what(2), format!("you are not on “{title}”, Thursday 26 November 2026, 09:00 any more"));
+    assert!(why(2).starts_with("The facilitator thinks") && why(2).ends_with("Try the Tuesday walk."), "{}", why(2));
+    assert!(what(3).starts_with("your request to join") && what(3).ends_with("was not approved"), "{}", what(3));
+    assert_eq!(why(3), "The group has become too large for this run.");
+    let page = ana.get("/me/decisions?limit=3").await.expect(200);
+    let next = ana.get(&format!("/me/decisions?limit=3&cursor={}", page.str("next_cursor"))).await.expect(200);
+    assert!(page.items() == all[..3] && next.items() == all[3..] && next.json["next_cursor"].is_null());
 }
 
 async fn a_banned_address_cannot_come_back_by_registering(town: Town) {

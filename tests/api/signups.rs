@@ -22,6 +22,7 @@ cases![
     ones_own_sign_ups_are_listed_newest_first_with_their_runs,
     more_capacity_lets_those_who_wait_in_and_less_puts_nobody_out,
     a_removal_for_safety_says_only_the_neutral_sentence_and_opens_a_report,
+    a_run_lists_everybody_at_once_and_in_pages_where_they_are_asked_for,
     a_removal_needs_a_note_and_one_for_conduct_a_statement,
     withdrawing_within_a_day_of_the_start_tells_the_facilitator,
 ];
@@ -388,6 +389,30 @@ async fn a_removal_for_safety_says_only_the_neutral_sentence_and_opens_a_report(
     for letter in town.post_office().await.iter().filter(|letter| letter.to == ana.email) {
         assert!(!letter.raw.contains("ollowed"), "{}", letter.raw);
     }
+}
+
+async fn a_run_lists_everybody_at_once_and_in_pages_where_they_are_asked_for(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = town.run(&fay, |run| run["capacity"] = json!(3)).await;
+    let mut seats = Vec::new();
+    for (at, person) in town.people("Pat", 5).await.iter().enumerate() {
+        seats.push(person.joins(&run.id, if at < 3 { "confirmed" } else { "waitlisted" }).await);
+    }
+    let whole = fay.get(&run.at("/signups")).await.expect(200);
+    assert!(whole.items().len() == 5 && whole.json["next_cursor"].is_null());
+    let (mut paged, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let page = fay.get(&run.at(&format!("/signups?limit=2{cursor}"))).await.expect(200);
+        paged.extend(page.items());
+        pages += 1;
+        let Some(next) = page.json["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!((paged, pages), (whole.items(), 3));
+    fay.get(&run.at("/signups?limit=0")).await.faulty(&["?limit too_small"]);
+    let other = town.run(&fay, |run| run["starts_at"] = json!("2026-11-28T09:00:00Z")).await;
+    fay.get(&other.at(&format!("/signups?limit=2{cursor}"))).await.faulty(&["?cursor other_filters"]);
+    town.leave_mail();
 }
 
 async fn a_removal_needs_a_note_and_one_for_conduct_a_statement(town: Town) {

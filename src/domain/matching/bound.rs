@@ -135,8 +135,17 @@ impl Bound {
         }
     }
 
+    /// Logarithm of the most that this run can score; none where it is surely left out.
+    pub fn best_hope(&self, run: &Glance) -> Option<f64> {
+        if self.leaves_out(run) {
+            return None;
+        }
+        let nearest = self.nearest_km(run);
+        (nearest <= self.travel_radius_km).then(|| self.best_of(run, nearest))
+    }
+
     /// Whether the run is closed or one of the hard rules surely leaves it out, told without a word about why.
-    pub fn leaves_out(&self, run: &Glance) -> bool {
+    fn leaves_out(&self, run: &Glance) -> bool {
         run.has(self.refused) || (run.slow < self.side(run).too_fast_below && !run.has(NO_DROP))
     }
 
@@ -145,7 +154,7 @@ impl Bound {
     }
 
     /// The nearest that the run can be, in kilometres.
-    pub fn nearest_km(&self, run: &Glance) -> f64 {
+    fn nearest_km(&self, run: &Glance) -> f64 {
         (self.home.chord(run.at) * SPHERE_RADIUS_KM - SLACK_KM).max(0.0)
     }
 
@@ -156,7 +165,7 @@ impl Bound {
     }
 
     /// Logarithm of the most that this run, so near at best, can score.
-    pub fn best_of(&self, run: &Glance, nearest_km: f64) -> f64 {
+    fn best_of(&self, run: &Glance, nearest_km: f64) -> f64 {
         let side = self.side(run);
         let pace = side.band.map_or(0.0, |band| highest_pace_part_ln(band, run));
         let time = if self.hours.meet(run.local_start, run.duration_min) { 0.0 } else { TIME_WEIGHT * PART_FLOOR_LN };
@@ -284,11 +293,12 @@ mod tests {
                 let side = side(run, leader);
                 let glance = Glance::of(&side);
                 let Some(scored) = Scored::of(&viewer.person, &side.candidate(&viewer), include_full) else { continue };
-                prop_assert!(!bound.leaves_out(&glance), "left out: {side:?}");
+                let hope = bound.best_hope(&glance);
+                prop_assert!(hope.is_some(), "left out: {side:?}");
                 let score = scored.into_fit(&viewer.person, &side.candidate(&viewer)).score;
                 let nearest = bound.nearest_km(&glance);
                 prop_assert!(nearest <= viewer.person.home.distance_km(&side.place));
-                let best = bound.best_of(&glance, nearest).exp();
+                let best = hope.unwrap().exp();
                 prop_assert!(best >= score - 1e-9, "{best} < {score}: {side:?}");
                 prop_assert!(bound.best_beyond(nearest).exp() >= score - 1e-9);
             }

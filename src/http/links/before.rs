@@ -4,19 +4,22 @@ use crate::{
     clock::Instant,
     domain::{
         link::LinkAction,
-        moderation::{AppealKind, ApplicationStatus},
+        moderation::AppealKind,
         refusal::Code,
         run::{ListingRole, ListingStatus, RunStatus},
         signup::{RemovalReason, SignupStatus},
     },
-    error::Result,
+    error::{Error, Result},
     http::pages::Confirm,
     id::Id,
-    service::{after_run, match_requests, runs::run_time_in_words},
+    service::{
+        after_run, decisions, match_requests,
+        runs::{in_short, run_time_in_words},
+    },
     store::{
         Conn,
         accounts::{self as account_store, Account},
-        facilitators, moderation,
+        facilitators,
         runs::{self, Run},
         sessions::Link,
         signups,
@@ -158,7 +161,7 @@ pub(super) fn before(conn: &mut Conn, link: &Link, now: Instant) -> Result<Befor
         }
         LinkAction::Appeal => {
             let mut lines = vec![format!("{name}, this is what was decided.")];
-            lines.extend(decision(conn, &account, link.about_kind, about(link)?)?);
+            lines.extend(decided(conn, &account, link.about_kind, about(link)?, now)?);
             Before::Appeal { lines }
         }
         LinkAction::NoReminders => confirm(
@@ -240,10 +243,6 @@ pub(super) fn ahead(conn: &mut Conn, run: Id, now: Instant) -> Result<Run> {
     }
 }
 
-pub(super) fn in_short(run: &Run) -> String {
-    format!("“{}”, {}", run.title, run_time_in_words(run.starts_at, &run.time_zone))
-}
-
 fn others_who_lead(conn: &mut Conn, run: Id, but: Id) -> Result<Option<String>> {
     let listings = facilitators::listings(conn, &[run])?.into_iter();
     let others: Vec<Id> = listings
@@ -255,46 +254,15 @@ fn others_who_lead(conn: &mut Conn, run: Id, but: Id) -> Result<Option<String>> 
 }
 
 /// What was decided about somebody, why, and until when.
-fn decision(conn: &mut Conn, account: &Account, kind: Option<AppealKind>, id: Id) -> Result<Vec<String>> {
-    let zone = account.time_zone.as_deref().unwrap_or("UTC");
-    let until = |at: Instant| format!("Until {}.", at.local(zone).strftime("%A %-d %B %Y, %H:%M"));
-    let mut lines = Vec::new();
-    let (whose, statement) = match kind.ok_or(Code::LinkInvalid)? {
-        AppealKind::Sanction => {
-            let sanction = moderation::find_sanction(conn, id)?.ok_or(Code::LinkInvalid)?;
-            lines.push(format!("Decision of the team: {}.", sanction.kind.in_words(sanction.scope)));
-            lines.push(format!("Rule: {}", sanction.rule));
-            lines.extend(sanction.expires_at.map(until));
-            (sanction.account_id, Some(sanction.statement))
-        }
-        AppealKind::SignupDecision => {
-            let signup = signups::find(conn, id)?.ok_or(Code::LinkInvalid)?;
-            let run = runs::get(conn, signup.run_id)?;
-            lines.push(format!("You are not on {} any more.", in_short(&run)));
-            lines.extend(signup.reason_code.map(|reason| reason.sentence().to_owned()));
-            (signup.account_id, signup.statement)
-        }
-        AppealKind::Bar => {
-            let bar = moderation::find_bar(conn, id)?.ok_or(Code::LinkInvalid)?;
-            let facilitator = account_store::display_names(conn, &[bar.facilitator_id])?.into_values().next();
-            let facilitator = facilitator.unwrap_or_else(|| "This facilitator".to_owned());
-            lines.push(format!("The runs of {facilitator} are closed to you. {}", until(bar.until)));
-            lines.extend(bar.reason_code.parse().ok().map(|reason: RemovalReason| reason.sentence().to_owned()));
-            (bar.account_id, bar.statement)
-        }
-        AppealKind::Application => {
-            let application = facilitators::find(conn, id)?.ok_or(Code::LinkInvalid)?;
-            let line = match application.status {
-                ApplicationStatus::Revoked => "You can no longer lead runs.",
-                _ => "Your application to lead runs was not approved.",
-            };
-            lines.push(line.to_owned());
-            (application.account_id, application.reason)
-        }
+fn decided(conn: &mut Conn, account: &Account, kind: Option<AppealKind>, id: Id, now: Instant) -> Result<Vec<String>> {
+    let decision = match decisions::find(conn, kind.ok_or(Code::LinkInvalid)?, id, now) {
+        Ok(decision) if decision.account == account.id => decision,
+        Ok(_) | Err(Error::NotFound) => return Err(Code::LinkInvalid.into()),
+        Err(other) => return Err(other),
     };
-    if whose != account.id {
-        return Err(Code::LinkInvalid.into());
-    }
-    lines.extend(statement.filter(|words| !words.trim().is_empty()).map(|words| format!("Reason: {words}")));
+    let until = decision.until.map(|at| run_time_in_words(at, account.time_zone.as_deref().unwrap_or("UTC")));
+    let mut lines = vec![format!("Decided: {}.", decision.what)];
+    lines.extend(until.map(|until| format!("Until {until}.")));
+    lines.extend(decision.why.map(|why| format!("Why: {why}")));
     Ok(lines)
 }

@@ -5,7 +5,6 @@ use crate::{
     domain::{
         link::LinkAction,
         moderation::{AppealKind, ApplicationStatus, Category, Outcome, ReportStatus, SanctionKind, SanctionScope},
-        signup::RemovalReason,
     },
     id::Id,
     mail::{Body, DecisionKind, Scope},
@@ -54,7 +53,7 @@ impl Writer<'_, '_> {
             let run = runs::get(self.tx, *run)?;
             places_lost.push(run_time_in_words(run.starts_at, &run.time_zone));
         }
-        let reason = bar.reason_code.parse().map_or("", RemovalReason::sentence).to_owned();
+        let reason = bar.sentence().to_owned();
         Ok(Some(Body::Barred {
             facilitator,
             until: self.day(bar.until),

@@ -275,6 +275,11 @@ pub fn run_time_in_words(at: Instant, zone: &str) -> String {
     at.local(zone).strftime("%A %-d %B %Y, %H:%M").to_string()
 }
 
+/// The title and when it begins.
+pub fn in_short(run: &Run) -> String {
+    format!("“{}”, {}", run.title, run_time_in_words(run.starts_at, &run.time_zone))
+}
+
 pub(super) fn record(tx: &mut Tx<'_>, act: Act, actor: Id, subject: Option<Id>, run: &Run, now: Instant) -> Result<()> {
     let about = json!({ "version": run.version, "status": run.status, "reason_code": run.cancel_reason });
     audit::record(tx, audit::Deed { act, actor: Some(actor), subject, run: Some(run.id), about }, now)

@@ -22,11 +22,12 @@ use sidebyside::{
     domain::account::{AccountStatus, Role},
     http::server,
     id::Id,
+    index::Listing,
     service::{
-        applications,
+        applications, run_views,
         sessions::{self, Checked},
     },
-    store::{Conn, accounts, accounts::Account},
+    store::{Conn, accounts, accounts::Account, runs},
     worker,
 };
 
@@ -245,7 +246,39 @@ impl Town {
         let expected = app.db.read_here(|conn| app.runs.should_hold(conn, now)).map_err(|fault| fault.to_string())?;
         // What has begun a moment ago is asked for by nobody and goes with the next round.
         let held: Vec<_> = app.runs.sides().into_iter().filter(|side| side.starts_at > now).collect();
-        if held == expected { Ok(()) } else { Err(format!("the index holds {held:#?} instead of {expected:#?}")) }
+        if held != expected {
+            return Err(format!("the index holds {held:#?} instead of {expected:#?}"));
+        }
+        self.the_cards_are_true(now)
+    }
+
+    /// The cards that lists would show without a look at the database are those that a look would give.
+    fn the_cards_are_true(&self, now: Instant) -> Result<(), String> {
+        let app = self.app();
+        let all = Listing {
+            from: now,
+            to: now.plus_days(800),
+            near: None,
+            activity: None,
+            pace_s_per_km: None,
+            access: None,
+            language: None,
+            after: None,
+            limit: usize::MAX,
+        };
+        for found in app.runs.list(&all, now).0 {
+            let Some(kept) = app.runs.cards.get(&found) else { continue };
+            let card = app.db.read_here(|conn| {
+                let runs = runs::of_ids(conn, &[found.id])?;
+                let facts = run_views::facts(conn, &runs, None, &app.config.policy, now)?;
+                Ok(serde_json::to_string(&facts.card(&runs[0]))?)
+            });
+            let card = card.map_err(|fault| fault.to_string())?;
+            if *kept != *card {
+                return Err(format!("lists show {kept} instead of {card}"));
+            }
+        }
+        Ok(())
     }
 
     /// This test is not about the mail that it leaves behind.
