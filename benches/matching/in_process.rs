@@ -52,7 +52,7 @@ pub fn side(made: &Made, leaders: &[Id], said: &Arc<Said>, dice: &mut Dice) -> R
         point_is_hidden: made.is_hidden,
         confirmed: 0,
         said: said.clone(),
-        listed: Box::new([listed]),
+        listed: [listed].into(),
         company: Box::new([]),
     }
 }

@@ -72,8 +72,6 @@ async fn measure_served(town: Town, base: String, folder: std::path::PathBuf, se
     let client = reqwest::Client::new();
     let token = token(&town, 0)?;
     let matches = format!("{base}/v1/matches");
-    // A window of one's own: no answer is kept.
-    let anew = format!("{matches}?from={}", town.app.clock.now());
     let begun = Stopwatch::now();
     town.app.follow_runs()?;
     let early = client.get(&matches).bearer_auth(&token).send().await?;
@@ -95,19 +93,23 @@ async fn measure_served(town: Town, base: String, folder: std::path::PathBuf, se
     let fixed = static_answer(body)?;
 
     let tokens: Vec<String> = (0..PEOPLE).map(|at| self::token(&town, at)).collect::<Outcome<_>>()?;
-    let script = folder.join("people.lua");
-    std::fs::write(&script, lua(&tokens))?;
-    let wrk = async |path: String| -> Outcome<(f64, f64)> {
-        let script = script.clone();
-        Ok(actix_web::rt::task::spawn_blocking(move || run_wrk(&path, &script, seconds)).await??)
+    let (people, other_windows) = (folder.join("people.lua"), folder.join("anew.lua"));
+    std::fs::write(&people, lua(&tokens, "nil"))?;
+    // Every request another window: no answer that is kept serves.
+    let from = town.app.clock.now().to_string();
+    let second = from.split_once('.').map_or(from.trim_end_matches('Z'), |(second, _)| second);
+    std::fs::write(&other_windows, lua(&tokens, &format!("string.format('/v1/matches?from={second}.%06dZ', moment)")))?;
+    let wrk = async |url: String, script: &Path| -> Outcome<(f64, f64)> {
+        let script = script.to_owned();
+        Ok(actix_web::rt::task::spawn_blocking(move || run_wrk(&url, &script, seconds)).await??)
     };
     // In turn, twice: the machine is not the same from one moment to the next.
     let mut ratios = Vec::new();
     for _ in 0..2 {
-        let still = wrk(fixed.clone()).await?;
-        let row = wrk(format!("{base}/v1/me/email-preferences")).await?;
-        let anew = wrk(anew.clone()).await?;
-        let found = wrk(matches.clone()).await?;
+        let still = wrk(fixed.clone(), &people).await?;
+        let row = wrk(format!("{base}/v1/me/email-preferences"), &people).await?;
+        let anew = wrk(matches.clone(), &other_windows).await?;
+        let found = wrk(matches.clone(), &people).await?;
         println!("a second: static {:.0}, one row {:.0}", still.0, row.0);
         for (name, (many, p99)) in [("found anew each time", anew), ("asked again", found)] {
             println!(
@@ -124,7 +126,7 @@ async fn measure_served(town: Town, base: String, folder: std::path::PathBuf, se
         let (stop, app, runs) = (stop.clone(), town.app.clone(), town.runs.clone());
         std::thread::spawn(move || edit(&app, &runs, &stop).map_err(|fault| fault.to_string()))
     };
-    let busy = wrk(matches.clone()).await?;
+    let busy = wrk(matches.clone(), &people).await?;
     stop.store(true, Ordering::Release);
     let (edits, staleness) = editing.join().map_err(|_| "the edits panicked")??;
     println!(
@@ -158,11 +160,13 @@ fn static_answer(body: String) -> Outcome<String> {
     Ok(format!("http://{address}/"))
 }
 
-fn lua(tokens: &[String]) -> String {
+/// A script for wrk: each request another person's, to the path that this expression gives; `moment` is another each time.
+fn lua(tokens: &[String], path: &str) -> String {
     let list: Vec<String> = tokens.iter().map(|token| format!("{token:?}")).collect();
     format!(
-        "local tokens = {{{}}}\nlocal at = math.random(#tokens)\nrequest = function()\n  at = at % #tokens + 1\n  \
-         return wrk.format(nil, nil, {{[\"Authorization\"] = \"Bearer \" .. tokens[at]}})\nend\n",
+        "local tokens = {{{}}}\nlocal at, moment = math.random(#tokens), math.random(900000)\nrequest = function()\n  \
+         at, moment = at % #tokens + 1, (moment + 1) % 1000000\n  \
+         return wrk.format(nil, {path}, {{[\"Authorization\"] = \"Bearer \" .. tokens[at]}})\nend\n",
         list.join(",")
     )
 }

@@ -18,6 +18,7 @@ use crate::{
     },
     error::Error,
     id::Id,
+    index::Asked,
     service::{
         matching::{self, Explanation, Match, Wish},
         runs as run_service,
@@ -76,8 +77,9 @@ pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> 
     }
     let viewer = reader.0.viewer.as_ref().ok_or(Code::ProfileMissing)?;
     app.runs.at(now, || app.db.own_changes().ring()).await?;
-    let is_usual = query.from.is_none() && query.to.is_none();
-    if is_usual && let Some(json) = app.runs.answered(&reader.0, &wish, now) {
+    let Wish { limit, include_full, .. } = wish;
+    let asked = Asked { from: query.from, to: query.to, limit, include_full };
+    if let Some(json) = app.runs.answered(&reader.0, asked, now) {
         return Ok(Reply::ready_made(json));
     }
     let near = app.runs.near(viewer);
@@ -86,11 +88,11 @@ pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> 
     let cards = reader::cards(&app, &runs, Some(&reader.0), now).await?;
     let shown = cards.iter().zip(&fits).filter_map(|(card, fit)| Some((card.as_deref()?, fit)));
     let json = in_json(shown)?;
-    if !is_usual || cards.iter().any(Option::is_none) {
+    if cards.iter().any(Option::is_none) {
         return Ok(Reply::ready_made(json));
     }
     let json = Bytes::copy_from_slice(&json);
-    app.runs.answers.put(&reader.0, &wish, &near, now, json.clone());
+    app.runs.answers.put(&reader.0, asked, to, &near, now, json.clone());
     Ok(Reply::ready_made(json))
 }
 

@@ -12,7 +12,7 @@ use super::{
     by_bytes::{ByBytes, Kept, holding},
     grid::Near,
 };
-use crate::{clock::Instant, service::matching::Wish};
+use crate::clock::Instant;
 
 /// Bytes of answers that are kept.
 const KEPT_BYTES: u64 = 64 * 1024 * 1024;
@@ -21,12 +21,20 @@ const USUAL_BYTES: u64 = 20_000;
 /// What an answer holds besides: whom it was given to, as they were known.
 const CALLER_BYTES: usize = 2_000;
 
+/// What somebody asks, as it was said: an end that was left open goes along with the time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Asked {
+    pub from: Option<Instant>,
+    pub to: Option<Instant>,
+    pub limit: usize,
+    pub include_full: bool,
+}
+
 /// What somebody was told.
 #[derive(Debug, Clone)]
 struct Answer {
     caller: Arc<KnownCaller>,
-    limit: usize,
-    include_full: bool,
+    asked: Asked,
     /// Which tiles it was made from.
     print: u64,
     made_at: Instant,
@@ -50,27 +58,28 @@ impl Default for Answers {
 }
 
 impl Answers {
-    /// What the same question would be answered at `now`, from tiles with this print.
-    pub(super) fn get(&self, caller: &Arc<KnownCaller>, wish: &Wish, print: u64, now: Instant) -> Option<Bytes> {
+    /// What the same question would be answered at `now`, from tiles with the `print`, which is only asked for where
+    /// nothing else has changed.
+    pub(super) fn get(
+        &self,
+        caller: &Arc<KnownCaller>,
+        asked: Asked,
+        now: Instant,
+        print: impl FnOnce() -> u64,
+    ) -> Option<Bytes> {
         let answer = self.0.get(&caller.account)?;
         let is_same = Arc::ptr_eq(&answer.caller, caller)
-            && (answer.limit, answer.include_full) == (wish.limit, wish.include_full)
-            && answer.print == print
-            && (answer.made_at..answer.until).contains(&now);
+            && answer.asked == asked
+            && (answer.made_at..answer.until).contains(&now)
+            && answer.print == print();
         is_same.then_some(answer.json)
     }
 
-    /// Keeps what was answered at `now`, with the usual window that begins then.
-    pub fn put(&self, caller: &Arc<KnownCaller>, wish: &Wish, near: &Near, now: Instant, json: Bytes) {
-        let answer = Answer {
-            caller: caller.clone(),
-            limit: wish.limit,
-            include_full: wish.include_full,
-            print: near.print,
-            made_at: now,
-            until: near.same_until(now, wish.to),
-            json,
-        };
+    /// Keeps what was answered at `now`, when the window ended at `to`.
+    pub fn put(&self, caller: &Arc<KnownCaller>, asked: Asked, to: Instant, near: &Near, now: Instant, json: Bytes) {
+        // A window that stays where it is changes no sooner than one that goes along.
+        let until = near.same_until(now, to);
+        let answer = Answer { caller: caller.clone(), asked, print: near.print, made_at: now, until, json };
         self.0.insert(caller.account, answer);
     }
 }
@@ -87,7 +96,7 @@ mod tests {
         domain::matching::{Closed, Viewer, tests::person},
         id::Id,
         index::{RunIndex, grid::tests::side},
-        service::run_sides::Read,
+        service::{matching::Wish, run_sides::Read},
     };
 
     fn reader(now: Instant) -> Arc<KnownCaller> {
@@ -102,16 +111,25 @@ mod tests {
         })
     }
 
+    fn usual() -> Asked {
+        Asked { from: None, to: None, limit: 5, include_full: false }
+    }
+
+    fn wish(asked: Asked, now: Instant) -> Wish {
+        let from = asked.from.unwrap_or(now);
+        let to = asked.to.unwrap_or_else(|| from.max(now).plus_days(14));
+        Wish { from, to, limit: asked.limit, include_full: asked.include_full }
+    }
+
     /// Answers as a server would; says whether it was a kept one.
-    fn ask(index: &RunIndex, caller: &Arc<KnownCaller>, now: Instant) -> (String, bool) {
-        let wish = Wish { from: now, to: now.plus_days(14), limit: 5, include_full: false };
-        if let Some(json) = index.answered(caller, &wish, now) {
+    fn ask(index: &RunIndex, caller: &Arc<KnownCaller>, asked: Asked, now: Instant) -> (String, bool) {
+        if let Some(json) = index.answered(caller, asked, now) {
             return (String::from_utf8(json.to_vec()).unwrap(), true);
         }
-        let viewer = caller.viewer.as_ref().unwrap();
+        let (viewer, wish) = (caller.viewer.as_ref().unwrap(), wish(asked, now));
         let near = index.near(viewer);
         let json = format!("{:?}", near.matches(viewer, &wish, now, |_| 0));
-        index.answers.put(caller, &wish, &near, now, json.clone().into());
+        index.answers.put(caller, asked, wish.to, &near, now, json.clone().into());
         (json, false)
     }
 
@@ -132,10 +150,21 @@ mod tests {
         ]
     }
 
+    /// Each end in minutes, or left open.
+    fn any_window() -> impl Strategy<Value = [Option<i64>; 2]> {
+        let open_or = || prop::option::of(-500..20_000i64);
+        [open_or(), open_or()]
+    }
+
     proptest! {
         #[test]
-        fn a_kept_answer_is_the_one_that_would_be_given(acts in prop::collection::vec(any_act(), 1..40)) {
+        fn a_kept_answer_is_the_one_that_would_be_given(
+            acts in prop::collection::vec(any_act(), 1..40), window in any_window(),
+        ) {
             let index = RunIndex::new(Policy::default());
+            let epoch: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
+            let [from, to] = window.map(|end| end.map(|minutes| epoch.plus_minutes(minutes)));
+            let asked = Asked { from, to, ..usual() };
             let mut now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
             let caller = reader(now);
             let mut held = Vec::new();
@@ -155,9 +184,8 @@ mod tests {
                     Act::Pass { minutes } => now = now.plus_minutes(minutes),
                     Act::Reload => index.fill(held.iter().cloned()),
                 }
-                let (given, _) = ask(&index, &caller, now);
-                let wish = Wish { from: now, to: now.plus_days(14), limit: 5, include_full: false };
-                let anew = index.matches(caller.viewer.as_ref().unwrap(), &wish, now, |_| 0);
+                let (given, _) = ask(&index, &caller, asked, now);
+                let anew = index.matches(caller.viewer.as_ref().unwrap(), &wish(asked, now), now, |_| 0);
                 prop_assert_eq!(&given, &format!("{anew:?}"), "after {:?}", act);
             }
         }
@@ -169,10 +197,13 @@ mod tests {
         let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
         let caller = reader(now);
         index.fill([Read { side: side(51.5, -0.1, 600), good_until: None }].into_iter());
-        assert!(!ask(&index, &caller, now).1);
-        assert!(ask(&index, &caller, now.plus_seconds(1)).1);
+        assert!(!ask(&index, &caller, usual(), now).1);
+        assert!(ask(&index, &caller, usual(), now.plus_seconds(1)).1);
+        let saturday = Asked { from: Some(now.plus_days(4)), to: Some(now.plus_days(5)), ..usual() };
+        assert!(!ask(&index, &caller, saturday, now.plus_seconds(1)).1, "another question");
+        assert!(ask(&index, &caller, saturday, now.plus_seconds(2)).1);
         let read_again =
             Arc::new(KnownCaller { viewer: caller.viewer.clone(), insider_of: BTreeSet::new(), ..*caller });
-        assert!(!ask(&index, &read_again, now.plus_seconds(1)).1);
+        assert!(!ask(&index, &read_again, saturday, now.plus_seconds(2)).1);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    KnownCaller, RunIndex,
+    Asked, KnownCaller, RunIndex,
     bar::{Bar, put_best_first},
     grid::Near,
     tile::{Order, Slot},
@@ -77,12 +77,10 @@ const LOOKED_AT_ONCE: usize = 1_000;
 const PIECES: usize = 30;
 
 impl RunIndex {
-    /// What this person was answered lately to the same wish, with the usual window that begins at `now`, if the same
-    /// would be answered again.
-    pub fn answered(&self, caller: &Arc<KnownCaller>, wish: &Wish, now: Instant) -> Option<Bytes> {
+    /// What this person was answered lately to the same question, if the same would be answered again.
+    pub fn answered(&self, caller: &Arc<KnownCaller>, asked: Asked, now: Instant) -> Option<Bytes> {
         let person = &caller.viewer.as_ref()?.person;
-        let print = self.read().print_around(person.home, person.travel_radius_km);
-        self.answers.get(caller, wish, print, now)
+        self.answers.get(caller, asked, now, || self.read().print_around(person.home, person.travel_radius_km))
     }
 
     /// The tiles that this person goes to.
@@ -183,7 +181,7 @@ impl Near {
         }
         best(scored, |slot: &&Slot| *slot.side.id.as_bytes(), tie, wish.limit)
             .into_iter()
-            .map(|(score, slot)| (Found::of(slot), score.into_fit(person, &slot.side.candidate(viewer)).rounded()))
+            .map(|(score, slot)| (Found::of(slot), score.into_fit(person, &slot.side.if_open(viewer)).rounded()))
             .collect()
     }
 }

@@ -287,11 +287,12 @@ impl Grid {
 #[cfg(test)]
 pub(super) mod tests {
     use proptest::prelude::*;
+    use smallvec::SmallVec;
 
     use super::{super::gather::Gathered, *};
     use crate::{
         domain::{
-            matching::{RunSide, side::Said},
+            matching::{RunSide, bound::Glance, side::Said},
             pace::{Activity, PaceBand},
         },
         service::run_sides::Read,
@@ -317,7 +318,7 @@ pub(super) mod tests {
             point_is_hidden: false,
             confirmed: 0,
             said: Arc::new(Said::default()),
-            listed: Box::new([]),
+            listed: SmallVec::new(),
             company: Box::new([]),
         }
     }
@@ -392,11 +393,13 @@ pub(super) mod tests {
             prop_assert_eq!(&listed, &by_start);
             prop_assert_eq!(grid.slots().count(), by_start.len());
             let (past, future) = (epoch.plus_days(-1), epoch.plus_days(1));
+            let middle = epoch.plus_minutes(25);
             for tile in grid.tiles.values() {
-                let beside = tile.between(past, future);
-                let starts = beside.map(|(glance, slot)| (glance.starts_at, slot.side.starts_at)).collect::<Vec<_>>();
-                prop_assert_eq!(starts.len(), tile.slots().len());
-                prop_assert!(starts.iter().all(|(glance, run)| *glance == run.timestamp().as_microsecond()));
+                let ids = |from, to| tile.between(from, to).map(|(_, slot)| slot.side.id).collect::<Vec<Id>>();
+                prop_assert_eq!(ids(past, future), tile.slots().iter().map(|slot| slot.side.id).collect::<Vec<Id>>());
+                let later = tile.slots().iter().filter(|slot| slot.side.starts_at >= middle).map(|slot| slot.side.id);
+                prop_assert_eq!(ids(middle, future), later.collect::<Vec<Id>>());
+                prop_assert!(tile.between(past, future).all(|(glance, slot)| *glance == Glance::of(&slot.side)));
             }
         }
     }

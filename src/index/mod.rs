@@ -44,6 +44,7 @@ use crate::{
 };
 
 use answers::Answers;
+pub use answers::Asked;
 pub use callers::{Callers, KnownCaller};
 pub use cards::{Cards, Shown};
 pub use find::{Found, Listing};
@@ -195,7 +196,7 @@ impl RunIndex {
     /// Reads all runs to come, on as many connections as there are cores, at most [`LOADERS`]; whoever asks meanwhile is
     /// asked to wait.
     pub(crate) fn load(&self, conn: &mut Conn, db: &Db, now: Instant) -> Result<()> {
-        let stretches = Mutex::new(rows::stretches(conn, LOADED_AT_ONCE, now)?);
+        let stretches = Mutex::new(rows::stretches(conn, now)?);
         let gathered = Mutex::new(Gathered::default());
         let take = |conn: &mut Conn| -> Result<()> {
             // Apart, so that nobody holds the list while reading.
@@ -249,8 +250,6 @@ impl RunIndex {
     }
 }
 
-/// Runs read in one stretch: about 100 MB while they are read. PostgreSQL goes through all facilitators of all runs for each.
-const LOADED_AT_ONCE: i64 = 100_000;
 /// Runs that are taken in at once from somebody else.
 const FILLED_AT_ONCE: usize = 100_000;
 /// Connections that read at most; each holds a stretch.

@@ -39,6 +39,8 @@ impl Slot {
 /// Runs of one tile, by start and id.
 #[derive(Debug, Clone, Default)]
 pub struct Tile {
+    /// When each begins, in microseconds of 1970.
+    starts: Vec<i64>,
     /// What a first look reads, apart from the runs: thousands of them lie close together.
     glances: Vec<Glance>,
     slots: Vec<Slot>,
@@ -49,10 +51,14 @@ pub struct Tile {
 /// The order of lists.
 pub type Order = (Instant, Id);
 
+fn micros(at: Instant) -> i64 {
+    at.timestamp().as_microsecond()
+}
+
 impl Tile {
     /// The runs from this start on.
     pub fn from(&self, from: Instant) -> &[Slot] {
-        &self.slots[self.slots.partition_point(|slot| slot.side.starts_at < from)..]
+        &self.slots[self.first_from(micros(from))..]
     }
 
     /// The runs after this one.
@@ -62,19 +68,23 @@ impl Tile {
 
     /// The runs that begin from `from` on and before `to`, each with its glance.
     pub fn between(&self, from: Instant, to: Instant) -> impl Iterator<Item = (&Glance, &Slot)> {
-        let at = |time: Instant| {
-            let micros = time.timestamp().as_microsecond();
-            self.glances.partition_point(|glance| glance.starts_at < micros)
-        };
-        let (first, end) = (at(from), at(to));
+        let (first, end) = (self.first_from(micros(from)), self.first_from(micros(to)));
         let span = first..end.max(first);
         self.glances[span.clone()].iter().zip(&self.slots[span])
     }
 
     /// The first start from `from` on, in microseconds of 1970.
     pub(super) fn first_start(&self, from: i64) -> Option<i64> {
-        let at = self.glances.partition_point(|glance| glance.starts_at < from);
-        self.glances.get(at).map(|glance| glance.starts_at)
+        self.starts.get(self.first_from(from)).copied()
+    }
+
+    /// Where the first run stands that begins from `from` on.
+    fn first_from(&self, from: i64) -> usize {
+        // Most ask from now on, and what has begun is not here.
+        if self.starts.first().is_none_or(|first| *first >= from) {
+            return 0;
+        }
+        self.starts.partition_point(|start| *start < from)
     }
 
     /// All runs.
@@ -84,35 +94,39 @@ impl Tile {
 
     pub(super) fn insert(&mut self, slot: Slot) {
         let at = self.slots.partition_point(|other| other.order() < slot.order());
+        self.starts.insert(at, micros(slot.side.starts_at));
         self.glances.insert(at, Glance::of(&slot.side));
         self.slots.insert(at, slot);
     }
 
     pub(super) fn remove(&mut self, id: Id) -> Option<Slot> {
         let at = self.slots.iter().position(|slot| slot.side.id == id)?;
+        self.starts.remove(at);
         self.glances.remove(at);
         Some(self.slots.remove(at))
     }
 
     /// Takes out the runs that begin before this.
     pub(super) fn drop_before(&mut self, from: Instant) {
-        let begun = self.slots.partition_point(|slot| slot.side.starts_at < from);
+        let begun = self.first_from(micros(from));
+        self.starts.drain(..begun);
         self.glances.drain(..begun);
         self.slots.drain(..begun);
     }
 
     /// A tile for so many runs: [added](Self::add) in any order, and [settled](Self::settle) after.
     pub(super) fn with_room(many: usize, version: u64) -> Self {
-        Self { glances: Vec::new(), slots: Vec::with_capacity(many), version }
+        Self { starts: Vec::new(), glances: Vec::new(), slots: Vec::with_capacity(many), version }
     }
 
     pub(super) fn add(&mut self, slot: Slot) {
         self.slots.push(slot);
     }
 
-    /// Puts the runs in order and lays their glances beside them.
+    /// Puts the runs in order and lays their starts and glances beside them.
     pub(super) fn settle(&mut self) {
         self.slots.sort_unstable_by_key(Slot::order);
+        self.starts = self.slots.iter().map(|slot| micros(slot.side.starts_at)).collect();
         self.glances = self.slots.iter().map(|slot| Glance::of(&slot.side)).collect();
     }
 }

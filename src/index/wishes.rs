@@ -291,6 +291,7 @@ mod tests {
     use std::sync::Arc;
 
     use proptest::prelude::*;
+    use smallvec::smallvec;
 
     use super::*;
     use crate::{
@@ -348,12 +349,12 @@ mod tests {
             point_is_hidden: false,
             confirmed: 0,
             said: Arc::new(Said::default()),
-            listed: Box::new([Listed {
+            listed: smallvec![Listed {
                 id: Id::random(),
                 is_accepted: true,
                 is_active: true,
                 role: ListingRole::Leader,
-            }]),
+            }],
             company: Box::new([]),
         };
         change(&mut side);

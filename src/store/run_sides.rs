@@ -6,6 +6,7 @@ use diesel::{dsl::count_star, prelude::*};
 
 use super::{
     db::Conn,
+    dialect,
     schema::{friend_places, guests, run_facilitators, running_profiles, runs, sanctions, signups},
     sql_types::Json,
 };
@@ -84,8 +85,9 @@ macro_rules! only {
     };
 }
 
-/// All published runs to come, in stretches of about so many.
-pub fn stretches(conn: &mut Conn, many: i64, now: Instant) -> Result<Vec<Stretch>> {
+/// All published runs to come, in stretches of about as many as are well read at once.
+pub fn stretches(conn: &mut Conn, now: Instant) -> Result<Vec<Stretch>> {
+    let many = dialect::runs_in_a_stretch(conn);
     let (mut all, mut rest) = (Vec::new(), Stretch::to_come(now));
     loop {
         let last: Option<Instant> = runs::table

@@ -1,6 +1,6 @@
 //! What a run can score at most, told cheaply: whoever looks for the best few need not weigh every run of a city.
 //!
-//! A [`Glance`] is what of a run decides that, in half a cache line, so that thousands are looked at in some microseconds;
+//! A [`Glance`] is what of a run decides that, in less than half a cache line, so that thousands are looked at in some microseconds;
 //! logarithms are replaced by fractions that never lie below them. Invariant: never below the score of
 //! [`fit`](super::fit()), and never refusing what [`exclusions`](super::exclusions) lets through; a property test holds it.
 
@@ -21,10 +21,8 @@ use crate::domain::{
 };
 
 /// What a first look at a run reads.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Glance {
-    /// Microseconds of 1970.
-    pub starts_at: i64,
     at: OnSphere,
     /// Seconds per kilometre, in order.
     fast: u16,
@@ -54,7 +52,6 @@ impl Glance {
         let (one, other) = (small(run.pace.fastest_s_per_km), small(run.pace.slowest_s_per_km));
         let mark = |is_so: bool, mark: u8| if is_so { mark } else { 0 };
         Self {
-            starts_at: run.starts_at.timestamp().as_microsecond(),
             at: OnSphere::of(run.place),
             fast: one.min(other),
             slow: one.max(other),
@@ -223,6 +220,7 @@ mod tests {
     use std::{collections::BTreeSet, sync::Arc};
 
     use proptest::prelude::*;
+    use smallvec::smallvec;
 
     use super::*;
     use crate::{
@@ -257,7 +255,7 @@ mod tests {
             point_is_hidden: false,
             confirmed: u16::try_from(run.confirmed).unwrap(),
             said: Arc::new(Said::default()),
-            listed: Box::new([Listed { id: leader, is_accepted: true, is_active: true, role: ListingRole::Leader }]),
+            listed: smallvec![Listed { id: leader, is_accepted: true, is_active: true, role: ListingRole::Leader }],
             company: Box::new([]),
         }
     }

@@ -3,7 +3,7 @@
 //! Second person, short, kind; read after "fits you because". Invariant: no word tells more than the numbers of the
 //! fit do: distances in whole kilometres from the area, never anyone's pace, never how many come.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
 
 use serde::Serialize;
 
@@ -69,7 +69,8 @@ impl Reason {
 
     /// All reasons, the weightiest first. `km` is how far it is, `time` and `company` are parts of the fit.
     pub(super) fn list(person: &Person, run: &Candidate<'_>, km: f64, time: f64, company: Option<f64>) -> Vec<Reason> {
-        let mut reasons = vec![pace(person.pace_for(run.activity), run)];
+        let mut reasons = Vec::with_capacity(4);
+        reasons.push(pace(person.pace_for(run.activity), run));
         reasons.push(Reason::new(ReasonCode::Distance, distance(km)));
         if !person.availability.is_empty() {
             reasons.push(match time {
@@ -119,24 +120,49 @@ fn pace(mine: Option<PaceBand>, run: &Candidate<'_>) -> Reason {
         return Reason::new(ReasonCode::NoPaceNeeded, text);
     };
     let faster = faster_by(mine, run.pace);
-    let little = if faster.abs() <= MORE_THAN_A_LITTLE { "a little " } else { "" };
-    let waits = if run.no_drop { "; the group waits for everyone" } else { "" };
+    let is_little = faster.abs() <= MORE_THAN_A_LITTLE;
     if faster > 0.0 {
-        Reason::new(ReasonCode::PaceFaster, format!("{little}faster than you like{waits}"))
+        let text = match (is_little, run.no_drop) {
+            (true, true) => "a little faster than you like; the group waits for everyone",
+            (true, false) => "a little faster than you like",
+            (false, true) => "faster than you like; the group waits for everyone",
+            (false, false) => "faster than you like",
+        };
+        Reason::new(ReasonCode::PaceFaster, text)
     } else if faster < 0.0 {
-        Reason::new(ReasonCode::PaceSlower, format!("{little}slower than your usual pace, with breath to spare"))
+        let text = if is_little {
+            "a little slower than your usual pace, with breath to spare"
+        } else {
+            "slower than your usual pace, with breath to spare"
+        };
+        Reason::new(ReasonCode::PaceSlower, text)
     } else if run.pace.in_order().1 >= mine.middle() {
         Reason::new(ReasonCode::PaceFits, "the group's pace is one at which you can chat")
     } else {
-        Reason::new(ReasonCode::PaceAtQuickEnd, format!("at the quicker end of the pace at which you can chat{waits}"))
+        let text = if run.no_drop {
+            "at the quicker end of the pace at which you can chat; the group waits for everyone"
+        } else {
+            "at the quicker end of the pace at which you can chat"
+        };
+        Reason::new(ReasonCode::PaceAtQuickEnd, text)
     }
 }
 
 fn distance(km: f64) -> Cow<'static, str> {
     match km.round() {
-        whole if whole >= 1.0 => format!("about {} km from your area", whole as u32).into(),
+        whole if whole >= 1.0 => {
+            let whole = whole as usize;
+            USUAL_DISTANCES.get(whole).map_or_else(|| kilometres(whole).into(), |words| Cow::from(words.as_str()))
+        }
         _ => "in or near your area".into(),
     }
+}
+
+/// As far as anybody travels.
+static USUAL_DISTANCES: LazyLock<Vec<String>> = LazyLock::new(|| (0..=50).map(kilometres).collect());
+
+fn kilometres(whole: usize) -> String {
+    format!("about {whole} km from your area")
 }
 
 /// "step_free" as "step-free access"; other keys with spaces.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use jiff::civil;
+use smallvec::SmallVec;
 
 use super::{Candidate, Person, fit::COMPANY_FROM};
 use crate::{
@@ -73,7 +74,8 @@ pub struct RunSide {
     pub point_is_hidden: bool,
     pub confirmed: u16,
     pub said: Arc<Said>,
-    pub listed: Box<[Listed]>,
+    /// Most runs have one: it lies with the rest.
+    pub listed: SmallVec<[Listed; 1]>,
     /// Paces of the confirmed, from [`COMPANY_FROM`] on: fewer would give a person away.
     pub company: Box<[Companion]>,
 }
