@@ -26,6 +26,16 @@ impl Instant {
         Timestamp::from_microsecond(micros).ok().map(Self)
     }
 
+    /// Microseconds since 1970.
+    pub fn micros(self) -> i64 {
+        self.0.as_microsecond()
+    }
+
+    /// The next moment that can be told from this one.
+    pub fn just_after(self) -> Self {
+        Self::from_micros(self.micros() + 1).unwrap_or(self)
+    }
+
     /// The same moment as jiff's type.
     pub fn timestamp(self) -> Timestamp {
         self.0

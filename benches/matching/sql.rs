@@ -68,7 +68,7 @@ pub fn measure(index: &RunIndex, people: &[Viewer], wish: &Wish) -> Outcome<(Dur
                 .values((
                     bench_runs::position.eq(at as i32),
                     bench_runs::cell.eq(cell(run.place.lat, run.place.lng)),
-                    bench_runs::starts_at.eq(run.starts_at.timestamp().as_microsecond()),
+                    bench_runs::starts_at.eq(run.starts_at.micros()),
                     bench_runs::lat.eq(run.place.lat),
                     bench_runs::lng.eq(run.place.lng),
                     bench_runs::fastest.eq(run.pace.fastest_s_per_km),
@@ -84,7 +84,7 @@ pub fn measure(index: &RunIndex, people: &[Viewer], wish: &Wish) -> Outcome<(Dur
         "CREATE INDEX bench_covering ON bench_runs
          (cell, starts_at, lat, lng, fastest, slowest, activity, flags, position); ANALYZE;",
     )?;
-    let (from, to) = (wish.from.timestamp().as_microsecond(), wish.to.timestamp().as_microsecond());
+    let (from, to) = (wish.from.micros(), wish.to.micros());
     let mut failed = None;
     let mut look = |viewer: &Viewer| {
         let mut scored = Vec::new();

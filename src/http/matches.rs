@@ -57,28 +57,24 @@ pub struct Matches {
 #[get("/matches")]
 pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> Result<Reply, Problem> {
     let now = app.clock.now();
-    let begin = |query: &MatchQuery| query.from.unwrap_or(now);
     let query = query.checked(|query| {
         let mut faults = Faults::default();
-        let fine = query.to.is_none_or(|to| begin(query) < to);
+        let fine = query.to.is_none_or(|to| query.from.unwrap_or(now) < to);
         faults.unless(fine, "?to", "before_from", "`to` must lie after `from`");
         faults.none()
     })?;
-    let from = begin(&query);
-    let to = query.to.unwrap_or_else(|| from.max(now).plus_days(app.config.policy.match_window_days));
-    let wish = Wish {
-        from,
-        to,
+    let asked = Asked {
+        from: query.from,
+        to: query.to,
         limit: usize::try_from(query.limit.unwrap_or(20)).unwrap_or(20),
         include_full: query.include_full.unwrap_or(false),
     };
+    let wish = asked.wish(now, app.config.policy.match_window_days);
     if let Some(run) = query.explain {
         return Ok(explain(&app, reader.0.account, run, wish, now).await?);
     }
     let viewer = reader.0.viewer.as_ref().ok_or(Code::ProfileMissing)?;
     app.runs.at(now, || app.db.own_changes().ring()).await?;
-    let Wish { limit, include_full, .. } = wish;
-    let asked = Asked { from: query.from, to: query.to, limit, include_full };
     if let Some(json) = app.runs.answered(&reader.0, asked, now) {
         return Ok(Reply::ready_made(json));
     }
@@ -92,7 +88,7 @@ pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> 
         return Ok(Reply::ready_made(json));
     }
     let json = Bytes::copy_from_slice(&json);
-    app.runs.answers.put(&reader.0, asked, to, &near, now, json.clone());
+    app.runs.answers.put(&reader.0, asked, wish.to, &near, now, json.clone());
     Ok(Reply::ready_made(json))
 }
 

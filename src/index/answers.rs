@@ -12,7 +12,7 @@ use super::{
     by_bytes::{ByBytes, Kept, holding},
     grid::Near,
 };
-use crate::clock::Instant;
+use crate::{clock::Instant, service::matching::Wish};
 
 /// Bytes of answers that are kept.
 const KEPT_BYTES: u64 = 64 * 1024 * 1024;
@@ -28,6 +28,15 @@ pub struct Asked {
     pub to: Option<Instant>,
     pub limit: usize,
     pub include_full: bool,
+}
+
+impl Asked {
+    /// What is wished for when this is asked at `now`: from now on and for `days` days where nothing else was said.
+    pub fn wish(self, now: Instant, days: i64) -> Wish {
+        let from = self.from.unwrap_or(now);
+        let to = self.to.unwrap_or_else(|| from.max(now).plus_days(days));
+        Wish { from, to, limit: self.limit, include_full: self.include_full }
+    }
 }
 
 /// What somebody was told.
@@ -96,7 +105,7 @@ mod tests {
         domain::matching::{Closed, Viewer, tests::person},
         id::Id,
         index::{RunIndex, grid::tests::side},
-        service::{matching::Wish, run_sides::Read},
+        service::run_sides::Read,
     };
 
     fn reader(now: Instant) -> Arc<KnownCaller> {
@@ -115,18 +124,12 @@ mod tests {
         Asked { from: None, to: None, limit: 5, include_full: false }
     }
 
-    fn wish(asked: Asked, now: Instant) -> Wish {
-        let from = asked.from.unwrap_or(now);
-        let to = asked.to.unwrap_or_else(|| from.max(now).plus_days(14));
-        Wish { from, to, limit: asked.limit, include_full: asked.include_full }
-    }
-
     /// Answers as a server would; says whether it was a kept one.
     fn ask(index: &RunIndex, caller: &Arc<KnownCaller>, asked: Asked, now: Instant) -> (String, bool) {
         if let Some(json) = index.answered(caller, asked, now) {
             return (String::from_utf8(json.to_vec()).unwrap(), true);
         }
-        let (viewer, wish) = (caller.viewer.as_ref().unwrap(), wish(asked, now));
+        let (viewer, wish) = (caller.viewer.as_ref().unwrap(), asked.wish(now, 14));
         let near = index.near(viewer);
         let json = format!("{:?}", near.matches(viewer, &wish, now, |_| 0));
         index.answers.put(caller, asked, wish.to, &near, now, json.clone().into());
@@ -185,7 +188,7 @@ mod tests {
                     Act::Reload => index.fill(held.iter().cloned()),
                 }
                 let (given, _) = ask(&index, &caller, asked, now);
-                let anew = index.matches(caller.viewer.as_ref().unwrap(), &wish(asked, now), now, |_| 0);
+                let anew = index.matches(caller.viewer.as_ref().unwrap(), &asked.wish(now, 14), now, |_| 0);
                 prop_assert_eq!(&given, &format!("{anew:?}"), "after {:?}", act);
             }
         }

@@ -47,10 +47,9 @@ pub struct Near {
 impl Near {
     /// Until when a window that goes along with `now` holds the same runs: none begins and none comes in at its end, `to`.
     pub fn same_until(&self, now: Instant, to: Instant) -> Instant {
-        let micros = |at: Instant| at.timestamp().as_microsecond();
         let first = |from: i64| self.tiles.iter().filter_map(move |(_, tile)| tile.first_start(from)).min();
-        let begins = first(micros(now) + 1);
-        let comes_in = first(micros(to)).map(|start| start - micros(to) + micros(now));
+        let begins = first(now.micros() + 1);
+        let comes_in = first(to.micros()).map(|start| start - to.micros() + now.micros());
         let until = begins.into_iter().chain(comes_in).min();
         until.and_then(Instant::from_micros).unwrap_or_else(|| now.plus_days(1))
     }
@@ -160,7 +159,7 @@ impl Grid {
         let key = key_of(slot.side.place);
         self.by_id.insert(slot.side.id, key);
         if let Some(until) = good_until {
-            self.due.entry(until.timestamp().as_microsecond()).or_default().insert(slot.side.id);
+            self.due.entry(until.micros()).or_default().insert(slot.side.id);
         }
         key
     }
@@ -258,14 +257,14 @@ impl Grid {
 
     /// The runs that may be others by `now`, once.
     pub fn take_due(&mut self, now: Instant) -> Vec<Id> {
-        let later = self.due.split_off(&(now.timestamp().as_microsecond() + 1));
+        let later = self.due.split_off(&(now.micros() + 1));
         std::mem::replace(&mut self.due, later).into_values().flatten().collect()
     }
 
     /// Takes out the runs that have begun by `now`, those of a tile at once: on a Saturday at nine there are thousands. Gives
     /// the latest of their starts.
     pub fn drop_begun(&mut self, now: Instant) -> Option<Instant> {
-        let just_after = Instant::from_micros(now.timestamp().as_microsecond() + 1).unwrap_or(now);
+        let just_after = now.just_after();
         let to_come = self.by_start.split_off(&just_after);
         let begun = std::mem::replace(&mut self.by_start, to_come);
         let latest = begun.keys().next_back().copied();

@@ -130,7 +130,7 @@ impl RunIndex {
         if !self.is_ready() {
             return Err(Error::Unavailable("the runs are being read; try again shortly"));
         }
-        if self.next_due.load(Ordering::Acquire) <= now.timestamp().as_microsecond() {
+        if self.next_due.load(Ordering::Acquire) <= now.micros() {
             let _ = tokio::time::timeout(PATIENCE, self.looked(ring)).await;
         }
         Ok(())

@@ -51,14 +51,10 @@ pub struct Tile {
 /// The order of lists.
 pub type Order = (Instant, Id);
 
-fn micros(at: Instant) -> i64 {
-    at.timestamp().as_microsecond()
-}
-
 impl Tile {
     /// The runs from this start on.
     pub fn from(&self, from: Instant) -> &[Slot] {
-        &self.slots[self.first_from(micros(from))..]
+        &self.slots[self.first_from(from.micros())..]
     }
 
     /// The runs after this one.
@@ -68,7 +64,7 @@ impl Tile {
 
     /// The runs that begin from `from` on and before `to`, each with its glance.
     pub fn between(&self, from: Instant, to: Instant) -> impl Iterator<Item = (&Glance, &Slot)> {
-        let (first, end) = (self.first_from(micros(from)), self.first_from(micros(to)));
+        let (first, end) = (self.first_from(from.micros()), self.first_from(to.micros()));
         let span = first..end.max(first);
         self.glances[span.clone()].iter().zip(&self.slots[span])
     }
@@ -94,7 +90,7 @@ impl Tile {
 
     pub(super) fn insert(&mut self, slot: Slot) {
         let at = self.slots.partition_point(|other| other.order() < slot.order());
-        self.starts.insert(at, micros(slot.side.starts_at));
+        self.starts.insert(at, slot.side.starts_at.micros());
         self.glances.insert(at, Glance::of(&slot.side));
         self.slots.insert(at, slot);
     }
@@ -108,7 +104,7 @@ impl Tile {
 
     /// Takes out the runs that begin before this.
     pub(super) fn drop_before(&mut self, from: Instant) {
-        let begun = self.first_from(micros(from));
+        let begun = self.first_from(from.micros());
         self.starts.drain(..begun);
         self.glances.drain(..begun);
         self.slots.drain(..begun);
@@ -126,7 +122,7 @@ impl Tile {
     /// Puts the runs in order and lays their starts and glances beside them.
     pub(super) fn settle(&mut self) {
         self.slots.sort_unstable_by_key(Slot::order);
-        self.starts = self.slots.iter().map(|slot| micros(slot.side.starts_at)).collect();
+        self.starts = self.slots.iter().map(|slot| slot.side.starts_at.micros()).collect();
         self.glances = self.slots.iter().map(|slot| Glance::of(&slot.side)).collect();
     }
 }

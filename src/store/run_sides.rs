@@ -39,13 +39,8 @@ pub struct Stretch {
 impl Stretch {
     /// Everything after `now`.
     pub fn to_come(now: Instant) -> Self {
-        Self { from: just_after(now), to: Instant::new(jiff::Timestamp::MAX) }
+        Self { from: now.just_after(), to: Instant::new(jiff::Timestamp::MAX) }
     }
-}
-
-/// The first moment after `at` that is kept.
-fn just_after(at: Instant) -> Instant {
-    Instant::from_micros(at.timestamp().as_microsecond() + 1).unwrap_or(at)
 }
 
 /// A run as matching reads it.
@@ -98,7 +93,7 @@ pub fn stretches(conn: &mut Conn, now: Instant) -> Result<Vec<Stretch>> {
             .offset(many - 1)
             .first(conn)
             .optional()?;
-        let Some(to) = last.map(just_after) else { break };
+        let Some(to) = last.map(Instant::just_after) else { break };
         all.push(Stretch { from: rest.from, to });
         rest.from = to;
     }

@@ -91,7 +91,7 @@ const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 impl ToSql<SqlInstant, Pg> for Instant {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        let micros = self.timestamp().as_microsecond() - PG_EPOCH_MICROS;
+        let micros = self.micros() - PG_EPOCH_MICROS;
         out.write_all(&micros.to_be_bytes())?;
         Ok(IsNull::No)
     }

@@ -1,7 +1,7 @@
 //! What a run can score at most, told cheaply: whoever looks for the best few need not weigh every run of a city.
 //!
-//! A [`Glance`] is what of a run decides that, in less than half a cache line, so that thousands are looked at in some microseconds;
-//! logarithms are replaced by fractions that never lie below them. Invariant: never below the score of
+//! A [`Glance`] is what of a run decides that, in less than half a cache line, so that thousands are looked at in some
+//! microseconds; logarithms are replaced by fractions that never lie below them. Invariant: never below the score of
 //! [`fit`](super::fit()), and never refusing what [`exclusions`](super::exclusions) lets through; a property test holds it.
 
 use jiff::civil;
