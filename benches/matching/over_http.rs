@@ -43,6 +43,8 @@ use crate::{
 const LEADERS: usize = 2_000;
 const PEOPLE: usize = 500;
 const EDITS_A_SECOND: u32 = 100;
+/// A million in eight weeks.
+const POSTED_EVERY_S: i64 = 5;
 
 struct Town {
     app: Arc<App>,
@@ -281,8 +283,11 @@ fn fill(database: &Database, places: &[Place], many: usize) -> Outcome<Town> {
     })?;
     let (mut dice, mut ids) = (Dice::new(1), Vec::with_capacity(many));
     for first in (0..many).step_by(10_000) {
-        let rows: Vec<Run> =
-            (first..many.min(first + 10_000)).map(|_| made(&template, &places::run(places, &mut dice), now)).collect();
+        // Posted one after the other in the weeks before.
+        let posted_at = |nth: usize| now.plus_seconds(-POSTED_EVERY_S * (many - nth) as i64);
+        let rows: Vec<Run> = (first..many.min(first + 10_000))
+            .map(|nth| made(&template, &places::run(places, &mut dice), posted_at(nth)))
+            .collect();
         let listed: Vec<Listing> = rows
             .iter()
             .map(|run| {
@@ -296,13 +301,14 @@ fn fill(database: &Database, places: &[Place], many: usize) -> Outcome<Town> {
         })?;
         ids.extend(rows.iter().map(|run| run.id));
     }
+    database.tidy();
     println!("filled in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(Town { app, people, runs: ids })
 }
 
-fn made(template: &Run, made: &places::Made, now: Instant) -> Run {
+fn made(template: &Run, made: &places::Made, posted_at: Instant) -> Run {
     Run {
-        id: Id::at(now),
+        id: Id::at(posted_at),
         title: format!("An easy evening, number {}", made.title),
         activity: made.activity,
         fastest_s_per_km: made.pace.fastest_s_per_km,

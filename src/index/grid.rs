@@ -23,10 +23,13 @@ use crate::{
 const ROWS: u32 = 3_600;
 const ROW_DEGREES: f64 = 180.0 / ROWS as f64;
 
+/// Tiles by their keys.
+pub(super) type Tiles = HashMap<u32, Arc<Tile>, RandomState>;
+
 /// All runs, by where they begin.
 #[derive(Debug, Default)]
 pub struct Grid {
-    tiles: HashMap<u32, Arc<Tile>, RandomState>,
+    tiles: Tiles,
     by_id: HashMap<Id, u32, RandomState>,
     /// Ids in order: many runs begin at the same time.
     by_start: BTreeMap<Instant, Vec<Id>>,
@@ -123,11 +126,6 @@ impl Grid {
         self.tiles.values().flat_map(|tile| tile.slots())
     }
 
-    /// Whether the run is here.
-    pub(super) fn knows(&self, id: Id) -> bool {
-        self.by_id.contains_key(&id)
-    }
-
     /// Lists the runs that are [known](Self::note) already, in `order`.
     pub(super) fn list(&mut self, order: &[Order]) {
         let by_start = order.chunk_by(|one, other| one.0 == other.0);
@@ -135,9 +133,9 @@ impl Grid {
     }
 
     /// Has these tiles from now on.
-    pub(super) fn have(&mut self, tiles: impl Iterator<Item = (u32, Arc<Tile>)>, version: u64) {
+    pub(super) fn have(&mut self, tiles: Tiles, version: u64) {
         self.version = version;
-        self.tiles = tiles.collect();
+        self.tiles = tiles;
     }
 
     /// Takes one run in.

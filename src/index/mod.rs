@@ -39,7 +39,7 @@ use crate::{
     service::run_sides::{self, Read, Shared},
     store::{
         Conn, Db,
-        run_sides::{self as rows, Stretch, Which},
+        run_sides::{self as rows, NAMED_AT_ONCE, Stretch, Which},
     },
 };
 
@@ -183,7 +183,7 @@ impl RunIndex {
     /// # Errors
     /// What the database says.
     pub fn should_hold(&self, conn: &mut Conn, now: Instant) -> Result<Vec<RunSide>> {
-        let which = Which::Between(Stretch::to_come(now));
+        let which = Which::Between(Stretch::all());
         let read = run_sides::read(conn, which, &self.policy, &self.shared, now)?;
         Ok(read.into_iter().map(|read| read.side).collect())
     }
@@ -196,20 +196,20 @@ impl RunIndex {
     /// Reads all runs to come, on as many connections as there are cores, at most [`LOADERS`]; whoever asks meanwhile is
     /// asked to wait.
     pub(crate) fn load(&self, conn: &mut Conn, db: &Db, now: Instant) -> Result<()> {
-        let stretches = Mutex::new(rows::stretches(conn, now)?);
+        let parts = Mutex::new(rows::parts(conn, now)?);
         let gathered = Mutex::new(Gathered::default());
         let take = |conn: &mut Conn| -> Result<()> {
             // Apart, so that nobody holds the list while reading.
-            let next = || lock(&stretches).pop();
-            while let Some(stretch) = next() {
-                let read = run_sides::read(conn, Which::Between(stretch), &self.policy, &self.shared, now)?;
+            let next = || lock(&parts).pop();
+            while let Some(part) = next() {
+                let read = run_sides::read(conn, part.which(), &self.policy, &self.shared, now)?;
                 let entries: Vec<Entry> = read.into_iter().map(|read| self.entry(read)).collect();
                 lock(&gathered).take(entries);
             }
             Ok(())
         };
         let others = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(LOADERS);
-        let others = others.min(lock(&stretches).len()).saturating_sub(1);
+        let others = others.min(lock(&parts).len()).saturating_sub(1);
         thread::scope(|scope| {
             let others: Vec<_> = (0..others).map(|_| scope.spawn(|| take(&mut db.connect_alone()?))).collect();
             let mine = take(conn);
@@ -234,7 +234,7 @@ impl RunIndex {
 
     /// Reads these runs afresh.
     pub(crate) fn refresh(&self, conn: &mut Conn, ids: &[Id], now: Instant) -> Result<()> {
-        for some in ids.chunks(1000) {
+        for some in ids.chunks(NAMED_AT_ONCE) {
             let read = run_sides::read(conn, Which::These(some), &self.policy, &self.shared, now)?;
             let entries: Vec<Entry> = read.into_iter().map(|read| self.entry(read)).collect();
             let mut grid = self.write();
@@ -252,7 +252,7 @@ impl RunIndex {
 
 /// Runs that are taken in at once from somebody else.
 const FILLED_AT_ONCE: usize = 100_000;
-/// Connections that read at most; each holds a stretch.
+/// Connections that read at most; each holds a part.
 const LOADERS: usize = 2;
 
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -24,7 +24,7 @@ use crate::{
     id::Id,
     store::{
         Conn, facilitators,
-        run_sides::{self, Row, Which},
+        run_sides::{self, CompanyRow, ListedRow, Row, Which},
     },
 };
 
@@ -65,15 +65,29 @@ const FORGET_FROM: usize = 10_000;
 
 /// Reads the sides of published runs to come, by id. What is not among them is not published or has begun.
 pub fn read(conn: &mut Conn, which: Which<'_>, policy: &Policy, shared: &Shared, now: Instant) -> Result<Vec<Read>> {
-    let rows = run_sides::rows(conn, which, now)?;
+    let mut rows = run_sides::rows(conn, which, now)?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let mut facts = Facts::read(conn, which, now)?;
-    let mut zones = HashMap::new();
-    let mut sides: Vec<Read> = rows.into_iter().map(|row| facts.join(row, policy, shared, &mut zones, now)).collect();
-    sides.sort_unstable_by_key(|read| read.side.id);
-    Ok(sides)
+    rows.sort_unstable_by_key(|row| row.id);
+    let mut listed = run_sides::listed(conn, which)?;
+    listed.sort_unstable_by_key(|listed| (listed.run_id, listed.account_id));
+    let mut facts = Facts::read(conn, which, &listed, now)?;
+    let (mut listed, mut zones) = (&listed[..], HashMap::new());
+    let join = |row: Row| {
+        let listed = next_of(row.id, &mut listed);
+        facts.join(row, listed, policy, shared, &mut zones, now)
+    };
+    Ok(rows.into_iter().map(join).collect())
+}
+
+/// Who is listed on the run, out of what is left in the order of runs. Those of runs before it are left behind.
+fn next_of<'l>(run: Id, rest: &mut &'l [ListedRow]) -> &'l [ListedRow] {
+    let before = rest.iter().take_while(|listed| listed.run_id < run).count();
+    let of_run = rest[before..].iter().take_while(|listed| listed.run_id == run).count();
+    let (these, after) = rest[before..].split_at(of_run);
+    *rest = after;
+    these
 }
 
 #[derive(Default)]
@@ -82,11 +96,10 @@ struct Crowd {
     waiting: i64,
     confirmed: u16,
     kept_until: Option<Instant>,
-    company: Vec<(Id, PaceBand)>,
+    company: Vec<CompanyRow>,
 }
 
 struct Facts {
-    listed: HashMap<Id, Vec<(Id, ListingStatus, ListingRole)>>,
     crowds: HashMap<Id, Crowd>,
     good: BTreeSet<Id>,
     /// When somebody's standing may be another.
@@ -94,13 +107,7 @@ struct Facts {
 }
 
 impl Facts {
-    fn read(conn: &mut Conn, which: Which<'_>, now: Instant) -> Result<Self> {
-        let mut listed: HashMap<Id, Vec<_>> = HashMap::new();
-        let mut people = BTreeSet::new();
-        for (run, account, status, role) in run_sides::listed(conn, which)? {
-            listed.entry(run).or_default().push((account, status, role));
-            people.insert(account);
-        }
+    fn read(conn: &mut Conn, which: Which<'_>, listed: &[ListedRow], now: Instant) -> Result<Self> {
         let mut crowds: HashMap<Id, Crowd> = HashMap::new();
         for (run, status, count) in run_sides::counts(conn, which)? {
             let crowd = crowds.entry(run).or_default();
@@ -121,9 +128,10 @@ impl Facts {
             crowd.held += 1;
             crowd.kept_until = Some(crowd.kept_until.map_or(until, |soonest| soonest.min(until)));
         }
-        for (run, account, pace) in run_sides::company(conn, which)? {
-            crowds.entry(run).or_default().company.push((account, pace));
+        for row in run_sides::company(conn, which)? {
+            crowds.entry(row.run_id).or_default().company.push(row);
         }
+        let people: BTreeSet<Id> = listed.iter().map(|listed| listed.account_id).collect();
         let people: Vec<Id> = people.into_iter().collect();
         let good = facilitators::in_good_standing(conn, &people, now)?;
         let mut standing_until = run_sides::decisions_end(conn, &people, now)?;
@@ -131,25 +139,25 @@ impl Facts {
             let soonest = standing_until.entry(account).or_insert(lapses);
             *soonest = lapses.min(*soonest);
         }
-        Ok(Self { listed, crowds, good, standing_until })
+        Ok(Self { crowds, good, standing_until })
     }
 
     fn join(
         &mut self,
         row: Row,
+        listed: &[ListedRow],
         policy: &Policy,
         shared: &Shared,
         zones: &mut HashMap<String, TimeZone>,
         now: Instant,
     ) -> Read {
-        let mut listed = self.listed.remove(&row.id).unwrap_or_default();
-        listed.sort_unstable_by_key(|(account, ..)| *account);
         let crowd = self.crowds.remove(&row.id).unwrap_or_default();
-        let is_active = |account: &Id, status| status == ListingStatus::Accepted && self.good.contains(account);
-        let leaders = listed.iter().filter(|(id, status, role)| *role == ListingRole::Leader && is_active(id, *status));
+        let is_accepted = |listed: &ListedRow| listed.status == ListingStatus::Accepted;
+        let is_active = |listed: &ListedRow| is_accepted(listed) && self.good.contains(&listed.account_id);
+        let leaders = listed.iter().filter(|listed| listed.role == ListingRole::Leader && is_active(listed));
         let places =
             signup::places(row.capacity, policy.facilitator_ratio, i64::try_from(leaders.count()).unwrap_or(0));
-        let standing = listed.iter().filter_map(|(account, ..)| self.standing_until.get(account)).copied();
+        let standing = listed.iter().filter_map(|listed| self.standing_until.get(&listed.account_id)).copied();
         let good_until = standing.chain(crowd.kept_until).filter(|at| *at > now).min();
         let said = Said {
             languages: row.languages.0.into_iter().map(|tag| tag.0).collect(),
@@ -181,17 +189,21 @@ impl Facts {
             said: shared.one(said),
             listed: listed
                 .iter()
-                .map(|(id, status, role)| Listed {
-                    id: *id,
-                    is_accepted: *status == ListingStatus::Accepted,
-                    is_active: is_active(id, *status),
-                    role: *role,
+                .map(|listed| Listed {
+                    id: listed.account_id,
+                    is_accepted: is_accepted(listed),
+                    is_active: is_active(listed),
+                    role: listed.role,
                 })
                 .collect(),
             company: Box::new([]),
         };
         if side.company_counts() {
-            side.company = crowd.company.into_iter().filter_map(|(id, pace)| Companion::new(id, pace)).collect();
+            let companion = |row: CompanyRow| {
+                let pace = side.activity.pace_of(row.comfortable_pace, row.walking_pace)?;
+                Companion::new(row.account_id, pace.0)
+            };
+            side.company = crowd.company.into_iter().filter_map(companion).collect();
         }
         Read { side, good_until }
     }

@@ -44,15 +44,6 @@ macro_rules! insert_rows {
 }
 pub(super) use insert_rows;
 
-/// How many runs are best read in one stretch of all. PostgreSQL goes through all runs and all that are listed on any for
-/// each stretch, so that fewer are sooner read, with more memory meanwhile; SQLite takes its own rows alone.
-pub fn runs_in_a_stretch(conn: &Conn) -> i64 {
-    match conn {
-        Conn::Sqlite(_) => 100_000,
-        Conn::Postgres(_) => 250_000,
-    }
-}
-
 /// Locks an account's row and reads it.
 pub fn lock_account(tx: &mut Tx<'_>, id: Id) -> Result<Option<Account>> {
     let query = accounts::table.find(id);

@@ -6,7 +6,6 @@ use diesel::{dsl::count_star, prelude::*};
 
 use super::{
     db::Conn,
-    dialect,
     schema::{friend_places, guests, run_facilitators, running_profiles, runs, sanctions, signups},
     sql_types::Json,
 };
@@ -22,24 +21,42 @@ use crate::{
     id::Id,
 };
 
-/// Which published runs: those of these that are still to come, or those of a stretch of time.
+/// Which runs: these, or those of a stretch.
 #[derive(Debug, Clone, Copy)]
 pub enum Which<'a> {
     These(&'a [Id]),
     Between(Stretch),
 }
 
-/// Runs that begin from `from` on and before `to`.
+/// Runs from `first` to `last` by id: in the order in which they were made, and in which they and what belongs to them lie
+/// in the database.
 #[derive(Debug, Clone, Copy)]
 pub struct Stretch {
-    pub from: Instant,
-    pub to: Instant,
+    first: Id,
+    last: Id,
 }
 
 impl Stretch {
-    /// Everything after `now`.
-    pub fn to_come(now: Instant) -> Self {
-        Self { from: now.just_after(), to: Instant::new(jiff::Timestamp::MAX) }
+    /// Every run.
+    pub fn all() -> Self {
+        Self { first: Id::nil(), last: Id::max() }
+    }
+}
+
+/// A part of all runs to come, about as many as are well read at once.
+#[derive(Debug)]
+pub enum Part {
+    Some(Vec<Id>),
+    Stretch(Stretch),
+}
+
+impl Part {
+    /// Which runs it has.
+    pub fn which(&self) -> Which<'_> {
+        match self {
+            Self::Some(ids) => Which::These(ids),
+            Self::Stretch(stretch) => Which::Between(*stretch),
+        }
     }
 }
 
@@ -66,116 +83,115 @@ pub struct Row {
     pub access: Json<BTreeMap<String, YesNo>>,
 }
 
-/// Adds to a boxed query that joins `runs` that only these runs count, and no more than finds them: of a stretch one span of
-/// the index by start, of some runs their ids. With both, a database that knows no numbers of rows reads the whole index.
+/// Adds to a boxed query, by the column that names the run, that only these count. No condition of another table and no
+/// other that an index would serve: a database that knows no numbers of rows takes that index, and reads all of it.
 macro_rules! only {
-    ($query:expr, $which:expr) => {
+    ($query:expr, $run:expr, $which:expr) => {
         match $which {
-            Which::These(ids) => $query.filter(runs::id.eq_any(ids)),
-            Which::Between(Stretch { from, to }) => $query
-                .filter(runs::status.eq(RunStatus::Published))
-                .filter(runs::starts_at.ge(from))
-                .filter(runs::starts_at.lt(to)),
+            Which::These(ids) => $query.filter($run.eq_any(ids)),
+            Which::Between(Stretch { first, last }) => $query.filter($run.between(first, last)),
         }
     };
 }
 
-/// All published runs to come, in stretches of about as many as are well read at once.
-pub fn stretches(conn: &mut Conn, now: Instant) -> Result<Vec<Stretch>> {
-    let many = dialect::runs_in_a_stretch(conn);
-    let (mut all, mut rest) = (Vec::new(), Stretch::to_come(now));
-    loop {
-        let last: Option<Instant> = runs::table
-            .filter(runs::status.eq(RunStatus::Published))
-            .filter(runs::starts_at.ge(rest.from))
-            .order((runs::starts_at, runs::id))
-            .select(runs::starts_at)
-            .offset(many - 1)
-            .first(conn)
-            .optional()?;
-        let Some(to) = last.map(Instant::just_after) else { break };
-        all.push(Stretch { from: rest.from, to });
-        rest.from = to;
-    }
-    all.push(rest);
-    Ok(all)
+/// Runs that are named one by one in one statement.
+pub const NAMED_AT_ONCE: usize = 1_000;
+/// Runs to come in one stretch.
+const IN_A_STRETCH: usize = 100_000;
+/// One in so many was made long before the others: around it lie mostly runs that are over, so that it is read by name.
+const MADE_EARLY: usize = 50;
+
+/// All published runs to come, in parts.
+pub fn parts(conn: &mut Conn, now: Instant) -> Result<Vec<Part>> {
+    let to_come = runs::table.filter(runs::status.eq(RunStatus::Published)).filter(runs::starts_at.gt(now));
+    Ok(parts_of(to_come.select(runs::id).load(conn)?, IN_A_STRETCH))
 }
 
-/// The runs, in no order.
+fn parts_of(mut ids: Vec<Id>, in_a_stretch: usize) -> Vec<Part> {
+    ids.sort_unstable();
+    let (early, others) = ids.split_at(ids.len() / MADE_EARLY);
+    let early = early.chunks(NAMED_AT_ONCE).map(|some| Part::Some(some.to_vec()));
+    let stretch = |ids: &[Id]| Some(Part::Stretch(Stretch { first: *ids.first()?, last: *ids.last()? }));
+    early.chain(others.chunks(in_a_stretch).filter_map(stretch)).collect()
+}
+
+/// The published ones that are still to come, in no order.
 pub fn rows(conn: &mut Conn, which: Which<'_>, now: Instant) -> Result<Vec<Row>> {
-    let mut rows: Vec<Row> = only!(runs::table.select(Row::as_select()).into_boxed(), which).load(conn)?;
-    rows.retain(|row| row.status == RunStatus::Published && row.starts_at > now);
+    let to_come = runs::table.filter(runs::starts_at.gt(now)).select(Row::as_select()).into_boxed();
+    let mut rows: Vec<Row> = only!(to_come, runs::id, which).load(conn)?;
+    rows.retain(|row| row.status == RunStatus::Published);
     Ok(rows)
 }
 
-/// Who is listed on them: run, account, status and role.
-pub fn listed(conn: &mut Conn, which: Which<'_>) -> Result<Vec<(Id, Id, ListingStatus, ListingRole)>> {
-    let query = run_facilitators::table
-        .inner_join(runs::table.on(runs::id.eq(run_facilitators::run_id)))
-        .select((
-            run_facilitators::run_id,
-            run_facilitators::account_id,
-            run_facilitators::status,
-            run_facilitators::role,
-        ))
-        .into_boxed();
-    Ok(only!(query, which).load(conn)?)
+/// Who is listed on a run, and how.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = run_facilitators)]
+pub struct ListedRow {
+    pub run_id: Id,
+    pub account_id: Id,
+    pub status: ListingStatus,
+    pub role: ListingRole,
 }
 
-/// How many sign-ups of each are in which state.
+/// Who is listed on them, in no order; of a stretch also who is on runs between them that are over or hidden.
+pub fn listed(conn: &mut Conn, which: Which<'_>) -> Result<Vec<ListedRow>> {
+    let query = run_facilitators::table.select(ListedRow::as_select()).into_boxed();
+    Ok(only!(query, run_facilitators::run_id, which).load(conn)?)
+}
+
+/// How many sign-ups of each are in which state; this and what follows also of other runs of a stretch.
 pub fn counts(conn: &mut Conn, which: Which<'_>) -> Result<Vec<(Id, SignupStatus, i64)>> {
     let query = signups::table
-        .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
         .group_by((signups::run_id, signups::status))
         .select((signups::run_id, signups::status, count_star()))
         .into_boxed();
-    Ok(only!(query, which).load(conn)?)
+    Ok(only!(query, signups::run_id, which).load(conn)?)
 }
 
 /// How many guests each has.
 pub fn guest_counts(conn: &mut Conn, which: Which<'_>) -> Result<Vec<(Id, i64)>> {
-    let query = guests::table
-        .inner_join(runs::table.on(runs::id.eq(guests::run_id)))
-        .group_by(guests::run_id)
-        .select((guests::run_id, count_star()))
-        .into_boxed();
-    Ok(only!(query, which).load(conn)?)
+    let query = guests::table.group_by(guests::run_id).select((guests::run_id, count_star())).into_boxed();
+    Ok(only!(query, guests::run_id, which).load(conn)?)
 }
 
 /// Until when places are kept for friends on each.
 pub fn friend_places(conn: &mut Conn, which: Which<'_>, now: Instant) -> Result<Vec<(Id, Instant)>> {
     let query = friend_places::table
-        .inner_join(runs::table.on(runs::id.eq(friend_places::run_id)))
         .filter(friend_places::ended_at.is_null())
         .filter(friend_places::expires_at.gt(now))
         .select((friend_places::run_id, friend_places::expires_at))
         .into_boxed();
-    Ok(only!(query, which).load(conn)?)
+    Ok(only!(query, friend_places::run_id, which).load(conn)?)
 }
 
-/// A pace as a running profile states it; none where the person is not sure yet.
-type StatedPace = Option<Json<PaceBand>>;
+/// Somebody who is signed up for a run, with the paces that their running profile states; none where they are not sure yet.
+#[derive(Debug, Clone, Queryable)]
+pub struct CompanyRow {
+    pub signup_id: Id,
+    pub run_id: Id,
+    pub account_id: Id,
+    pub status: SignupStatus,
+    pub comfortable_pace: Option<Json<PaceBand>>,
+    pub walking_pace: Option<Json<PaceBand>>,
+}
 
-/// The paces of those who are confirmed on each, at what it is, in the order in which they signed up.
-pub fn company(conn: &mut Conn, which: Which<'_>) -> Result<Vec<(Id, Id, PaceBand)>> {
+/// Those who are confirmed on each, in the order in which they signed up.
+pub fn company(conn: &mut Conn, which: Which<'_>) -> Result<Vec<CompanyRow>> {
     let query = signups::table
-        .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
         .inner_join(running_profiles::table.on(running_profiles::account_id.eq(signups::account_id)))
-        .filter(signups::status.eq(SignupStatus::Confirmed))
-        .order(signups::id)
         .select((
+            signups::id,
             signups::run_id,
             signups::account_id,
-            runs::activity,
+            signups::status,
             running_profiles::comfortable_pace,
             running_profiles::walking_pace,
         ))
         .into_boxed();
-    let rows: Vec<(Id, Id, Activity, StatedPace, StatedPace)> = only!(query, which).load(conn)?;
-    let of_run = |(run, account, activity, comfortable, walking): (Id, Id, Activity, StatedPace, StatedPace)| {
-        Some((run, account, activity.pace_of(comfortable, walking)?.0))
-    };
-    Ok(rows.into_iter().filter_map(of_run).collect())
+    let mut rows: Vec<CompanyRow> = only!(query, signups::run_id, which).load(conn)?;
+    rows.retain(|row| row.status == SignupStatus::Confirmed);
+    rows.sort_unstable_by_key(|row| row.signup_id);
+    Ok(rows)
 }
 
 /// The runs to come in which somebody has a sign-up, or on which they are listed: those of which they may see more than
@@ -213,4 +229,26 @@ pub fn decisions_end(conn: &mut Conn, people: &[Id], now: Instant) -> Result<BTr
         }
     }
     Ok(ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_is_in_one_part_and_those_made_early_are_named() {
+        let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
+        let mut ids: Vec<Id> = (0..130).map(|minutes| Id::at(now.plus_minutes(minutes))).collect();
+        let sorted = ids.clone();
+        ids.reverse();
+        let parts = parts_of(ids, 50);
+        assert_eq!(parts.len(), 4, "{parts:?}");
+        let has = |part: &Part, id: Id| match part {
+            Part::Some(ids) => ids.contains(&id),
+            Part::Stretch(Stretch { first, last }) => (*first..=*last).contains(&id),
+        };
+        assert!(sorted.iter().all(|id| parts.iter().filter(|part| has(part, *id)).count() == 1));
+        assert!(matches!(&parts[0], Part::Some(ids) if ids[..] == sorted[..2]));
+        assert!(parts_of(Vec::new(), 50).is_empty());
+    }
 }

@@ -208,7 +208,7 @@ macro_rules! words {
             }
             impl FromSql<Text, Pg> for $value {
                 fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-                    Ok(<String as FromSql<Text, Pg>>::from_sql(bytes)?.parse()?)
+                    Ok(std::str::from_utf8(bytes.as_bytes())?.parse()?)
                 }
             }
             impl FromSql<Text, Sqlite> for $value {

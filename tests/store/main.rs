@@ -5,6 +5,7 @@ mod support;
 
 mod changes;
 mod migrations;
+mod run_sides;
 mod transactions;
 mod values;
 
@@ -24,5 +25,5 @@ macro_rules! cases {
 pub(crate) use cases;
 
 fn main() -> std::process::ExitCode {
-    support::suite::run(&[changes::CASES, migrations::CASES, transactions::CASES, values::CASES])
+    support::suite::run(&[changes::CASES, migrations::CASES, run_sides::CASES, transactions::CASES, values::CASES])
 }

@@ -129,6 +129,14 @@ impl Database {
         }
     }
 
+    /// Does at once what PostgreSQL does by itself some minutes after many rows were written.
+    #[allow(dead_code, reason = "for benches")]
+    pub fn tidy(&self) {
+        if let Target::Postgres(url) = &self.target {
+            on(url, "VACUUM (ANALYZE)");
+        }
+    }
+
     /// Removes it, whoever still holds a connection.
     pub fn remove(&self) {
         if let (Some(name), false) = (&self.postgres_name, self.gone.swap(true, Ordering::AcqRel)) {
@@ -154,8 +162,11 @@ fn url_of(name: &str) -> String {
 }
 
 fn on_server(command: &str) {
-    let url = postgres_url().expect("a PostgreSQL case runs only where there is a server");
-    let mut server = PgConnection::establish(url.as_str()).expect("TEST_DATABASE_URL answers");
+    on(postgres_url().expect("a PostgreSQL case runs only where there is a server").as_str(), command);
+}
+
+fn on(url: &str, command: &str) {
+    let mut server = PgConnection::establish(url).expect("TEST_DATABASE_URL answers");
     diesel::sql_query(command).execute(&mut server).unwrap_or_else(|fault| panic!("{command}: {fault}"));
 }
 
