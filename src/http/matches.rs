@@ -79,8 +79,9 @@ pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> 
         return Ok(Reply::ready_made(json));
     }
     let near = app.runs.near(viewer);
-    let found = near.matches(viewer, &wish, now, |run| app.keyring.tie(viewer.id, run));
-    let (runs, fits): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    let matched = near.matches(viewer, &wish, now, |run| app.keyring.tie(viewer.id, run));
+    let good = near.good(matched.reach_km, now, wish.to);
+    let (runs, fits): (Vec<_>, Vec<_>) = matched.best.into_iter().unzip();
     let cards = reader::cards(&app, &runs, Some(&reader.0), now).await?;
     let shown = cards.iter().zip(&fits).filter_map(|(card, fit)| Some((card.as_deref()?, fit)));
     let json = in_json(shown)?;
@@ -88,7 +89,7 @@ pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> 
         return Ok(Reply::ready_made(json));
     }
     let json = Bytes::copy_from_slice(&json);
-    app.runs.answers.put(&reader.0, asked, wish.to, &near, now, json.clone());
+    app.runs.answers.put(&reader.0, asked, good, json.clone());
     Ok(Reply::ready_made(json))
 }
 

@@ -1,7 +1,8 @@
 //! Matches that were given lately: who asks again while nothing has changed gets the same answer.
 //!
 //! An answer counts for the person as they were known when it was made, for as long as the tiles around their home are the
-//! same ones and no run begins or comes into the window. Whatever says what people see goes through one of the three.
+//! same ones, as far as they were looked at, and no run there begins or comes into the window. Whatever says what people see
+//! goes through one of the three.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use super::{
     KnownCaller,
     by_bytes::{ByBytes, Kept, holding},
-    grid::Near,
+    grid::Good,
 };
 use crate::{clock::Instant, service::matching::Wish};
 
@@ -44,10 +45,7 @@ impl Asked {
 struct Answer {
     caller: Arc<KnownCaller>,
     asked: Asked,
-    /// Which tiles it was made from.
-    print: u64,
-    made_at: Instant,
-    until: Instant,
+    good: Good,
     json: Bytes,
 }
 
@@ -67,29 +65,26 @@ impl Default for Answers {
 }
 
 impl Answers {
-    /// What the same question would be answered at `now`, from tiles with the `print`, which is only asked for where
-    /// nothing else has changed.
+    /// What the same question would be answered at `now`. The `print` of the tiles as far as the answer reaches is only asked
+    /// for where nothing else has changed.
     pub(super) fn get(
         &self,
         caller: &Arc<KnownCaller>,
         asked: Asked,
         now: Instant,
-        print: impl FnOnce() -> u64,
+        print: impl FnOnce(f64) -> u64,
     ) -> Option<Bytes> {
         let answer = self.0.get(&caller.account)?;
         let is_same = Arc::ptr_eq(&answer.caller, caller)
             && answer.asked == asked
-            && (answer.made_at..answer.until).contains(&now)
-            && answer.print == print();
+            && (answer.good.from..answer.good.until).contains(&now)
+            && answer.good.print == print(answer.good.reach_km);
         is_same.then_some(answer.json)
     }
 
-    /// Keeps what was answered at `now`, when the window ended at `to`.
-    pub fn put(&self, caller: &Arc<KnownCaller>, asked: Asked, to: Instant, near: &Near, now: Instant, json: Bytes) {
-        // A window that stays where it is changes no sooner than one that goes along.
-        let until = near.same_until(now, to);
-        let answer = Answer { caller: caller.clone(), asked, print: near.print, made_at: now, until, json };
-        self.0.insert(caller.account, answer);
+    /// Keeps what was answered.
+    pub fn put(&self, caller: &Arc<KnownCaller>, asked: Asked, good: Good, json: Bytes) {
+        self.0.insert(caller.account, Answer { caller: caller.clone(), asked, good, json });
     }
 }
 
@@ -131,8 +126,9 @@ mod tests {
         }
         let (viewer, wish) = (caller.viewer.as_ref().unwrap(), asked.wish(now, 14));
         let near = index.near(viewer);
-        let json = format!("{:?}", near.matches(viewer, &wish, now, |_| 0));
-        index.answers.put(caller, asked, wish.to, &near, now, json.clone().into());
+        let matched = near.matches(viewer, &wish, now, |_| 0);
+        let json = format!("{:?}", matched.best);
+        index.answers.put(caller, asked, near.good(matched.reach_km, now, wish.to), json.clone().into());
         (json, false)
     }
 
@@ -208,5 +204,25 @@ mod tests {
         let read_again =
             Arc::new(KnownCaller { viewer: caller.viewer.clone(), insider_of: BTreeSet::new(), ..*caller });
         assert!(!ask(&index, &read_again, saturday, now.plus_seconds(2)).1);
+    }
+
+    #[test]
+    fn what_changes_where_nothing_could_be_good_enough_leaves_an_answer_as_it_is() {
+        let index = RunIndex::new(Policy::default());
+        let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
+        let caller = reader(now);
+        let home = caller.viewer.as_ref().unwrap().person.home;
+        let read = |north: f64, minutes| Read { side: side(home.lat + north, home.lng, minutes), good_until: None };
+        index.fill((0..5).map(|nth| read(0.0, 600 + nth)));
+        let add = |north: f64| {
+            let entry = index.entry(read(north, 700));
+            index.write().insert(entry);
+        };
+        assert!(!ask(&index, &caller, usual(), now).1);
+        // Eight kilometres away, where no run was before.
+        add(0.072);
+        assert!(ask(&index, &caller, usual(), now).1);
+        add(0.0);
+        assert!(!ask(&index, &caller, usual(), now).1);
     }
 }

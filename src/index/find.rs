@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Asked, KnownCaller, RunIndex,
     bar::{Bar, put_best_first},
-    grid::Near,
+    grid::{Near, NearTile},
     tile::{Order, Slot},
 };
 use crate::{
@@ -80,7 +80,9 @@ impl RunIndex {
     /// What this person was answered lately to the same question, if the same would be answered again.
     pub fn answered(&self, caller: &Arc<KnownCaller>, asked: Asked, now: Instant) -> Option<Bytes> {
         let person = &caller.viewer.as_ref()?.person;
-        self.answers.get(caller, asked, now, || self.read().print_around(person.home, person.travel_radius_km))
+        self.answers.get(caller, asked, now, |reach_km| {
+            self.read().print_around(person.home, person.travel_radius_km, reach_km)
+        })
     }
 
     /// The tiles that this person goes to.
@@ -97,7 +99,7 @@ impl RunIndex {
         now: Instant,
         tie: impl Fn(&[u8; 16]) -> u64,
     ) -> Vec<(Found, Fit)> {
-        self.near(viewer).matches(viewer, wish, now, tie)
+        self.near(viewer).matches(viewer, wish, now, tie).best
     }
 
     /// Runs by start and id, at most `limit`; and after which run the list goes on where a rare wish was given up, so that
@@ -124,9 +126,9 @@ impl RunIndex {
             }
             return (found, after);
         };
-        let tiles = self.read().around(near, radius_km).tiles;
+        let tiles = self.read().around(near, radius_km).0;
         // Of each tile the first few are enough.
-        for (_, tile) in &tiles {
+        for NearTile { tile, .. } in &tiles {
             let rest = match wanted.after.filter(|after| after.0 >= from) {
                 Some(after) => tile.after(after),
                 None => tile.from(from),
@@ -141,22 +143,24 @@ impl RunIndex {
     }
 }
 
+/// What was found for a person.
+pub struct Matched {
+    /// Best first.
+    pub best: Vec<(Found, Fit)>,
+    /// From here on nothing could be good enough, whatever changes there.
+    pub reach_km: f64,
+}
+
 impl Near {
     /// The runs in these tiles that fit a person who lives in their middle.
-    pub fn matches(
-        &self,
-        viewer: &Viewer,
-        wish: &Wish,
-        now: Instant,
-        tie: impl Fn(&[u8; 16]) -> u64,
-    ) -> Vec<(Found, Fit)> {
+    pub fn matches(&self, viewer: &Viewer, wish: &Wish, now: Instant, tie: impl Fn(&[u8; 16]) -> u64) -> Matched {
         let person = &viewer.person;
         let (from, to) = (wish.from.max(now), wish.to);
         let bound = Bound::of(viewer, wish.include_full);
         let mut bar = Bar::new(wish.limit, 0.0);
         let (mut scored, mut hopeful) = (Vec::new(), Vec::new());
-        for (nearest, tile) in &self.tiles {
-            if bound.best_beyond(*nearest) < bar.ln() {
+        for NearTile { nearest_km, tile, .. } in &self.0 {
+            if bound.best_beyond(*nearest_km) < bar.ln() {
                 break;
             }
             hopeful.clear();
@@ -179,10 +183,11 @@ impl Near {
                 }
             }
         }
-        best(scored, |slot: &&Slot| *slot.side.id.as_bytes(), tie, wish.limit)
+        let best = best(scored, |slot: &&Slot| *slot.side.id.as_bytes(), tie, wish.limit)
             .into_iter()
             .map(|(score, slot)| (Found::of(slot), score.into_fit(person, &slot.side.if_open(viewer)).rounded()))
-            .collect()
+            .collect();
+        Matched { best, reach_km: bound.reach_km(bar.ln()) }
     }
 }
 

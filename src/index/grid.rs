@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    hash::{BuildHasher, Hasher},
+    hash::BuildHasher,
     sync::Arc,
 };
 
@@ -22,6 +22,8 @@ use crate::{
 /// Rows from pole to pole: 20,015 km in steps of 5.6 km.
 const ROWS: u32 = 3_600;
 const ROW_DEGREES: f64 = 180.0 / ROWS as f64;
+/// By less than so many kilometres the [nearest](nearest_km) is too near.
+const TOUCHES_KM: f64 = 0.01;
 
 /// Tiles by their keys.
 pub(super) type Tiles = HashMap<u32, Arc<Tile>, RandomState>;
@@ -39,23 +41,51 @@ pub struct Grid {
     version: u64,
 }
 
-/// The tiles around a place.
-pub struct Near {
-    /// Each with the nearest that one of its places can be, those that are nearer first.
-    pub tiles: Vec<(f64, Arc<Tile>)>,
-    /// Another one after any change of any of the tiles.
-    pub print: u64,
+/// A tile near a place.
+pub struct NearTile {
+    /// The nearest that one of its places can be.
+    pub nearest_km: f64,
+    pub tile: Arc<Tile>,
+    print: u64,
 }
 
+/// The tiles around a place, those that are nearer first.
+pub struct Near(pub Vec<NearTile>);
+
 impl Near {
-    /// Until when a window that goes along with `now` holds the same runs: none begins and none comes in at its end, `to`.
-    pub fn same_until(&self, now: Instant, to: Instant) -> Instant {
-        let first = |from: i64| self.tiles.iter().filter_map(move |(_, tile)| tile.first_start(from)).min();
+    /// Until when what was found at `now`, before `to`, in the tiles nearer than `reach_km` is what would be found there
+    /// again.
+    pub fn good(&self, reach_km: f64, now: Instant, to: Instant) -> Good {
+        let tiles = &self.0[..self.0.partition_point(|near| near.nearest_km < reach_km)];
+        let first = |from: i64| tiles.iter().filter_map(move |near| near.tile.first_start(from)).min();
         let begins = first(now.micros() + 1);
+        // A window that stays where it is changes no sooner than one that goes along with `now`.
         let comes_in = first(to.micros()).map(|start| start - to.micros() + now.micros());
         let until = begins.into_iter().chain(comes_in).min();
-        until.and_then(Instant::from_micros).unwrap_or_else(|| now.plus_days(1))
+        Good {
+            reach_km,
+            print: tiles.iter().fold(0, |print, near| print.wrapping_add(near.print)),
+            from: now,
+            until: until.and_then(Instant::from_micros).unwrap_or_else(|| now.plus_days(1)),
+        }
     }
+}
+
+/// When what was found is what would be found again: as long as the tiles it was found in are the same ones, no run there
+/// begins, and none comes into the window.
+#[derive(Debug, Clone, Copy)]
+pub struct Good {
+    /// Tiles that lie as far as this had nothing to give.
+    pub reach_km: f64,
+    /// Another one after any change of any tile that is nearer.
+    pub print: u64,
+    pub from: Instant,
+    pub until: Instant,
+}
+
+/// Of a tile in one state.
+fn print(key: u32, tile: &Tile) -> u64 {
+    FixedState::default().hash_one((key, tile.version))
 }
 
 /// The row of a latitude, counted from the south.
@@ -185,34 +215,39 @@ impl Grid {
     /// The tiles in which a place within `radius_km` of `centre` may lie.
     pub fn around(&self, centre: LatLng, radius_km: f64) -> Near {
         let mut tiles = Vec::new();
-        let print = self.each_around(centre, radius_km, |nearest, tile| tiles.push((nearest, tile.clone())));
-        tiles.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        Near { tiles, print }
+        self.each_around(centre, radius_km, |nearest_km, key, tile| {
+            tiles.push(NearTile { nearest_km, tile: tile.clone(), print: print(key, tile) });
+        });
+        tiles.sort_unstable_by(|a, b| a.nearest_km.total_cmp(&b.nearest_km));
+        Near(tiles)
     }
 
-    /// The [print](Near::print) of those tiles.
-    pub fn print_around(&self, centre: LatLng, radius_km: f64) -> u64 {
-        self.each_around(centre, radius_km, |_, _| {})
+    /// The [print](Good::print) of those tiles that are nearer than `reach_km`.
+    pub fn print_around(&self, centre: LatLng, radius_km: f64, reach_km: f64) -> u64 {
+        let mut sum: u64 = 0;
+        self.each_around(centre, radius_km.min(reach_km), |nearest_km, key, tile| {
+            if nearest_km < reach_km {
+                sum = sum.wrapping_add(print(key, tile));
+            }
+        });
+        sum
     }
 
-    fn each_around(&self, centre: LatLng, radius_km: f64, mut each: impl FnMut(f64, &Arc<Tile>)) -> u64 {
-        let area = BoundingBox::around(centre, radius_km);
-        let mut print = FixedState::default().build_hasher();
+    fn each_around(&self, centre: LatLng, radius_km: f64, mut each: impl FnMut(f64, u32, &Arc<Tile>)) {
+        // A little more, so that rounding leaves no tile out whose side just touches the circle.
+        let area = BoundingBox::around(centre, radius_km + TOUCHES_KM);
         for row in row(area.south)..=row(area.north) {
             for (west, east) in &area.lng_ranges {
                 for column in column(row, *west)..=column(row, *east) {
                     let key = key(row, column);
                     let Some(tile) = self.tiles.get(&key) else { continue };
-                    let nearest = nearest_km(centre, row, column);
-                    if nearest <= radius_km {
-                        print.write_u32(key);
-                        print.write_u64(tile.version);
-                        each(nearest, tile);
+                    let nearest_km = nearest_km(centre, row, column);
+                    if nearest_km <= radius_km {
+                        each(nearest_km, key, tile);
                     }
                 }
             }
         }
-        print.finish()
     }
 
     /// The runs from `after` (left out) or `from` on and before `to`, by start and id, as far as `each` wants them.
@@ -343,9 +378,10 @@ pub(super) mod tests {
             let grid = gathered.into_grid(1);
             let centre = LatLng { lat, lng };
             let mut seen = BTreeSet::new();
-            for (nearest, tile) in grid.around(centre, radius).tiles {
+            for NearTile { nearest_km, tile, .. } in grid.around(centre, radius).0 {
                 for slot in tile.slots() {
-                    prop_assert!(centre.distance_km(&slot.side.place) >= nearest - 1e-6, "{nearest} {:?}", slot.side.place);
+                    let km = centre.distance_km(&slot.side.place);
+                    prop_assert!(km >= nearest_km - 1e-6, "{nearest_km} {:?}", slot.side.place);
                     prop_assert!(seen.insert(slot.side.id), "twice");
                 }
             }

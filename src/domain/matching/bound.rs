@@ -161,6 +161,17 @@ impl Bound {
         DISTANCE_WEIGHT * self.distance_ln(km, f64::ln_1p) + self.always
     }
 
+    /// From how many kilometres on nothing can score as much as this, a logarithm; infinity where anything might.
+    pub fn reach_km(&self, ln: f64) -> f64 {
+        let part = (ln - self.always) / DISTANCE_WEIGHT;
+        if part <= PART_FLOOR_LN {
+            return f64::INFINITY;
+        }
+        // The distance's part is 1 / (1 + (km / half)²).
+        let half = 0.5 * self.travel_radius_km.max(0.0);
+        half * ((-part).exp() - 1.0).max(0.0).sqrt() + SLACK_KM
+    }
+
     /// Logarithm of the most that this run, so near at best, can score.
     fn best_of(&self, run: &Glance, nearest_km: f64) -> f64 {
         let side = self.side(run);
@@ -299,6 +310,7 @@ mod tests {
                 let best = hope.unwrap().exp();
                 prop_assert!(best >= score - 1e-9, "{best} < {score}: {side:?}");
                 prop_assert!(bound.best_beyond(nearest).exp() >= score - 1e-9);
+                prop_assert!(nearest < bound.reach_km((score - 1e-9).ln()));
             }
         }
     }
