@@ -1,11 +1,11 @@
 //! Taking in all runs at once: they are counted as they come, so that each tile is made with room for just its own.
 
-use std::{collections::HashMap, panic::resume_unwind, sync::Arc, thread};
+use std::{collections::HashMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 
 use super::{
-    grid::{self, Grid, Tiles},
+    grid::{self, Grid},
     tile::{Entry, Order, Slot, Tile},
 };
 
@@ -22,37 +22,31 @@ pub struct Gathered {
 impl Gathered {
     /// Takes many runs in, of which none is here.
     pub fn take(&mut self, entries: Vec<Entry>) {
-        let take = |entry: Entry| {
+        let mut slots = Vec::with_capacity(entries.len());
+        for entry in entries {
             *self.many.entry(self.grid.note(&entry)).or_default() += 1;
-            entry.slot
-        };
-        self.slots.push(entries.into_iter().map(take).collect());
+            slots.push(entry.slot);
+        }
+        self.slots.push(slots);
     }
 
-    /// Puts everything in its order, with two hands. `version` is above that of any grid before it.
+    /// Puts everything in its order. `version` is above that of any grid before it.
     pub fn into_grid(self, version: u64) -> Grid {
         let Self { mut grid, slots, many } = self;
         let mut order: Vec<Order> = slots.iter().flatten().map(Slot::order).collect();
-        let tiles = thread::scope(|scope| {
-            let tiles = scope.spawn(|| tiles(slots, many, version));
-            order.sort_unstable();
-            grid.list(&order);
-            tiles.join().unwrap_or_else(|panic| resume_unwind(panic))
-        });
-        grid.have(tiles, version);
+        order.sort_unstable();
+        grid.list(&order);
+        drop(order);
+        let mut tiles: HashMap<u32, Tile, RandomState> =
+            many.into_iter().map(|(key, many)| (key, Tile::with_room(many, version))).collect();
+        for slot in slots.into_iter().flatten() {
+            tiles.entry(grid::key_of(slot.side.place)).or_default().add(slot);
+        }
+        let settled = |(key, mut tile): (u32, Tile)| {
+            tile.settle();
+            (key, Arc::new(tile))
+        };
+        grid.have(tiles.into_iter().map(settled).collect(), version);
         grid
     }
-}
-
-fn tiles(slots: Vec<Vec<Slot>>, many: HashMap<u32, usize, RandomState>, version: u64) -> Tiles {
-    let mut tiles: HashMap<u32, Tile, RandomState> =
-        many.into_iter().map(|(key, many)| (key, Tile::with_room(many, version))).collect();
-    for slot in slots.into_iter().flatten() {
-        tiles.entry(grid::key_of(slot.side.place)).or_default().add(slot);
-    }
-    let settled = |(key, mut tile): (u32, Tile)| {
-        tile.settle();
-        (key, Arc::new(tile))
-    };
-    tiles.into_iter().map(settled).collect()
 }

@@ -25,13 +25,10 @@ const ROW_DEGREES: f64 = 180.0 / ROWS as f64;
 /// By less than so many kilometres the [nearest](nearest_km) is too near.
 const TOUCHES_KM: f64 = 0.01;
 
-/// Tiles by their keys.
-pub(super) type Tiles = HashMap<u32, Arc<Tile>, RandomState>;
-
 /// All runs, by where they begin.
 #[derive(Debug, Default)]
 pub struct Grid {
-    tiles: Tiles,
+    tiles: HashMap<u32, Arc<Tile>, RandomState>,
     by_id: HashMap<Id, u32, RandomState>,
     /// Ids in order: many runs begin at the same time.
     by_start: BTreeMap<Instant, Vec<Id>>,
@@ -163,7 +160,7 @@ impl Grid {
     }
 
     /// Has these tiles from now on.
-    pub(super) fn have(&mut self, tiles: Tiles, version: u64) {
+    pub(super) fn have(&mut self, tiles: HashMap<u32, Arc<Tile>, RandomState>, version: u64) {
         self.version = version;
         self.tiles = tiles;
     }
