@@ -1,8 +1,8 @@
 //! Matches that were given lately: who asks again while nothing has changed gets the same answer.
 //!
 //! An answer counts for the person as they were known when it was made, for as long as the tiles around their home are the
-//! same ones, as far as they were looked at, and no run there begins or comes into the window. Whatever says what people see
-//! goes through one of the three.
+//! same ones, as far as anything there could be good enough, and no run there begins or comes into the window. Whatever
+//! says what people see goes through one of the three.
 
 use std::sync::Arc;
 

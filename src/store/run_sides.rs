@@ -46,7 +46,7 @@ impl Stretch {
 /// A part of all runs to come, about as many as are well read at once.
 #[derive(Debug)]
 pub enum Part {
-    Some(Vec<Id>),
+    Named(Vec<Id>),
     Stretch(Stretch),
 }
 
@@ -54,7 +54,7 @@ impl Part {
     /// Which runs it has.
     pub fn which(&self) -> Which<'_> {
         match self {
-            Self::Some(ids) => Which::These(ids),
+            Self::Named(ids) => Which::These(ids),
             Self::Stretch(stretch) => Which::Between(*stretch),
         }
     }
@@ -110,7 +110,7 @@ pub fn parts(conn: &mut Conn, now: Instant) -> Result<Vec<Part>> {
 fn parts_of(mut ids: Vec<Id>, in_a_stretch: usize) -> Vec<Part> {
     ids.sort_unstable();
     let (early, others) = ids.split_at(ids.len() / MADE_EARLY);
-    let early = early.chunks(NAMED_AT_ONCE).map(|some| Part::Some(some.to_vec()));
+    let early = early.chunks(NAMED_AT_ONCE).map(|some| Part::Named(some.to_vec()));
     let stretch = |ids: &[Id]| Some(Part::Stretch(Stretch { first: *ids.first()?, last: *ids.last()? }));
     early.chain(others.chunks(in_a_stretch).filter_map(stretch)).collect()
 }
@@ -244,11 +244,11 @@ mod tests {
         let parts = parts_of(ids, 50);
         assert_eq!(parts.len(), 4, "{parts:?}");
         let has = |part: &Part, id: Id| match part {
-            Part::Some(ids) => ids.contains(&id),
+            Part::Named(ids) => ids.contains(&id),
             Part::Stretch(Stretch { first, last }) => (*first..=*last).contains(&id),
         };
         assert!(sorted.iter().all(|id| parts.iter().filter(|part| has(part, *id)).count() == 1));
-        assert!(matches!(&parts[0], Part::Some(ids) if ids[..] == sorted[..2]));
+        assert!(matches!(&parts[0], Part::Named(ids) if ids[..] == sorted[..2]));
         assert!(parts_of(Vec::new(), 50).is_empty());
     }
 }
