@@ -41,6 +41,16 @@ impl Stretch {
     pub fn all() -> Self {
         Self { first: Id::nil(), last: Id::max() }
     }
+
+    /// From the first to the last of these, which are in order.
+    fn over(ids: &[Id]) -> Option<Self> {
+        Some(Self { first: *ids.first()?, last: *ids.last()? })
+    }
+
+    /// How far apart its ends are, as numbers: in most of an identifier that is the time in which they were made.
+    fn span(&self) -> u128 {
+        self.last.0.as_u128() - self.first.0.as_u128()
+    }
 }
 
 /// A part of all runs to come, about as many as are well read at once.
@@ -96,23 +106,40 @@ macro_rules! only {
 
 /// Runs that are named one by one in one statement.
 pub const NAMED_AT_ONCE: usize = 1_000;
-/// Runs to come in one stretch.
-const IN_A_STRETCH: usize = 100_000;
-/// One in so many was made long before the others: around it lie mostly runs that are over, so that it is read by name.
-const MADE_EARLY: usize = 50;
+/// Thousands of runs to come in one stretch.
+const GROUPS_IN_A_STRETCH: usize = 100;
+/// As many thousands are soon read by name, however many runs are over.
+const FEW_GROUPS: usize = 10;
+/// A thousand that spans so many times what three of four span was made long before the others. Around it lie mostly runs
+/// that are over, with all who were there, so that it is read by name.
+const SPARSE: u128 = 4;
 
 /// All published runs to come, in parts.
 pub fn parts(conn: &mut Conn, now: Instant) -> Result<Vec<Part>> {
     let to_come = runs::table.filter(runs::status.eq(RunStatus::Published)).filter(runs::starts_at.gt(now));
-    Ok(parts_of(to_come.select(runs::id).load(conn)?, IN_A_STRETCH))
+    Ok(parts_of(to_come.select(runs::id).load(conn)?))
 }
 
-fn parts_of(mut ids: Vec<Id>, in_a_stretch: usize) -> Vec<Part> {
+fn parts_of(mut ids: Vec<Id>) -> Vec<Part> {
     ids.sort_unstable();
-    let (early, others) = ids.split_at(ids.len() / MADE_EARLY);
-    let early = early.chunks(NAMED_AT_ONCE).map(|some| Part::Named(some.to_vec()));
-    let stretch = |ids: &[Id]| Some(Part::Stretch(Stretch { first: *ids.first()?, last: *ids.last()? }));
-    early.chain(others.chunks(in_a_stretch).filter_map(stretch)).collect()
+    let groups: Vec<Stretch> = ids.chunks(NAMED_AT_ONCE).filter_map(Stretch::over).collect();
+    let mut spans: Vec<u128> = groups.iter().map(Stretch::span).collect();
+    spans.sort_unstable();
+    let usual = spans.get(spans.len() * 3 / 4).copied().unwrap_or(0);
+    let is_sparse = |group: &Stretch| groups.len() <= FEW_GROUPS || group.span() > usual.saturating_mul(SPARSE);
+    let mut parts = Vec::new();
+    let mut rest = &ids[..];
+    for alike in groups.chunk_by(|one, other| is_sparse(one) == is_sparse(other)) {
+        let (these, after) = rest.split_at(rest.len().min(alike.len() * NAMED_AT_ONCE));
+        rest = after;
+        if is_sparse(&alike[0]) {
+            parts.extend(these.chunks(NAMED_AT_ONCE).map(|some| Part::Named(some.to_vec())));
+        } else {
+            let stretches = these.chunks(GROUPS_IN_A_STRETCH * NAMED_AT_ONCE).filter_map(Stretch::over);
+            parts.extend(stretches.map(Part::Stretch));
+        }
+    }
+    parts
 }
 
 /// The published ones that are still to come, in no order.
@@ -235,20 +262,44 @@ pub fn decisions_end(conn: &mut Conn, people: &[Id], now: Instant) -> Result<BTr
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_run_is_in_one_part_and_those_made_early_are_named() {
+    fn made(minutes: impl Iterator<Item = i64>) -> Vec<Id> {
         let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
-        let mut ids: Vec<Id> = (0..130).map(|minutes| Id::at(now.plus_minutes(minutes))).collect();
-        let sorted = ids.clone();
-        ids.reverse();
-        let parts = parts_of(ids, 50);
-        assert_eq!(parts.len(), 4, "{parts:?}");
-        let has = |part: &Part, id: Id| match part {
-            Part::Named(ids) => ids.contains(&id),
-            Part::Stretch(Stretch { first, last }) => (*first..=*last).contains(&id),
-        };
-        assert!(sorted.iter().all(|id| parts.iter().filter(|part| has(part, *id)).count() == 1));
-        assert!(matches!(&parts[0], Part::Named(ids) if ids[..] == sorted[..2]));
-        assert!(parts_of(Vec::new(), 50).is_empty());
+        minutes.map(|minutes| Id::at(now.plus_minutes(minutes))).collect()
+    }
+
+    /// How many are named in all, and how many stretches there are; every run is in one part.
+    fn shape(ids: &[Id]) -> (usize, usize) {
+        let mut mixed = ids.to_vec();
+        mixed.reverse();
+        let parts = parts_of(mixed);
+        let mut in_parts = 0;
+        for part in &parts {
+            in_parts += match part {
+                Part::Named(some) => some.len(),
+                Part::Stretch(Stretch { first, last }) => ids.iter().filter(|id| (first..=last).contains(id)).count(),
+            };
+        }
+        assert_eq!(in_parts, ids.len());
+        let named = parts.iter().filter_map(|part| match part {
+            Part::Named(some) => Some(some.len()),
+            Part::Stretch(_) => None,
+        });
+        (named.clone().sum(), parts.len() - named.count())
+    }
+
+    #[test]
+    fn runs_that_were_made_far_from_the_others_are_named_and_the_others_are_stretches() {
+        assert_eq!(shape(&[]), (0, 0));
+        assert_eq!(shape(&made(0..2_500)), (2_500, 0), "so few are named");
+        assert_eq!(shape(&made(0..20_500)), (0, 1));
+        assert_eq!(shape(&made(0..250_000)), (0, 3));
+        let (long_ago, lately) = ((0..3_000).map(|nth| 100 * (nth - 5_000)), 0..30_000);
+        assert_eq!(shape(&made(long_ago.chain(lately))), (3_000, 1));
+        let imported = std::iter::repeat_n(0, 20_000);
+        assert_eq!(
+            shape(&made(imported.chain(1..10_001))),
+            (0, 1),
+            "what was imported at once makes nothing else rare"
+        );
     }
 }
