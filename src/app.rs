@@ -16,10 +16,7 @@ use crate::{
     },
     clock::Clock,
     config::Config,
-    http::{
-        pages::{PageHouse, Pages},
-        schemas::Schemas,
-    },
+    http::pages::{PageHouse, Pages},
     index::{self, RunIndex, WishIndex},
     mail::{House, Templates, Transport},
     service::letters::Desk,
@@ -39,7 +36,6 @@ pub struct App {
     pub tokens: Verifier,
     pub passwords: Passwords,
     pub pages: Pages,
-    pub schemas: Schemas,
     pub desk: Desk,
     pub transport: Transport,
     /// Hashes addresses that are banned; its key is fixed at first start and never rotated.
@@ -90,7 +86,6 @@ impl App {
                 help: config.help.lines.clone(),
             },
             passwords: Passwords::default(),
-            schemas: Schemas::of(&crate::http::api_doc())?,
             addresses: AddressHasher::new(address_key),
             cell_resolution: resolution,
             mail_waits: Notify::new(),

@@ -11,6 +11,7 @@ use crate::{
     app::App,
     domain::refusal::Fault,
     error::Result as Outcome,
+    http::schemas,
     service::imports::{House, Import, What},
 };
 
@@ -32,16 +33,16 @@ pub fn import(app: &App, what: What, file: &Path) -> Result<bool> {
 /// What an import needs, from the running installation.
 pub fn house(app: &App) -> House<'_> {
     House {
-        read_profile: Box::new(|value| read(app, value)),
-        read_draft: Box::new(|value| read(app, value)),
+        read_profile: Box::new(read),
+        read_draft: Box::new(read),
         addresses: &app.addresses,
         cell_resolution: app.cell_resolution,
         policy: &app.config.policy,
     }
 }
 
-fn read<T: ToSchema + DeserializeOwned>(app: &App, value: Value) -> Outcome<(Option<T>, Vec<Fault>)> {
-    Ok(match app.schemas.read(value)? {
+fn read<T: ToSchema + DeserializeOwned + 'static>(value: Value) -> Outcome<(Option<T>, Vec<Fault>)> {
+    Ok(match schemas::read(value)? {
         Ok(value) => (Some(value), Vec::new()),
         Err(rejected) => (rejected.readable, rejected.faults),
     })

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{
     AppData, Problem,
-    schemas::{Read, Rejected},
+    schemas::{self, Read, Rejected},
 };
 use crate::{
     auth::{Purpose, tokens},
@@ -246,7 +246,7 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Request<T> {
             let mac = app.keyring.mac(Purpose::Idempotency, &[head.as_bytes(), &bytes].concat());
             let fingerprint = hex::encode(mac);
             let body = match too_large.map_or_else(|| json(&request, &bytes), Err) {
-                Ok(value) => Ok(app.schemas.read::<T>(value)?),
+                Ok(value) => Ok(schemas::read::<T>(value)?),
                 Err(unreadable) => Err(unreadable),
             };
             let key = request.headers().get("Idempotency-Key").cloned();
@@ -319,11 +319,12 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Query<T> {
     type Future = std::future::Ready<std::result::Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(app(request).and_then(|app| {
-            let pairs: Vec<(String, String)> = serde_urlencoded::from_str(request.query_string())
-                .map_err(|_| Problem::bad_request("The query cannot be read."))?;
-            Ok(Self(app.schemas.read_query::<T>(&pairs)?))
-        }))
+        let pairs: std::result::Result<Vec<(String, String)>, _> = serde_urlencoded::from_str(request.query_string());
+        let read = match pairs {
+            Ok(pairs) => schemas::read_query::<T>(&pairs).map(Self).map_err(Problem::from),
+            Err(_) => Err(Problem::bad_request("The query cannot be read.")),
+        };
+        std::future::ready(read)
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     paging::{Page, Paging},
     problem::ProblemDocument,
     reader::{self, MaybeReader},
+    schemas,
 };
 use crate::{
     clock::Instant,
@@ -178,19 +179,19 @@ pub async fn edit_run(
     version: IfMatch,
     request: Request<RunPatch>,
 ) -> Result<Reply, Problem> {
-    let (me, policy, patch, state) = (caller.id(), app.config.policy.clone(), request.clone(), app.clone());
+    let (me, policy, patch) = (caller.id(), app.config.policy.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let proof = callers::leads(tx, me, id.0, now)?;
         let run = runs::get(tx, id.0)?;
         version.check(run.version)?;
-        let draft = merged(&state, &run, patch.body()?, now)?;
+        let draft = merged(&run, patch.body()?, now)?;
         let run = service::edit(tx, &proof, &draft, run.version, &policy, now)?;
         reply_with(&run_views::view(tx, &run, Some(me), &policy, now)?, 200)
     })
     .await
 }
 
-fn merged(app: &crate::app::App, run: &Run, patch: &RunPatch, now: Instant) -> Outcome<RunDraft> {
+fn merged(run: &Run, patch: &RunPatch, now: Instant) -> Outcome<RunDraft> {
     let mut whole = serde_json::to_value(run.draft())?;
     if patch.0.contains_key("meeting_point") && !patch.0.contains_key("time_zone") {
         // Another place has its own clock.
@@ -200,7 +201,7 @@ fn merged(app: &crate::app::App, run: &Run, patch: &RunPatch, now: Instant) -> O
         whole["meeting_point_public"] = serde_json::Value::Null;
     }
     json_patch::merge(&mut whole, &serde_json::Value::Object(patch.0.clone()));
-    let read = app.schemas.read::<RunDraft>(whole)?;
+    let read = schemas::read::<RunDraft>(whole)?;
     checked(read.as_ref(), |draft| draft.derive(now, Some(run.starts_at)).map(|_| ())).cloned()
 }
 

@@ -1,6 +1,13 @@
-//! The schemas of the API's description, compiled: the text that documents a body is the text that checks it.
+//! The schemas of the API's description, compiled: the schema that documents a body is the one that checks it.
+//!
+//! Each is compiled at its first use and kept for the life of the process, so that neither a start nor an idle server
+//! pays for schemas that nobody uses.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    any::TypeId,
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, LazyLock, PoisonError, RwLock},
+};
 
 use jsonschema::{Validator, error::ValidationErrorKind};
 use serde::de::DeserializeOwned;
@@ -21,90 +28,100 @@ pub struct Rejected<T> {
 /// A value that was read, or what is wrong with it.
 pub type Read<T> = std::result::Result<T, Rejected<T>>;
 
-/// All component schemas by name.
-pub struct Schemas {
-    by_name: HashMap<String, Validator>,
-    documents: Map<String, Value>,
+/// The schema of one Rust type: the document, and the validator compiled from it.
+struct Schema {
+    validator: Validator,
+    /// The `properties` of the document, by which the texts of a query get their types.
+    properties: Map<String, Value>,
 }
 
-impl Schemas {
-    /// Compiles every component of the description.
-    ///
-    /// # Errors
-    /// When a schema is none, which the suite would have shown.
-    pub fn of(doc: &utoipa::openapi::OpenApi) -> anyhow::Result<Self> {
-        let doc = serde_json::to_value(doc)?;
-        let documents = doc.pointer("/components/schemas").and_then(Value::as_object).cloned().unwrap_or_default();
-        let mut by_name = HashMap::new();
-        for name in documents.keys() {
-            // Only what it refers to: with all of them in each, the start would grow with their square.
-            let mut needed = serde_json::Map::new();
-            gather(&documents, name, &mut needed);
-            let root = json!({ "$ref": format!("#/components/schemas/{name}"), "components": { "schemas": needed } });
-            let validator = jsonschema::draft202012::options()
-                .should_validate_formats(true)
-                .with_format("date-time", is_instant)
-                .build(&root)
-                .map_err(|fault| anyhow::anyhow!("schema {name}: {fault}"))?;
-            by_name.insert(name.clone(), validator);
-        }
-        Ok(Self { by_name, documents })
-    }
+/// Schemas depend on nothing but the types, so one process compiles each of them once, at its first use.
+static COMPILED: LazyLock<RwLock<HashMap<TypeId, Arc<Schema>>>> = LazyLock::new(RwLock::default);
 
-    /// Checks a value against the schema of `T` and reads it.
-    pub fn read<T: ToSchema + DeserializeOwned>(&self, value: Value) -> Result<Read<T>> {
-        let name = T::name();
-        let validator = self
-            .by_name
-            .get(name.as_ref())
-            .ok_or_else(|| anyhow::anyhow!("no schema {name}: is the handler's body in its #[utoipa::path]?"))?;
-        let mut faults = Vec::new();
-        for error in validator.iter_errors(&value) {
-            collect(&error, &mut faults);
-        }
-        control_characters(&value, "", &mut faults);
-        if faults.is_empty() {
-            let misread = |fault: serde_path_to_error::Error<serde_json::Error>| Rejected {
-                faults: vec![Fault::at(path_as_pointer(fault.path()), "invalid", fault.inner().to_string())],
-                readable: None,
-            };
-            return Ok(serde_path_to_error::deserialize(whole_numbers(value)).map_err(misread));
-        }
-        faults.dedup();
-        let readable = serde_json::from_value(without_unknown(value, &faults)).ok();
-        Ok(Err(Rejected { faults, readable }))
+/// The compiled schema of `T`, which is the one that the API's description shows.
+///
+/// # Errors
+/// When `T` describes itself by something that is not a JSON schema.
+fn schema_of<T: ToSchema + 'static>() -> Result<Arc<Schema>> {
+    let key = TypeId::of::<T>();
+    if let Some(known) = COMPILED.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return Ok(known.clone());
     }
+    let compiled = Arc::new(compile::<T>()?);
+    Ok(COMPILED.write().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(compiled).clone())
+}
 
-    /// Like [`read`](Self::read) for a query: what the schema calls a number, a boolean or a list becomes one.
-    pub fn read_query<T: ToSchema + DeserializeOwned>(
-        &self,
-        pairs: &[(String, String)],
-    ) -> Result<std::result::Result<T, Rejected<T>>> {
-        let properties = self.documents.get(T::name().as_ref()).and_then(|schema| schema.get("properties"));
-        let mut values = Map::new();
-        let mut twice = Vec::new();
-        let by_count = pairs.iter().fold(BTreeMap::<&str, usize>::new(), |mut counts, (name, _)| {
-            *counts.entry(name).or_default() += 1;
-            counts
-        });
-        for (name, text) in pairs {
-            if by_count.get(name.as_str()).is_some_and(|count| *count > 1) {
-                twice.push(Fault::at(format!("?{name}"), "given_twice", "give it once; lists are separated by commas"));
-                continue;
-            }
-            let schema = properties.and_then(|known| known.get(name));
-            values.insert(name.clone(), typed(text, schema));
-        }
-        twice.dedup();
-        Ok(match self.read::<T>(Value::Object(values))? {
-            Ok(value) if !twice.is_empty() => Err(Rejected { faults: twice, readable: Some(value) }),
-            Ok(value) => Ok(value),
-            Err(Rejected { faults, readable }) => {
-                let query = |fault: Fault| Fault { pointer: fault.pointer.replacen('/', "?", 1), ..fault };
-                Err(Rejected { faults: faults.into_iter().map(query).chain(twice).collect(), readable })
-            }
-        })
+fn compile<T: ToSchema>() -> anyhow::Result<Schema> {
+    let mut referenced = Vec::new();
+    T::schemas(&mut referenced);
+    let components: BTreeMap<_, _> = referenced.into_iter().collect();
+    let mut root = serde_json::to_value(T::schema())?;
+    let properties = root.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    if let Some(root) = root.as_object_mut() {
+        root.insert("components".to_owned(), json!({ "schemas": components }));
     }
+    let validator = jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .with_format("date-time", is_instant)
+        .build(&root)
+        .map_err(|fault| anyhow::anyhow!("schema {}: {fault}", T::name()))?;
+    Ok(Schema { validator, properties })
+}
+
+/// Checks a value against the schema of `T` and reads it.
+///
+/// # Errors
+/// `Internal` when `T` has no valid schema; faults of the value are in the answer.
+pub fn read<T: ToSchema + DeserializeOwned + 'static>(value: Value) -> Result<Read<T>> {
+    read_with(&*schema_of::<T>()?, value)
+}
+
+fn read_with<T: DeserializeOwned>(schema: &Schema, value: Value) -> Result<Read<T>> {
+    let mut faults = Vec::new();
+    for error in schema.validator.iter_errors(&value) {
+        collect(&error, &mut faults);
+    }
+    control_characters(&value, "", &mut faults);
+    if faults.is_empty() {
+        let misread = |fault: serde_path_to_error::Error<serde_json::Error>| Rejected {
+            faults: vec![Fault::at(path_as_pointer(fault.path()), "invalid", fault.inner().to_string())],
+            readable: None,
+        };
+        return Ok(serde_path_to_error::deserialize(whole_numbers(value)).map_err(misread));
+    }
+    faults.dedup();
+    let readable = serde_json::from_value(without_unknown(value, &faults)).ok();
+    Ok(Err(Rejected { faults, readable }))
+}
+
+/// Like [`read`] for a query: what the schema calls a number, a boolean or a list becomes one.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_query<T: ToSchema + DeserializeOwned + 'static>(pairs: &[(String, String)]) -> Result<Read<T>> {
+    let schema = schema_of::<T>()?;
+    let mut values = Map::new();
+    let mut twice = Vec::new();
+    let by_count = pairs.iter().fold(BTreeMap::<&str, usize>::new(), |mut counts, (name, _)| {
+        *counts.entry(name).or_default() += 1;
+        counts
+    });
+    for (name, text) in pairs {
+        if by_count.get(name.as_str()).is_some_and(|count| *count > 1) {
+            twice.push(Fault::at(format!("?{name}"), "given_twice", "give it once; lists are separated by commas"));
+            continue;
+        }
+        values.insert(name.clone(), typed(text, schema.properties.get(name)));
+    }
+    twice.dedup();
+    Ok(match read_with::<T>(&schema, Value::Object(values))? {
+        Ok(value) if !twice.is_empty() => Err(Rejected { faults: twice, readable: Some(value) }),
+        Ok(value) => Ok(value),
+        Err(Rejected { faults, readable }) => {
+            let query = |fault: Fault| Fault { pointer: fault.pointer.replacen('/', "?", 1), ..fault };
+            Err(Rejected { faults: faults.into_iter().map(query).chain(twice).collect(), readable })
+        }
+    })
 }
 
 fn path_as_pointer(path: &serde_path_to_error::Path) -> String {
@@ -166,25 +183,6 @@ fn typed(text: &str, schema: Option<&Value>) -> Value {
         return value;
     }
     Value::String(text.to_owned())
-}
-
-/// Adds a schema and everything it refers to.
-fn gather(documents: &serde_json::Map<String, Value>, name: &str, needed: &mut serde_json::Map<String, Value>) {
-    let Some(schema) = documents.get(name).filter(|_| !needed.contains_key(name)) else { return };
-    needed.insert(name.to_owned(), schema.clone());
-    let mut values = vec![schema];
-    while let Some(value) = values.pop() {
-        match value {
-            Value::String(text) => {
-                if let Some(other) = text.strip_prefix("#/components/schemas/") {
-                    gather(documents, other, needed);
-                }
-            }
-            Value::Array(inner) => values.extend(inner),
-            Value::Object(inner) => values.extend(inner.values()),
-            _ => {}
-        }
-    }
 }
 
 fn collect(error: &jsonschema::ValidationError<'_>, faults: &mut Vec<Fault>) {

@@ -9,6 +9,7 @@ use super::{
     extract::{Caller, IfMatch, MaybeCaller, Nothing, PathId, Query, Request},
     paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
+    schemas,
 };
 use crate::{
     domain::{
@@ -112,7 +113,7 @@ pub async fn edit_series(
     request: Request<SeriesPatch>,
 ) -> Result<Reply, Problem> {
     let from = from.get();
-    let (me, policy, patch, state) = (caller.id(), app.config.policy.clone(), request.clone(), app.clone());
+    let (me, policy, patch) = (caller.id(), app.config.policy.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let (proof, found) = service::leads(tx, me, id.0, now)?;
         version.check(found.version)?;
@@ -121,7 +122,7 @@ pub async fn edit_series(
             Err(Error::Invalid(faults)) => return Err(Error::Invalid(faults.clone())),
             Err(_) => return Err(Error::NotFound),
         };
-        let (draft, says) = merged(&state, &found, patch.body()?)?;
+        let (draft, says) = merged(&found, patch.body()?)?;
         let wanted = SeriesEdit { draft, says, from, version: found.version };
         let edited = changing::edit(tx, &proof, &wanted, &policy, now)?;
         reply_with(&views::view(tx, &edited, Some(me), now)?, 200)
@@ -129,7 +130,7 @@ pub async fn edit_series(
     .await
 }
 
-fn merged(app: &crate::app::App, found: &Series, patch: &SeriesPatch) -> Outcome<(SeriesDraft, WhatIsSaid)> {
+fn merged(found: &Series, patch: &SeriesPatch) -> Outcome<(SeriesDraft, WhatIsSaid)> {
     let mut whole = serde_json::to_value(found.draft())?;
     let said = |name: &str| patch.0.get("run").and_then(|run| run.get(name)).is_some();
     if said("meeting_point") && !patch.0.contains_key("time_zone") {
@@ -141,7 +142,7 @@ fn merged(app: &crate::app::App, found: &Series, patch: &SeriesPatch) -> Outcome
     }
     json_patch::merge(&mut whole, &serde_json::Value::Object(patch.0.clone()));
     let says = WhatIsSaid { first: patch.0.contains_key("first_local_start"), rule: patch.0.contains_key("rrule") };
-    let read = app.schemas.read::<SeriesDraft>(whole)?;
+    let read = schemas::read::<SeriesDraft>(whole)?;
     Ok((read.map_err(|rejected| Error::Invalid(rejected.faults))?, says))
 }
 

@@ -20,6 +20,7 @@ use super::{
     accounts::{self, AcceptInvitation, NewPassword},
     extract::ClientIp,
     pages::{Appeal, Done, Invite, Reset},
+    schemas,
 };
 use crate::{
     clock::Instant,
@@ -186,12 +187,12 @@ async fn perform(app: &AppData, ip: ClientIp, action: LinkAction, link: Id, form
         }
         LinkAction::ResetPassword => {
             let fields = serde_json::json!({ "token": "", "password": form.text("password") });
-            let checked: NewPassword = app.schemas.read(fields)?.map_err(|rejected| Error::Invalid(rejected.faults))?;
+            let checked: NewPassword = schemas::read(fields)?.map_err(|rejected| Error::Invalid(rejected.faults))?;
             accounts::reset(app, ip, link, checked.password).await?;
             done("Your new password is set", "You can log in with it now. We have sent you a mail about it.")
         }
         LinkAction::Invitation => {
-            accounts::accept(app, ip, link, acceptance(app, form)?).await?;
+            accounts::accept(app, ip, link, acceptance(form)?).await?;
             done("Your account is open", "Welcome. You can log in now.")
         }
         LinkAction::NotToday
@@ -343,7 +344,7 @@ fn contact_line(by: Instant, run: &store::runs::Run) -> String {
 }
 
 /// What an invited person posted, checked like the body of the endpoint. What is not ticked is told as that.
-fn acceptance(app: &AppData, form: &Form) -> Result<AcceptInvitation> {
+fn acceptance(form: &Form) -> Result<AcceptInvitation> {
     let fields = serde_json::json!({
         "token": "",
         "password": form.text("password"),
@@ -351,7 +352,7 @@ fn acceptance(app: &AppData, form: &Form) -> Result<AcceptInvitation> {
         "adult": form.text("adult") == "true",
         "terms_version": form.text("terms_version"),
     });
-    app.schemas.read(fields)?.map_err(|rejected| Error::Invalid(rejected.faults))
+    schemas::read(fields)?.map_err(|rejected| Error::Invalid(rejected.faults))
 }
 
 fn statement(form: &Form) -> Result<String> {
