@@ -35,7 +35,7 @@ pub mod status;
 
 pub use problem::Problem;
 pub use reply::Reply;
-pub use routes::{api_doc, routes};
+pub use routes::{api_doc, api_json, routes};
 
 /// The state of the process in a handler's signature.
 pub type AppData = actix_web::web::Data<crate::app::App>;

@@ -1,6 +1,8 @@
 //! The route table, on one page. The paths themselves stand beside their handlers.
 
-use actix_web::web::ServiceConfig;
+use std::sync::OnceLock;
+
+use actix_web::web::{self, ServiceConfig};
 use utoipa::{
     OpenApi,
     openapi::{
@@ -15,6 +17,7 @@ use super::{
     accounts, after_run, announcements, appeals, blocks, day, facilitators, friends, help, match_requests, matches, me,
     moderation, paging, problem, roster, run_routes, runs, series, sessions, signups,
 };
+use crate::error::Result;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,9 +41,11 @@ use super::{
 )]
 struct Head;
 
-fn documented(config: &mut DocumentedConfig<'_>) {
-    config.service(
-        scope("/v1")
+/// Adds every documented route to `$scope`: one list for the server, which mounts plain services, and for the
+/// description, which collects what each handler says about itself.
+macro_rules! with_all_routes {
+    ($scope:expr) => {
+        $scope
             // Routes are tried in this order: first what is asked most.
             .service(matches::matches)
             .service(runs::list_runs)
@@ -162,13 +167,32 @@ fn documented(config: &mut DocumentedConfig<'_>) {
             .service(appeals::file_appeal)
             .service(appeals::list_appeals)
             .service(appeals::decide_appeal)
-            .service(moderation::audit_log),
-    );
+            .service(moderation::audit_log)
+    };
 }
 
 /// Mounts every documented route.
 pub fn routes(config: &mut ServiceConfig) {
-    documented(&mut DocumentedConfig::new(config));
+    config.service(with_all_routes!(web::scope("/v1")));
+}
+
+fn documented(config: &mut DocumentedConfig<'_>) {
+    config.service(with_all_routes!(scope("/v1")));
+}
+
+/// The description of the API as JSON text, made when it is first read and kept for the life of the process.
+///
+/// # Errors
+/// `Internal` when it cannot be written as JSON.
+pub fn api_json() -> Result<&'static str> {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    match TEXT.get() {
+        Some(text) => Ok(text),
+        None => {
+            let text = serde_json::to_string(&api_doc())?;
+            Ok(TEXT.get_or_init(|| text))
+        }
+    }
 }
 
 /// The description of the API, from the handlers themselves.

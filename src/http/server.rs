@@ -4,7 +4,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{App as ActixApp, HttpServer, dev::Server, middleware as actix, web};
 use tracing_actix_web::TracingLogger;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
     Problem,
@@ -25,7 +25,6 @@ const GRACE_S: u64 = 20;
 pub fn start(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
     let state = web::Data::from(app.clone());
     let gate = web::Data::new(FloodGate::new(app.config.rate_limits));
-    let doc = super::api_doc();
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(state.clone())
@@ -40,7 +39,8 @@ pub fn start(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
             .service(status::healthz)
             .service(status::readyz)
             .service(status::problem_page)
-            .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", doc.clone()))
+            .service(status::openapi)
+            .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")))
             .service(web::redirect("/docs", "/docs/"))
             .default_service(web::to(|| async { Err::<String, Problem>(Error::NotFound.into()) }))
     })

@@ -29,6 +29,12 @@ pub async fn readyz(app: AppData) -> Result<HttpResponse, Problem> {
     }
 }
 
+/// The description of the API.
+#[get("/openapi.json")]
+pub async fn openapi() -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(super::api_json()?))
+}
+
 /// What a problem code means.
 #[get("/problems/{code}")]
 pub async fn problem_page(code: web::Path<String>) -> Result<HttpResponse, Problem> {
