@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "src/mail/templates"]
@@ -46,15 +47,19 @@ pub struct Rendered {
     pub html: String,
 }
 
-/// All templates, compiled and tried out once at start.
+/// The templates in the binary, compiled once in a process.
+static BUILT_IN: OnceLock<Arc<Environment<'static>>> = OnceLock::new();
+
+/// All templates, compiled; an installation's own are tried out at start.
 #[derive(Debug)]
 pub struct Templates {
-    env: Environment<'static>,
+    env: Arc<Environment<'static>>,
     override_dir: Option<PathBuf>,
 }
 
 impl Templates {
-    /// Compiles every template and renders a sample of every kind, so that a broken override stops the start.
+    /// Compiles every template. With an override folder it also renders a sample of every kind, so that a broken override
+    /// stops the start; the built-in templates alone are rendered by the unit tests.
     ///
     /// # Errors
     /// Names the file that cannot be read, compiled or rendered.
@@ -62,18 +67,36 @@ impl Templates {
         if let Some(dir) = override_dir.as_deref().filter(|dir| !dir.is_dir()) {
             return Err(RenderError::Unreadable { file: dir.display().to_string(), cause: "not a folder".to_owned() });
         }
-        let mut templates = Self { env: environment(), override_dir };
-        for file in Embedded::iter() {
-            let (stem, ending) = file.rsplit_once('.').unwrap_or((&file, ""));
-            let parts: &[&str] = if ending == "j2" { &["txt", "html"] } else { &[ending] };
-            for part in parts {
-                templates.add(stem, part)?;
-            }
+        if override_dir.is_none()
+            && let Some(env) = BUILT_IN.get()
+        {
+            return Ok(Self { env: env.clone(), override_dir });
+        }
+        let mut templates = Self { env: Arc::default(), override_dir };
+        templates.env = Arc::new(templates.compile()?);
+        if templates.override_dir.is_none() {
+            templates.env = BUILT_IN.get_or_init(|| templates.env.clone()).clone();
+            return Ok(templates);
         }
         for letter in sample::letters("A text that somebody wrote") {
             templates.render(&letter)?;
         }
         Ok(templates)
+    }
+
+    fn compile(&self) -> Result<Environment<'static>, RenderError> {
+        let mut env = environment();
+        for file in Embedded::iter() {
+            let (stem, ending) = file.rsplit_once('.').unwrap_or((&file, ""));
+            let parts: &[&str] = if ending == "j2" { &["txt", "html"] } else { &[ending] };
+            for part in parts {
+                let (file, source) = self.origin(stem, part);
+                let source = source.map_err(|cause| RenderError::Unreadable { file, cause })?;
+                let added = env.add_template_owned(format!("{stem}.{part}"), source);
+                added.map_err(|error| self.fault(stem, part, &error))?;
+            }
+        }
+        Ok(env)
     }
 
     /// Writes the mail.
@@ -127,13 +150,6 @@ impl Templates {
     fn run(&self, stem: &str, part: &str, context: Value) -> Result<String, RenderError> {
         let rendered = self.env.get_template(&format!("{stem}.{part}")).and_then(|found| found.render(context));
         rendered.map_err(|error| self.fault(stem, part, &error))
-    }
-
-    fn add(&mut self, stem: &str, part: &str) -> Result<(), RenderError> {
-        let (file, source) = self.origin(stem, part);
-        let source = source.map_err(|cause| RenderError::Unreadable { file, cause })?;
-        let added = self.env.add_template_owned(format!("{stem}.{part}"), source);
-        added.map_err(|error| self.fault(stem, part, &error))
     }
 
     /// Where a template comes from, and its source.

@@ -14,6 +14,8 @@
 //!
 //! Every value is escaped; nothing here acts.
 
+use std::sync::OnceLock;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value, context};
 
@@ -85,8 +87,25 @@ pub struct Done {
 /// The pages, compiled once.
 #[derive(Debug)]
 pub struct Pages {
-    env: Environment<'static>,
+    env: &'static Environment<'static>,
     house: PageHouse,
+}
+
+/// The embedded templates, compiled once in a process.
+static TEMPLATES: OnceLock<Environment<'static>> = OnceLock::new();
+
+fn templates() -> Result<&'static Environment<'static>, Error> {
+    if let Some(env) = TEMPLATES.get() {
+        return Ok(env);
+    }
+    let mut env = Environment::new();
+    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_auto_escape_callback(|_| AutoEscape::Html);
+    for (name, source) in FILES {
+        env.add_template(name, source)?;
+    }
+    Ok(TEMPLATES.get_or_init(|| env))
 }
 
 impl Pages {
@@ -95,14 +114,7 @@ impl Pages {
     /// # Errors
     /// Only if a template in the binary is broken.
     pub fn new(house: PageHouse) -> Result<Self, Error> {
-        let mut env = Environment::new();
-        env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-        env.set_undefined_behavior(UndefinedBehavior::Strict);
-        env.set_auto_escape_callback(|_| AutoEscape::Html);
-        for (name, source) in FILES {
-            env.add_template(name, source)?;
-        }
-        Ok(Self { env, house })
+        Ok(Self { env: templates()?, house })
     }
 
     /// What will happen, with a button that does it.
