@@ -2,35 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, PASSWORD, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    from_registering_to_logging_out,
-    registering_answers_the_same_whatever_happens_and_the_mail_tells_the_truth,
-    whoever_registers_last_before_the_address_is_proved_has_the_account,
-    every_fault_of_a_registration_is_named_at_once,
-    an_address_is_the_same_in_any_spelling_of_its_case,
-    one_cannot_log_in_before_the_address_is_proved,
-    a_verification_link_shows_first_and_works_once,
-    a_verification_link_ends_after_two_days_and_another_can_be_asked_for,
-    a_refresh_token_used_twice_ends_its_session,
-    an_access_token_ends_after_a_quarter_of_an_hour,
-    a_session_ends_after_sixty_days_without_use,
-    sessions_are_listed_and_can_be_ended_one_by_one,
-    a_forgotten_password_is_reset_by_mail_and_ends_all_sessions,
-    a_reset_link_ends_after_an_hour_and_works_once,
-    asking_for_a_reset_says_nothing_about_who_is_here,
-    changing_the_password_keeps_this_session_and_ends_the_others,
-    too_many_log_ins_have_to_wait_and_the_answer_says_how_long,
-    too_many_mails_to_one_address_stop_without_a_word,
-    a_wrong_password_and_an_unknown_address_look_the_same,
-    an_admin_grants_and_revokes_roles_and_looks_people_up_and_all_of_it_is_kept,
-    the_last_admin_cannot_be_revoked,
-    ones_own_account_can_be_read_and_edited,
-    help_is_public_and_names_the_terms,
-    unsubscribing_from_reminders_by_the_link_changes_only_that,
-    an_invited_person_sets_a_password_accepts_the_terms_and_only_then_comes_in,
-];
+use crate::harness::{Client, PASSWORD, Town};
+use crate::support::database_test::database_test;
 
 fn newcomer(email: &str) -> Value {
     json!({
@@ -43,6 +18,7 @@ async fn log_in(town: &Town, email: &str, password: &str) -> crate::harness::Ans
     town.nobody().post("/sessions", json!({ "email": email, "password": password })).await
 }
 
+#[apply(database_test!)]
 async fn from_registering_to_logging_out(town: Town) {
     let nobody = town.nobody();
     let answer = nobody.post("/accounts", newcomer("ana@example.org")).await.expect(202);
@@ -70,6 +46,7 @@ async fn from_registering_to_logging_out(town: Town) {
     assert!(stored[0].starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored:?}");
 }
 
+#[apply(database_test!)]
 async fn registering_answers_the_same_whatever_happens_and_the_mail_tells_the_truth(town: Town) {
     let (mo, ben) = (town.moderator("Mo").await, town.person("Ben").await);
     let ban = json!({ "account_id": ben.id, "kind": "ban", "rule": "Be kind", "statement": "Three times now." });
@@ -93,6 +70,7 @@ async fn registering_answers_the_same_whatever_happens_and_the_mail_tells_the_tr
     assert_eq!(town.rows("accounts"), 4);
 }
 
+#[apply(database_test!)]
 async fn whoever_registers_last_before_the_address_is_proved_has_the_account(town: Town) {
     let nobody = town.nobody();
     let mut first = newcomer("ana@example.org");
@@ -110,6 +88,7 @@ async fn whoever_registers_last_before_the_address_is_proved_has_the_account(tow
     assert_eq!(me.str("display_name"), "Ana");
 }
 
+#[apply(database_test!)]
 async fn every_fault_of_a_registration_is_named_at_once(town: Town) {
     let nobody = town.nobody();
     let body = json!({
@@ -141,6 +120,7 @@ async fn every_fault_of_a_registration_is_named_at_once(town: Town) {
     assert_eq!(town.rows("accounts"), 0);
 }
 
+#[apply(database_test!)]
 async fn an_address_is_the_same_in_any_spelling_of_its_case(town: Town) {
     let ana = town.person("Ana").await;
     let shouted = format!("  {} ", ana.email.to_uppercase());
@@ -150,6 +130,7 @@ async fn an_address_is_the_same_in_any_spelling_of_its_case(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn one_cannot_log_in_before_the_address_is_proved(town: Town) {
     town.nobody().post("/accounts", newcomer("ana@example.org")).await.expect(202);
     log_in(&town, "ana@example.org", PASSWORD).await.refused(403, "email_not_verified");
@@ -157,6 +138,7 @@ async fn one_cannot_log_in_before_the_address_is_proved(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_verification_link_shows_first_and_works_once(town: Town) {
     let nobody = town.nobody();
     nobody.post("/accounts", newcomer("ana@example.org")).await.expect(202);
@@ -176,6 +158,7 @@ async fn a_verification_link_shows_first_and_works_once(town: Town) {
     assert_eq!(nobody.open("/e/no-such-act/abc").await.status, 404);
 }
 
+#[apply(database_test!)]
 async fn a_verification_link_ends_after_two_days_and_another_can_be_asked_for(town: Town) {
     let nobody = town.nobody();
     nobody.post("/accounts", newcomer("ana@example.org")).await.expect(202);
@@ -193,6 +176,7 @@ async fn a_verification_link_ends_after_two_days_and_another_can_be_asked_for(to
     assert!(town.post_office().await.is_empty(), "there is nothing left to verify");
 }
 
+#[apply(database_test!)]
 async fn a_refresh_token_used_twice_ends_its_session(town: Town) {
     let ana = town.person("Ana").await;
     let nobody = town.nobody();
@@ -209,6 +193,7 @@ async fn a_refresh_token_used_twice_ends_its_session(town: Town) {
     assert!(!stored.contains(&tokens.str("refresh_token")));
 }
 
+#[apply(database_test!)]
 async fn an_access_token_ends_after_a_quarter_of_an_hour(town: Town) {
     let ana = town.person("Ana").await;
     let tokens = log_in(&town, &ana.email, PASSWORD).await.expect(200);
@@ -220,6 +205,7 @@ async fn an_access_token_ends_after_a_quarter_of_an_hour(town: Town) {
     assert_eq!(late.header("www-authenticate"), "Bearer");
 }
 
+#[apply(database_test!)]
 async fn a_session_ends_after_sixty_days_without_use(town: Town) {
     let ana = town.person("Ana").await;
     let tokens = log_in(&town, &ana.email, PASSWORD).await.expect(200);
@@ -235,6 +221,7 @@ async fn a_session_ends_after_sixty_days_without_use(town: Town) {
     nobody.post("/sessions/refresh", refresh).await.refused(401, "refresh_token_invalid");
 }
 
+#[apply(database_test!)]
 async fn sessions_are_listed_and_can_be_ended_one_by_one(town: Town) {
     let ana = town.person("Ana").await;
     town.minutes_pass(1);
@@ -255,6 +242,7 @@ async fn sessions_are_listed_and_can_be_ended_one_by_one(town: Town) {
     ana.get("/me").await.expect(200);
 }
 
+#[apply(database_test!)]
 async fn a_forgotten_password_is_reset_by_mail_and_ends_all_sessions(town: Town) {
     let ana = town.person("Ana").await;
     let nobody = town.nobody();
@@ -273,6 +261,7 @@ async fn a_forgotten_password_is_reset_by_mail_and_ends_all_sessions(town: Town)
     assert!(told.subject.to_lowercase().contains("password"), "{}", told.subject);
 }
 
+#[apply(database_test!)]
 async fn a_reset_link_ends_after_an_hour_and_works_once(town: Town) {
     let ana = town.person("Ana").await;
     let nobody = town.nobody();
@@ -292,6 +281,7 @@ async fn a_reset_link_ends_after_an_hour_and_works_once(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn asking_for_a_reset_says_nothing_about_who_is_here(town: Town) {
     let ana = town.person("Ana").await;
     let nobody = town.nobody();
@@ -301,6 +291,7 @@ async fn asking_for_a_reset_says_nothing_about_who_is_here(town: Town) {
     assert_eq!(town.post_office().await.len(), 1);
 }
 
+#[apply(database_test!)]
 async fn changing_the_password_keeps_this_session_and_ends_the_others(town: Town) {
     let ana = town.person("Ana").await;
     let telephone = town.log_in_again(&ana).await;
@@ -315,6 +306,7 @@ async fn changing_the_password_keeps_this_session_and_ends_the_others(town: Town
     assert_eq!(town.mail_to(&ana.email).await.len(), 1);
 }
 
+#[apply(database_test!)]
 async fn too_many_log_ins_have_to_wait_and_the_answer_says_how_long(town: Town) {
     let town = town.with(&[("RATE_LIMITS", "on")]);
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -335,6 +327,7 @@ async fn too_many_log_ins_have_to_wait_and_the_answer_says_how_long(town: Town) 
     assert!(counters.iter().all(|bucket| !bucket.contains('@') && !bucket.contains("127.0.0.1")), "{counters:?}");
 }
 
+#[apply(database_test!)]
 async fn too_many_mails_to_one_address_stop_without_a_word(town: Town) {
     let town = town.with(&[("RATE_LIMITS", "on")]);
     let ana = town.person("Ana").await;
@@ -347,6 +340,7 @@ async fn too_many_mails_to_one_address_stop_without_a_word(town: Town) {
     assert_eq!(town.mail_to(&ana.email).await.len(), 1);
 }
 
+#[apply(database_test!)]
 async fn a_wrong_password_and_an_unknown_address_look_the_same(town: Town) {
     let ana = town.person("Ana").await;
     let wrong = log_in(&town, &ana.email, "not the password at all").await.refused(401, "credentials_wrong");
@@ -354,6 +348,7 @@ async fn a_wrong_password_and_an_unknown_address_look_the_same(town: Town) {
     assert_eq!(wrong.text, unknown.refused(401, "credentials_wrong").text);
 }
 
+#[apply(database_test!)]
 async fn an_admin_grants_and_revokes_roles_and_looks_people_up_and_all_of_it_is_kept(town: Town) {
     let (ada, ana) = (town.admin().await, town.person("Ana").await);
     let moderator = town.moderator("Mo").await;
@@ -376,6 +371,7 @@ async fn an_admin_grants_and_revokes_roles_and_looks_people_up_and_all_of_it_is_
     assert!(log.items().iter().all(|row| row["actor"] == json!(ada.id)));
 }
 
+#[apply(database_test!)]
 async fn the_last_admin_cannot_be_revoked(town: Town) {
     let ada = town.admin().await;
     ada.delete(&format!("/accounts/{}/roles/admin", ada.id)).await.refused(409, "last_admin");
@@ -388,6 +384,7 @@ async fn the_last_admin_cannot_be_revoked(town: Town) {
     mo.post("/moderation/sanctions", ban).await.refused(409, "last_admin");
 }
 
+#[apply(database_test!)]
 async fn ones_own_account_can_be_read_and_edited(town: Town) {
     let ana = town.person("Ana").await;
     let edited = ana.patch("/me", None, json!({ "display_name": " Ana  María ", "time_zone": "Europe/Madrid" })).await;
@@ -405,6 +402,7 @@ async fn ones_own_account_can_be_read_and_edited(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn help_is_public_and_names_the_terms(town: Town) {
     let help = town.nobody().get("/help").await.expect(200);
     assert_eq!((help.str("terms_version").as_str(), &help.json["min_age"]), ("1", &json!(18)));
@@ -412,6 +410,7 @@ async fn help_is_public_and_names_the_terms(town: Town) {
     assert_eq!(help.str("safeguarding_contact"), "safe@town.example");
 }
 
+#[apply(database_test!)]
 async fn unsubscribing_from_reminders_by_the_link_changes_only_that(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -437,6 +436,7 @@ async fn unsubscribing_from_reminders_by_the_link_changes_only_that(town: Town) 
     ana.put("/me/email-preferences", json!({})).await.faulty(&["/reminders required"]);
 }
 
+#[apply(database_test!)]
 async fn an_invited_person_sets_a_password_accepts_the_terms_and_only_then_comes_in(town: Town) {
     let ana = town.invited("Ana", "ana@example.org").await;
     let nobody = town.nobody();

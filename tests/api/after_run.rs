@@ -2,32 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Letter, Person, Run, Town, cases},
-    support::databases::Kind,
-};
+use macro_rules_attribute::apply;
 
-cases![
-    a_run_can_be_spoken_about_from_its_planned_end_for_two_weeks,
-    only_those_who_were_on_it_speak_about_a_run,
-    each_part_is_optional_and_may_be_changed,
-    what_does_not_fit_together_is_said_at_once,
-    too_fast_suggests_a_slower_pace_that_is_never_applied_by_itself,
-    whoever_has_no_pace_is_proposed_one_and_walks_apart_from_runs,
-    who_did_not_feel_safe_opens_a_report_only_if_they_wish,
-    nobody_is_promised_care_where_nobody_can_give_it,
-    somebody_gets_in_touch_by_the_time_that_was_said,
-    a_wish_that_nobody_takes_reaches_the_whole_team_and_then_the_person,
-    a_wish_whose_taker_is_gone_is_open_again_and_the_team_hears_of_it,
-    a_wish_may_be_taken_back,
-    one_of_two_who_take_a_wish_at_once_has_it,
-    the_mail_after_a_run_asks_with_one_tap_and_names_help,
-    the_mail_waits_for_the_morning,
-    the_mail_is_not_for_those_who_were_missing_or_want_none_or_have_answered,
-    the_links_of_the_mail_ask_for_help_as_well,
-    the_token_of_such_a_link_serves_a_program_as_well,
-    answers_are_forgotten,
-];
+use crate::{
+    harness::{Letter, Person, Run, Town},
+    support::{database_test::database_test, databases::Kind},
+};
 
 /// The middle of the day on which the run of [`Town::run_body`] ends at ten.
 const AFTER: &str = "2026-11-26T12:30:00Z";
@@ -54,6 +34,7 @@ async fn say(person: &Person, run: &Run, body: Value) -> Value {
     person.post(&run.at("/after-run"), body).await.expect(200).json
 }
 
+#[apply(database_test!)]
 async fn a_run_can_be_spoken_about_from_its_planned_end_for_two_weeks(town: Town) {
     town.leave_mail();
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -71,6 +52,7 @@ async fn a_run_can_be_spoken_about_from_its_planned_end_for_two_weeks(town: Town
     ana.post(&run.at("/after-run"), body).await.refused(409, "after_run_over");
 }
 
+#[apply(database_test!)]
 async fn only_those_who_were_on_it_speak_about_a_run(town: Town) {
     town.leave_mail();
     let (ana, ben, cem) = (town.person("Ana").await, town.person("Ben").await, town.person("Cem").await);
@@ -94,6 +76,7 @@ async fn only_those_who_were_on_it_speak_about_a_run(town: Town) {
     assert_eq!(town.rows("after_runs"), 0);
 }
 
+#[apply(database_test!)]
 async fn each_part_is_optional_and_may_be_changed(town: Town) {
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
     let run = past_run(&town, &[&ana, &ben]).await;
@@ -111,6 +94,7 @@ async fn each_part_is_optional_and_may_be_changed(town: Town) {
     assert_eq!(once.text, twice.text);
 }
 
+#[apply(database_test!)]
 async fn what_does_not_fit_together_is_said_at_once(town: Town) {
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
     let run = past_run(&town, &[&ana, &ben]).await;
@@ -133,6 +117,7 @@ fn profile(pace: Value) -> Value {
     json!({ "activities": ["run", "walk"], "comfortable_pace": pace, "home": { "lat": 51.41, "lng": -0.33 } })
 }
 
+#[apply(database_test!)]
 async fn too_fast_suggests_a_slower_pace_that_is_never_applied_by_itself(town: Town) {
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
     let mine = json!({ "fastest_s_per_km": 370, "slowest_s_per_km": 405 });
@@ -151,6 +136,7 @@ async fn too_fast_suggests_a_slower_pace_that_is_never_applied_by_itself(town: T
     assert!(say(&ben, &run, json!({})).await["suggested_pace"].is_null());
 }
 
+#[apply(database_test!)]
 async fn whoever_has_no_pace_is_proposed_one_and_walks_apart_from_runs(town: Town) {
     town.leave_mail();
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -178,6 +164,7 @@ async fn whoever_has_no_pace_is_proposed_one_and_walks_apart_from_runs(town: Tow
     ana.get("/me/running-profile").await.refused(404, "not_found");
 }
 
+#[apply(database_test!)]
 async fn who_did_not_feel_safe_opens_a_report_only_if_they_wish(town: Town) {
     let (ana, ben, mo) = (town.person("Ana").await, town.person("Ben").await, town.moderator("Mo").await);
     let run = past_run(&town, &[&ana, &ben]).await;
@@ -200,6 +187,7 @@ async fn who_did_not_feel_safe_opens_a_report_only_if_they_wish(town: Town) {
     assert!(letters.iter().all(|letter| letter.to == mo.email), "only the team is told");
 }
 
+#[apply(database_test!)]
 async fn nobody_is_promised_care_where_nobody_can_give_it(town: Town) {
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
     let run = past_run(&town, &[&ana, &ben]).await;
@@ -227,6 +215,7 @@ async fn welfare(town: &Town) -> Person {
     wes
 }
 
+#[apply(database_test!)]
 async fn somebody_gets_in_touch_by_the_time_that_was_said(town: Town) {
     let town = town.with(&[("CARE_HOURS", "36")]);
     let (ana, ben, mo) = (town.person("Ana").await, town.person("Ben").await, town.moderator("Mo").await);
@@ -266,6 +255,7 @@ async fn somebody_gets_in_touch_by_the_time_that_was_said(town: Town) {
     );
 }
 
+#[apply(database_test!)]
 async fn a_wish_that_nobody_takes_reaches_the_whole_team_and_then_the_person(town: Town) {
     let town = town.with(&[("CARE_HOURS", "48")]);
     let (ana, ben, mo) = (town.person("Ana").await, town.person("Ben").await, town.moderator("Mo").await);
@@ -297,6 +287,7 @@ async fn a_wish_that_nobody_takes_reaches_the_whole_team_and_then_the_person(tow
     wes.post(&format!("/moderation/care/{id}/take"), json!({})).await.refused(409, "care_taken");
 }
 
+#[apply(database_test!)]
 async fn a_wish_whose_taker_is_gone_is_open_again_and_the_team_hears_of_it(town: Town) {
     let town = town.with(&[("CARE_HOURS", "48")]);
     let (ana, ben, mo) = (town.person("Ana").await, town.person("Ben").await, town.moderator("Mo").await);
@@ -325,6 +316,7 @@ async fn a_wish_whose_taker_is_gone_is_open_again_and_the_team_hears_of_it(town:
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn a_wish_may_be_taken_back(town: Town) {
     let town = town.with(&[("CARE_HOURS", "48")]);
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -339,6 +331,7 @@ async fn a_wish_may_be_taken_back(town: Town) {
     assert_eq!(town.mail_to(&wes.email).await.len(), 1);
 }
 
+#[apply(database_test!)]
 async fn one_of_two_who_take_a_wish_at_once_has_it(town: Town) {
     town.leave_mail();
     let town = town.with(&[("CARE_HOURS", "48")]);
@@ -363,6 +356,7 @@ fn how_was_it(letters: &[Letter]) -> Vec<&Letter> {
     letters.iter().filter(|letter| letter.subject.starts_with("How was")).collect()
 }
 
+#[apply(database_test!)]
 async fn the_mail_after_a_run_asks_with_one_tap_and_names_help(town: Town) {
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
     let run = run_with(&town, &[&ana, &ben]).await;
@@ -403,6 +397,7 @@ async fn the_mail_after_a_run_asks_with_one_tap_and_names_help(town: Town) {
     assert_eq!(town.post_office().await.len(), 0, "once");
 }
 
+#[apply(database_test!)]
 async fn the_mail_waits_for_the_morning(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |run| run["starts_at"] = json!("2026-11-26T19:30:00Z")).await;
@@ -418,6 +413,7 @@ async fn the_mail_waits_for_the_morning(town: Town) {
     assert_eq!(how_was_it(&town.post_office().await).len(), 2);
 }
 
+#[apply(database_test!)]
 async fn the_mail_is_not_for_those_who_were_missing_or_want_none_or_have_answered(town: Town) {
     let people = town.people("Pat", 4).await;
     let all: Vec<&Person> = people.iter().collect();
@@ -438,6 +434,7 @@ async fn the_mail_is_not_for_those_who_were_missing_or_want_none_or_have_answere
     assert_eq!(how_was_it(&letters).iter().map(|letter| &letter.to).collect::<Vec<_>>(), [&people[3].email]);
 }
 
+#[apply(database_test!)]
 async fn the_links_of_the_mail_ask_for_help_as_well(town: Town) {
     let town = town.with(&[("CARE_HOURS", "48")]);
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -461,6 +458,7 @@ async fn the_links_of_the_mail_ask_for_help_as_well(town: Town) {
     assert_eq!(nobody.press(&forged, &[]).await.status, 410);
 }
 
+#[apply(database_test!)]
 async fn the_token_of_such_a_link_serves_a_program_as_well(town: Town) {
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
     let run = run_with(&town, &[&ana, &ben]).await;
@@ -479,6 +477,7 @@ async fn the_token_of_such_a_link_serves_a_program_as_well(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn answers_are_forgotten(town: Town) {
     town.leave_mail();
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);

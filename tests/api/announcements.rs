@@ -2,25 +2,16 @@
 
 use serde_json::json;
 
-use crate::harness::{Letter, Person, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    those_on_the_run_get_it_without_anybodys_address,
-    it_speaks_to_those_it_is_meant_for,
-    whoever_left_before_the_mail_goes_does_not_get_it,
-    what_is_typed_stays_between_quotation_marks,
-    five_in_a_day_and_no_more,
-    only_those_who_lead_say_something_and_only_while_the_run_goes_on,
-    bad_words_to_say_are_named_all_at_once,
-    those_it_speaks_to_can_read_it_again,
-    it_can_be_reported_by_those_who_got_it,
-    it_is_no_reply_to_a_contact_that_is_a_page,
-];
+use crate::harness::{Letter, Person, Town};
+use crate::support::database_test::database_test;
 
 fn news<'l>(letters: &'l [Letter], person: &Person) -> Option<&'l Letter> {
     letters.iter().find(|l| l.to == person.email && l.subject == "News about Thursday 26 November")
 }
 
+#[apply(database_test!)]
 async fn those_on_the_run_get_it_without_anybodys_address(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -47,6 +38,7 @@ async fn those_on_the_run_get_it_without_anybodys_address(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn it_speaks_to_those_it_is_meant_for(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -63,6 +55,7 @@ async fn it_speaks_to_those_it_is_meant_for(town: Town) {
     assert_eq!(say("all").await, (true, true));
 }
 
+#[apply(database_test!)]
 async fn whoever_left_before_the_mail_goes_does_not_get_it(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, ben, cleo) = (town.person("Ana").await, town.person("Ben").await, town.person("Cleo").await);
@@ -79,6 +72,7 @@ async fn whoever_left_before_the_mail_goes_does_not_get_it(town: Town) {
     assert!(news(&letters, &ana).is_none() && news(&letters, &ben).is_none() && news(&letters, &cleo).is_some());
 }
 
+#[apply(database_test!)]
 async fn what_is_typed_stays_between_quotation_marks(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -95,6 +89,7 @@ async fn what_is_typed_stays_between_quotation_marks(town: Town) {
     assert!(!letter.link("not-today").contains("evil"));
 }
 
+#[apply(database_test!)]
 async fn five_in_a_day_and_no_more(town: Town) {
     town.leave_mail();
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
@@ -117,6 +112,7 @@ async fn five_in_a_day_and_no_more(town: Town) {
     fay.post(&run.at("/announcements"), json!({ "text": "Hello." })).await.refused(429, "rate_limited");
 }
 
+#[apply(database_test!)]
 async fn only_those_who_lead_say_something_and_only_while_the_run_goes_on(town: Town) {
     town.leave_mail();
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
@@ -144,6 +140,7 @@ async fn only_those_who_lead_say_something_and_only_while_the_run_goes_on(town: 
     fay.post(&run.at("/announcements"), json!({ "text": "Hello." })).await.refused(409, "run_cancelled");
 }
 
+#[apply(database_test!)]
 async fn bad_words_to_say_are_named_all_at_once(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -160,6 +157,7 @@ async fn bad_words_to_say_are_named_all_at_once(town: Town) {
     assert_eq!(town.rows("announcements"), 0);
 }
 
+#[apply(database_test!)]
 async fn those_it_speaks_to_can_read_it_again(town: Town) {
     town.leave_mail();
     let (fay, gil, mo) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.moderator("Mo").await);
@@ -191,6 +189,7 @@ async fn those_it_speaks_to_can_read_it_again(town: Town) {
     ana.get(&run.at("/announcements")).await.refused(404, "not_found");
 }
 
+#[apply(database_test!)]
 async fn it_can_be_reported_by_those_who_got_it(town: Town) {
     let (fay, mo, ada) = (town.facilitator("Fay").await, town.moderator("Mo").await, town.admin().await);
     let (ana, cleo) = (town.person("Ana").await, town.person("Cleo").await);
@@ -214,6 +213,7 @@ async fn it_can_be_reported_by_those_who_got_it(town: Town) {
     assert_eq!(entry["subject"], json!(fay.id), "it is about whoever said it: {entry}");
 }
 
+#[apply(database_test!)]
 async fn it_is_no_reply_to_a_contact_that_is_a_page(town: Town) {
     let town = town.with(&[("CONTACT", "https://town.example/contact")]);
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);

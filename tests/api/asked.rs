@@ -2,36 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Person, Run, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    a_request_is_mailed_at_once_and_gathered_from_the_third_on,
-    a_request_is_answered_by_the_links_in_the_mail,
-    facilitators_see_no_more_of_a_request_than_they_need,
-    an_unanswered_request_is_asked_about_again_and_ends_kindly_at_the_cut_off,
-    approving_twice_is_one_approval_and_is_told,
-    a_small_change_is_told_and_nothing_is_asked,
-    a_larger_change_is_asked_and_silence_keeps_the_place,
-    a_far_change_needs_a_fresh_yes_by_the_cut_off,
-    several_steps_are_as_far_as_they_are_together,
-    a_far_change_is_answered_by_the_cut_off_of_the_start_that_stands,
-    what_is_moved_back_needs_no_yes_any_more,
-    whoever_leads_along_hears_of_what_is_moved,
-    whoever_is_checked_in_has_said_yes_by_coming,
-    within_three_hours_a_run_cannot_be_moved_far,
-    a_run_of_two_takes_place_only_with_both_yeses,
-    without_both_yeses_a_run_of_two_is_called_off,
-    who_is_left_alone_by_a_withdrawal_is_asked_then,
-    a_second_participant_makes_the_question_needless,
-    a_yes_to_one_facilitator_is_none_to_another,
-    nobody_signs_up_to_be_alone_after_the_list_is_closed,
-    after_two_silent_absences_a_yes_is_due_the_day_before,
-    shortly_before_the_list_is_closed_a_request_is_mailed_while_it_can_be_answered,
-    a_facilitator_learns_nothing_of_absences,
-    the_tokens_of_a_facilitators_mails_work_without_logging_in,
-    who_leads_is_changed_by_the_tokens_of_the_mails,
-    absences_after_the_sign_up_count_and_corrected_ones_do_not,
-];
+use crate::harness::{Person, Run, Town};
+use crate::support::database_test::database_test;
 
 async fn by_approval(town: &Town, fay: &Person) -> Run {
     town.run(fay, |run| {
@@ -50,6 +24,7 @@ async fn status(town: &Town, run: &Run) -> Value {
     town.nobody().get(&run.at("")).await.expect(200).json["status"].clone()
 }
 
+#[apply(database_test!)]
 async fn a_request_is_mailed_at_once_and_gathered_from_the_third_on(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = by_approval(&town, &fay).await;
@@ -67,6 +42,7 @@ async fn a_request_is_mailed_at_once_and_gathered_from_the_third_on(town: Town) 
     assert_eq!(letter.text.matches("/e/approve-request/").count(), 5, "all that wait: {}", letter.text);
 }
 
+#[apply(database_test!)]
 async fn a_request_is_answered_by_the_links_in_the_mail(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = by_approval(&town, &fay).await;
@@ -94,6 +70,7 @@ async fn a_request_is_answered_by_the_links_in_the_mail(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn facilitators_see_no_more_of_a_request_than_they_need(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = by_approval(&town, &fay).await;
@@ -118,6 +95,7 @@ async fn facilitators_see_no_more_of_a_request_than_they_need(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn an_unanswered_request_is_asked_about_again_and_ends_kindly_at_the_cut_off(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let run = by_approval(&town, &fay).await;
@@ -140,6 +118,7 @@ async fn an_unanswered_request_is_asked_about_again_and_ends_kindly_at_the_cut_o
     fay.post(&format!("/signups/{seat}/approve"), json!({})).await.refused(409, "signup_not_live");
 }
 
+#[apply(database_test!)]
 async fn approving_twice_is_one_approval_and_is_told(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = by_approval(&town, &fay).await;
@@ -164,6 +143,7 @@ async fn with_two(town: &Town) -> (Person, Run, (Person, String), (Person, Strin
     (fay, run, (ana, a), (ben, b))
 }
 
+#[apply(database_test!)]
 async fn a_small_change_is_told_and_nothing_is_asked(town: Town) {
     let (fay, run, ana, _) = with_two(&town).await;
     fay.patch(&run.at(""), Some(&run.etag), json!({ "starts_at": "2026-11-26T09:30:00Z" })).await.expect(200);
@@ -172,6 +152,7 @@ async fn a_small_change_is_told_and_nothing_is_asked(town: Town) {
     assert_eq!(ana.0.get(&format!("/signups/{}", ana.1)).await.json["change_to_answer"], false);
 }
 
+#[apply(database_test!)]
 async fn a_larger_change_is_asked_and_silence_keeps_the_place(town: Town) {
     let (fay, run, ana, ben) = with_two(&town).await;
     fay.patch(&run.at(""), Some(&run.etag), json!({ "starts_at": "2026-11-26T10:30:00Z" })).await.expect(200);
@@ -189,6 +170,7 @@ async fn a_larger_change_is_asked_and_silence_keeps_the_place(town: Town) {
     assert_eq!((ana.0.seat(&ana.1).await, ben.0.seat(&ben.1).await), (json!("confirmed"), json!("confirmed")));
 }
 
+#[apply(database_test!)]
 async fn a_far_change_needs_a_fresh_yes_by_the_cut_off(town: Town) {
     let (fay, run, ana, ben) = with_two(&town).await;
     let cem = town.person("Cem").await;
@@ -208,6 +190,7 @@ async fn a_far_change_needs_a_fresh_yes_by_the_cut_off(town: Town) {
     assert_eq!(status(&town, &run).await, "published");
 }
 
+#[apply(database_test!)]
 async fn several_steps_are_as_far_as_they_are_together(town: Town) {
     let (fay, run, ana, ben) = with_two(&town).await;
     let mut etag = run.etag.clone();
@@ -230,6 +213,7 @@ async fn several_steps_are_as_far_as_they_are_together(town: Town) {
     town.post_office().await;
 }
 
+#[apply(database_test!)]
 async fn what_is_moved_back_needs_no_yes_any_more(town: Town) {
     let (fay, run, ana, ben) = with_two(&town).await;
     let far = json!({ "starts_at": "2026-11-27T09:00:00Z" });
@@ -242,6 +226,7 @@ async fn what_is_moved_back_needs_no_yes_any_more(town: Town) {
     assert_eq!((ana.0.seat(&ana.1).await, ben.0.seat(&ben.1).await), (json!("confirmed"), json!("confirmed")));
 }
 
+#[apply(database_test!)]
 async fn whoever_leads_along_hears_of_what_is_moved(town: Town) {
     let (fay, run, ..) = with_two(&town).await;
     let gil = town.facilitator("Gil").await;
@@ -264,6 +249,7 @@ async fn whoever_leads_along_hears_of_what_is_moved(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn a_far_change_is_answered_by_the_cut_off_of_the_start_that_stands(town: Town) {
     let (fay, run, ana, _) = with_two(&town).await;
     let far = json!({ "starts_at": "2026-11-27T09:00:00Z" });
@@ -273,6 +259,7 @@ async fn a_far_change_is_answered_by_the_cut_off_of_the_start_that_stands(town: 
     town.post_office().await;
 }
 
+#[apply(database_test!)]
 async fn within_three_hours_a_run_cannot_be_moved_far(town: Town) {
     let (fay, run, ana, _) = with_two(&town).await;
     town.set_clock("2026-11-26T06:00:00Z");
@@ -298,6 +285,7 @@ async fn of_two(town: &Town) -> (Person, Run, (Person, String)) {
     (fay, run, (ana, seat))
 }
 
+#[apply(database_test!)]
 async fn a_run_of_two_takes_place_only_with_both_yeses(town: Town) {
     let (fay, run, ana) = of_two(&town).await;
     let letters = town.post_office().await;
@@ -318,6 +306,7 @@ async fn a_run_of_two_takes_place_only_with_both_yeses(town: Town) {
     assert_eq!((status(&town, &run).await, ana.0.seat(&ana.1).await), (json!("published"), json!("confirmed")));
 }
 
+#[apply(database_test!)]
 async fn whoever_is_checked_in_has_said_yes_by_coming(town: Town) {
     let (fay, run, ana) = of_two(&town).await;
     town.post_office().await;
@@ -329,6 +318,7 @@ async fn whoever_is_checked_in_has_said_yes_by_coming(town: Town) {
     assert_eq!((status(&town, &run).await, ana.0.seat(&ana.1).await), (json!("published"), json!("attended")));
 }
 
+#[apply(database_test!)]
 async fn without_both_yeses_a_run_of_two_is_called_off(town: Town) {
     let (fay, run, ana) = of_two(&town).await;
     let gil = town.facilitator("Gil").await;
@@ -346,6 +336,7 @@ async fn without_both_yeses_a_run_of_two_is_called_off(town: Town) {
     assert_eq!((&shown["status"], &shown["cancel_reason"]), (&json!("cancelled"), &json!("too_few")));
 }
 
+#[apply(database_test!)]
 async fn who_is_left_alone_by_a_withdrawal_is_asked_then(town: Town) {
     let (_, run, ana, ben) = with_two(&town).await;
     town.set_clock("2026-11-26T07:30:00Z");
@@ -363,6 +354,7 @@ async fn who_is_left_alone_by_a_withdrawal_is_asked_then(town: Town) {
     assert_eq!(status(&town, &run).await, "cancelled", "one yes of two is none");
 }
 
+#[apply(database_test!)]
 async fn a_second_participant_makes_the_question_needless(town: Town) {
     let (_, run, _) = of_two(&town).await;
     town.post_office().await;
@@ -373,6 +365,7 @@ async fn a_second_participant_makes_the_question_needless(town: Town) {
     assert_eq!(status(&town, &run).await, "published");
 }
 
+#[apply(database_test!)]
 async fn a_yes_to_one_facilitator_is_none_to_another(town: Town) {
     let (fay, run, ana) = of_two(&town).await;
     let gil = town.facilitator("Gil").await;
@@ -391,6 +384,7 @@ async fn a_yes_to_one_facilitator_is_none_to_another(town: Town) {
     assert_eq!(status(&town, &run).await, "cancelled", "she never said yes to running with Gil alone");
 }
 
+#[apply(database_test!)]
 async fn nobody_signs_up_to_be_alone_after_the_list_is_closed(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (empty, small) = (town.run(&fay, |_| {}).await, with_two(&town).await.1);
@@ -404,6 +398,7 @@ async fn nobody_signs_up_to_be_alone_after_the_list_is_closed(town: Town) {
     assert_eq!(status(&town, &small).await, "published");
 }
 
+#[apply(database_test!)]
 async fn after_two_silent_absences_a_yes_is_due_the_day_before(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, ben, cem) = (town.person("Ana").await, town.person("Ben").await, town.person("Cem").await);
@@ -452,6 +447,7 @@ async fn after_two_silent_absences_a_yes_is_due_the_day_before(town: Town) {
     assert_eq!(ana.seat(&seat).await, "confirmed");
 }
 
+#[apply(database_test!)]
 async fn absences_after_the_sign_up_count_and_corrected_ones_do_not(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -478,6 +474,7 @@ async fn absences_after_the_sign_up_count_and_corrected_ones_do_not(town: Town) 
     assert_eq!((ana.seat(anas).await, ben.seat(bens).await), (json!("expired"), json!("confirmed")));
 }
 
+#[apply(database_test!)]
 async fn shortly_before_the_list_is_closed_a_request_is_mailed_while_it_can_be_answered(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = by_approval(&town, &fay).await;
@@ -511,6 +508,7 @@ async fn shortly_before_the_list_is_closed_a_request_is_mailed_while_it_can_be_a
     assert_eq!(town.rows("signups WHERE status = 'expired'"), 4);
 }
 
+#[apply(database_test!)]
 async fn a_facilitator_learns_nothing_of_absences(town: Town) {
     town.leave_mail();
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
@@ -544,6 +542,7 @@ async fn a_facilitator_learns_nothing_of_absences(town: Town) {
     fay.post(&path, json!({})).await.refused(404, "not_found");
 }
 
+#[apply(database_test!)]
 async fn the_tokens_of_a_facilitators_mails_work_without_logging_in(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = by_approval(&town, &fay).await;
@@ -566,6 +565,7 @@ async fn the_tokens_of_a_facilitators_mails_work_without_logging_in(town: Town) 
     assert!(town.one_mail_to(&ben.email).await.text.contains("The group has become too large for this run."));
 }
 
+#[apply(database_test!)]
 async fn who_leads_is_changed_by_the_tokens_of_the_mails(town: Town) {
     let (fay, run, _) = of_two(&town).await;
     let nobody = town.nobody();

@@ -2,28 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    what_is_not_json_is_a_bad_request,
-    numbers_that_are_none_are_refused,
-    every_fault_of_a_run_is_named_at_once,
-    a_run_in_the_past_or_too_far_ahead_is_refused,
-    texts_of_a_megabyte_are_too_large,
-    texts_that_are_too_long_or_hold_control_characters_are_named,
-    ids_that_name_nothing_are_not_found,
-    what_is_not_yours_looks_the_same_as_what_does_not_exist,
-    bodies_of_another_type_are_refused,
-    json_that_is_nested_too_deep_is_refused,
-    strange_authorization_headers_are_refused,
-    a_token_that_was_tampered_with_is_refused,
-    strange_cursors_and_queries_are_refused,
-    every_fault_is_named_at_once_whoever_knows_the_rule,
-    paths_and_methods_that_do_not_exist_are_not_found,
-    requests_of_the_same_name_twice_in_one_body_are_no_way_around,
-    no_random_body_on_any_route_gives_an_error_of_ours,
-    no_random_query_gives_an_error_of_ours,
-];
+use crate::harness::{Answer, Client, Town};
+use crate::support::database_test::database_test;
 
 /// How many rows there are in every table that requests fill.
 fn stored(town: &Town) -> i64 {
@@ -46,6 +28,7 @@ fn stored(town: &Town) -> i64 {
     .sum()
 }
 
+#[apply(database_test!)]
 async fn what_is_not_json_is_a_bad_request(town: Town) {
     let fay = town.facilitator("Fay").await;
     let before = stored(&town);
@@ -66,6 +49,7 @@ async fn what_is_not_json_is_a_bad_request(town: Town) {
     assert_eq!(stored(&town), before);
 }
 
+#[apply(database_test!)]
 async fn numbers_that_are_none_are_refused(town: Town) {
     let fay = town.facilitator("Fay").await;
     let before = stored(&town);
@@ -91,6 +75,7 @@ async fn numbers_that_are_none_are_refused(town: Town) {
     assert_eq!(stored(&town), before);
 }
 
+#[apply(database_test!)]
 async fn every_fault_of_a_run_is_named_at_once(town: Town) {
     let fay = town.facilitator("Fay").await;
     let before = stored(&town);
@@ -136,6 +121,7 @@ async fn every_fault_of_a_run_is_named_at_once(town: Town) {
     assert_eq!(stored(&town), before);
 }
 
+#[apply(database_test!)]
 async fn a_run_in_the_past_or_too_far_ahead_is_refused(town: Town) {
     let fay = town.facilitator("Fay").await;
     for (start, fault) in [
@@ -162,6 +148,7 @@ async fn a_run_in_the_past_or_too_far_ahead_is_refused(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn texts_of_a_megabyte_are_too_large(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -181,6 +168,7 @@ async fn texts_of_a_megabyte_are_too_large(town: Town) {
     assert_eq!(stored(&town), before);
 }
 
+#[apply(database_test!)]
 async fn texts_that_are_too_long_or_hold_control_characters_are_named(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -216,6 +204,7 @@ async fn texts_that_are_too_long_or_hold_control_characters_are_named(town: Town
 
 const GHOST: &str = "00000000-0000-4000-8000-000000000000";
 
+#[apply(database_test!)]
 async fn ids_that_name_nothing_are_not_found(town: Town) {
     let ada = town.admin().await;
     let fay = town.facilitator("Fay").await;
@@ -267,6 +256,7 @@ async fn ids_that_name_nothing_are_not_found(town: Town) {
     ada.delete(&format!("/accounts/{}/roles/king", fay.id)).await.expect(404);
 }
 
+#[apply(database_test!)]
 async fn what_is_not_yours_looks_the_same_as_what_does_not_exist(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -306,6 +296,7 @@ async fn what_is_not_yours_looks_the_same_as_what_does_not_exist(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn bodies_of_another_type_are_refused(town: Town) {
     let fay = town.facilitator("Fay").await;
     let body = town.run_body().to_string();
@@ -325,6 +316,7 @@ async fn bodies_of_another_type_are_refused(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn json_that_is_nested_too_deep_is_refused(town: Town) {
     let fay = town.facilitator("Fay").await;
     for depth in [100, 1_000, 100_000] {
@@ -338,6 +330,7 @@ async fn json_that_is_nested_too_deep_is_refused(town: Town) {
     fay.post_raw("/runs", "application/json", wide).await.expect(422);
 }
 
+#[apply(database_test!)]
 async fn strange_authorization_headers_are_refused(town: Town) {
     let ana = town.person("Ana").await;
     let token = ana.token().unwrap();
@@ -365,6 +358,7 @@ async fn strange_authorization_headers_are_refused(town: Town) {
     town.nobody().get("/me").await.refused(401, "not_logged_in");
 }
 
+#[apply(database_test!)]
 async fn a_token_that_was_tampered_with_is_refused(town: Town) {
     let ana = town.person("Ana").await;
     let token = ana.token().unwrap();
@@ -380,6 +374,7 @@ async fn a_token_that_was_tampered_with_is_refused(town: Town) {
     Client::with_token(&town, &tokens.str("refresh_token")).get("/me").await.refused(401, "token_invalid");
 }
 
+#[apply(database_test!)]
 async fn strange_cursors_and_queries_are_refused(town: Town) {
     let mo = town.moderator("Mo").await;
     let led = town.run(&town.facilitator("Fay").await, |_| {}).await;
@@ -408,6 +403,7 @@ async fn strange_cursors_and_queries_are_refused(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn every_fault_is_named_at_once_whoever_knows_the_rule(town: Town) {
     let (admin, ana) = (town.admin().await, town.person("Ana").await);
     let profile = json!({ "activities": ["run"], "travel_radius_km": 900 });
@@ -422,6 +418,7 @@ async fn every_fault_is_named_at_once_whoever_knows_the_rule(town: Town) {
     ana.get(query).await.faulty(&["?limit too_small", "?to before_from"]);
 }
 
+#[apply(database_test!)]
 async fn paths_and_methods_that_do_not_exist_are_not_found(town: Town) {
     let ana = town.person("Ana").await;
     for path in ["/v1", "/v1/", "/v1/nothing", "/v2/runs", "/", "/runs", "/v1/runs/", "/../etc/passwd", "/v1//runs"] {
@@ -434,6 +431,7 @@ async fn paths_and_methods_that_do_not_exist_are_not_found(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn requests_of_the_same_name_twice_in_one_body_are_no_way_around(town: Town) {
     let fay = town.facilitator("Fay").await;
     // The last one counts for the check and for what is kept, or it is refused.
@@ -581,6 +579,7 @@ fn bodies(doc: &Value) -> Vec<(String, String, Value)> {
     all
 }
 
+#[apply(database_test!)]
 async fn no_random_body_on_any_route_gives_an_error_of_ours(town: Town) {
     town.leave_mail();
     let (ada, fay) = (town.admin().await, town.facilitator("Fay").await);
@@ -662,6 +661,7 @@ async fn no_random_body_on_any_route_gives_an_error_of_ours(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn no_random_query_gives_an_error_of_ours(town: Town) {
     let (fay, ada) = (town.facilitator("Fay").await, town.admin().await);
     town.run(&fay, |_| {}).await;

@@ -3,38 +3,12 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Answer, Client, PASSWORD, Person, Run, Town, cases},
-    support::databases::Kind,
-};
+use macro_rules_attribute::apply;
 
-cases![
-    whoever_comes_second_gets_the_ordinary_refusal_whichever_of_the_two_blocked,
-    a_request_of_the_second_cannot_be_approved_and_says_no_more,
-    an_offer_passes_the_second_by_and_comes_to_them_when_the_first_has_left,
-    an_offer_that_is_out_is_taken_back_without_a_word_and_goes_to_the_next,
-    a_blocker_who_is_only_offered_a_place_waits_on_where_the_other_is_in,
-    where_both_are_in_nobody_is_put_out_and_the_blocker_alone_is_told,
-    a_facilitator_who_blocks_somebody_on_their_run_is_told_and_may_step_down,
-    a_block_keeps_a_facilitator_from_leading_those_whom_it_is_about,
-    browsing_tells_nothing_of_a_block,
-    the_same_person_twice_is_one_block_and_the_twenty_first_is_refused,
-    forty_may_be_made_in_thirty_days,
-    nobody_blocks_themselves,
-    the_answer_is_the_same_whether_or_not_there_is_such_a_person,
-    an_address_is_blocked_before_its_owner_registers,
-    an_address_block_survives_an_account_that_nobody_verified,
-    ones_own_blocks_are_listed_and_taken_back_and_then_forgotten,
-    a_block_says_exactly_one_way_whom_it_means,
-    a_moderator_finds_the_man_in_the_red_jacket,
-    a_moderator_who_was_there_does_not_look_into_it,
-    whom_nobody_finds_the_blocker_hears_so,
-    the_list_of_an_old_run_is_sealed_but_for_welfare_duty,
-    a_block_and_a_join_at_once_never_seat_both,
-    a_block_and_an_offer_at_once_never_hold_a_place_for_both,
-    an_address_blocked_while_it_registers_is_known,
-    twenty_blocks_at_once_from_one_person_stay_twenty,
-];
+use crate::{
+    harness::{Answer, Client, PASSWORD, Person, Run, Town},
+    support::{database_test::database_test, databases::Kind},
+};
 
 async fn blocks(blocker: &Person, other: &Person) -> String {
     blocker.post("/blocks", json!({ "account_id": other.id })).await.expect(202).id()
@@ -57,6 +31,7 @@ fn held(town: &Town, run: &Run, people: &[&Person]) -> i64 {
     ))
 }
 
+#[apply(database_test!)]
 async fn whoever_comes_second_gets_the_ordinary_refusal_whichever_of_the_two_blocked(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -78,6 +53,7 @@ async fn whoever_comes_second_gets_the_ordinary_refusal_whichever_of_the_two_blo
     assert!(letters.iter().all(|letter| !letter.subject.contains("decide")), "nobody is told");
 }
 
+#[apply(database_test!)]
 async fn a_request_of_the_second_cannot_be_approved_and_says_no_more(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -90,6 +66,7 @@ async fn a_request_of_the_second_cannot_be_approved_and_says_no_more(town: Town)
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn an_offer_passes_the_second_by_and_comes_to_them_when_the_first_has_left(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -109,6 +86,7 @@ async fn an_offer_passes_the_second_by_and_comes_to_them_when_the_first_has_left
     ana.sign_up(&run.id).await.refused(409, "run_not_open_to_you");
 }
 
+#[apply(database_test!)]
 async fn an_offer_that_is_out_is_taken_back_without_a_word_and_goes_to_the_next(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(2)).await;
@@ -128,6 +106,7 @@ async fn an_offer_that_is_out_is_taken_back_without_a_word_and_goes_to_the_next(
     assert_eq!(letters.iter().map(|letter| &letter.to).collect::<Vec<_>>(), [&dee.email]);
 }
 
+#[apply(database_test!)]
 async fn a_blocker_who_is_only_offered_a_place_waits_on_where_the_other_is_in(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(2)).await;
@@ -144,6 +123,7 @@ async fn a_blocker_who_is_only_offered_a_place_waits_on_where_the_other_is_in(to
     assert_eq!(town.post_office().await.len(), 0);
 }
 
+#[apply(database_test!)]
 async fn where_both_are_in_nobody_is_put_out_and_the_blocker_alone_is_told(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -182,6 +162,7 @@ async fn where_both_are_in_nobody_is_put_out_and_the_blocker_alone_is_told(town:
     assert_eq!(town.one_mail_to(&ben.email).await.text.matches("/e/not-today/").count(), 1);
 }
 
+#[apply(database_test!)]
 async fn a_facilitator_who_blocks_somebody_on_their_run_is_told_and_may_step_down(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let ana = town.person("Ana").await;
@@ -197,6 +178,7 @@ async fn a_facilitator_who_blocks_somebody_on_their_run_is_told_and_may_step_dow
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn a_block_keeps_a_facilitator_from_leading_those_whom_it_is_about(town: Town) {
     town.leave_mail();
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
@@ -215,6 +197,7 @@ async fn a_block_keeps_a_facilitator_from_leading_those_whom_it_is_about(town: T
     ana.sign_up(&gils.id).await.refused(409, "run_not_open_to_you");
 }
 
+#[apply(database_test!)]
 async fn browsing_tells_nothing_of_a_block(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -238,6 +221,7 @@ async fn browsing_tells_nothing_of_a_block(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn the_same_person_twice_is_one_block_and_the_twenty_first_is_refused(town: Town) {
     let ana = town.person("Ana").await;
     let people = town.people("Pat", 21).await;
@@ -254,6 +238,7 @@ async fn the_same_person_twice_is_one_block_and_the_twenty_first_is_refused(town
     assert_eq!(town.rows("blocks WHERE ended_at IS NULL"), 20);
 }
 
+#[apply(database_test!)]
 async fn forty_may_be_made_in_thirty_days(town: Town) {
     let ana = town.person("Ana").await;
     let ben = town.person("Ben").await;
@@ -269,6 +254,7 @@ async fn forty_may_be_made_in_thirty_days(town: Town) {
     ana.post("/blocks", body.clone()).await.expect(202);
 }
 
+#[apply(database_test!)]
 async fn nobody_blocks_themselves(town: Town) {
     let ana = town.person("Ana").await;
     ana.post("/blocks", json!({ "account_id": ana.id })).await.refused(409, "block_yourself");
@@ -287,6 +273,7 @@ fn shape(answer: &Answer) -> (u16, Vec<String>, Value) {
     (answer.status, answer.header_names(), body)
 }
 
+#[apply(database_test!)]
 async fn the_answer_is_the_same_whether_or_not_there_is_such_a_person(town: Town) {
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
     let unknown = "3f6d2a52-8c1d-4e55-9a57-2d0b5b7d9c11";
@@ -325,6 +312,7 @@ async fn registers(town: &Town, email: &str) -> Client {
     Client::with_token(town, &session.str("access_token"))
 }
 
+#[apply(database_test!)]
 async fn an_address_is_blocked_before_its_owner_registers(town: Town) {
     let fay = town.facilitator("Fay").await;
     let ana = town.person("Ana").await;
@@ -348,6 +336,7 @@ async fn an_address_is_blocked_before_its_owner_registers(town: Town) {
     town.post_office().await;
 }
 
+#[apply(database_test!)]
 async fn an_address_block_survives_an_account_that_nobody_verified(town: Town) {
     town.leave_mail();
     let ana = town.person("Ana").await;
@@ -367,6 +356,7 @@ async fn an_address_block_survives_an_account_that_nobody_verified(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn ones_own_blocks_are_listed_and_taken_back_and_then_forgotten(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -403,6 +393,7 @@ async fn ones_own_blocks_are_listed_and_taken_back_and_then_forgotten(town: Town
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn a_block_says_exactly_one_way_whom_it_means(town: Town) {
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
     let id = ben.id;
@@ -435,6 +426,7 @@ async fn past_run(town: &Town, fay: &Person, people: &[&Person]) -> Run {
     run
 }
 
+#[apply(database_test!)]
 async fn a_moderator_finds_the_man_in_the_red_jacket(town: Town) {
     let (fay, mo) = (town.facilitator("Fay").await, town.moderator("Mo").await);
     let (ana, ben, cem) = (town.person("Ana").await, town.person("Ben").await, town.person("Cem").await);
@@ -491,6 +483,7 @@ async fn a_moderator_finds_the_man_in_the_red_jacket(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_moderator_who_was_there_does_not_look_into_it(town: Town) {
     let (fay, mo, lu) = (town.facilitator("Fay").await, town.moderator("Mo").await, town.moderator("Lu").await);
     let ana = town.person("Ana").await;
@@ -508,6 +501,7 @@ async fn a_moderator_who_was_there_does_not_look_into_it(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn whom_nobody_finds_the_blocker_hears_so(town: Town) {
     let (fay, mo) = (town.facilitator("Fay").await, town.moderator("Mo").await);
     let ana = town.person("Ana").await;
@@ -531,6 +525,7 @@ async fn whom_nobody_finds_the_blocker_hears_so(town: Town) {
     assert_eq!(town.mail_to(&mo.email).await.len(), 0);
 }
 
+#[apply(database_test!)]
 async fn the_list_of_an_old_run_is_sealed_but_for_welfare_duty(town: Town) {
     town.leave_mail();
     let (fay, mo, wes) = (town.facilitator("Fay").await, town.moderator("Mo").await, town.person("Wes").await);
@@ -547,6 +542,7 @@ async fn the_list_of_an_old_run_is_sealed_but_for_welfare_duty(town: Town) {
     assert_eq!(town.rows("audit_log WHERE act = 'block_roster_read'"), 1);
 }
 
+#[apply(database_test!)]
 async fn a_block_and_a_join_at_once_never_seat_both(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -596,6 +592,7 @@ async fn a_block_and_a_join_at_once_never_seat_both(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn a_block_and_an_offer_at_once_never_hold_a_place_for_both(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -617,6 +614,7 @@ async fn a_block_and_an_offer_at_once_never_hold_a_place_for_both(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn an_address_blocked_while_it_registers_is_known(town: Town) {
     town.leave_mail();
     let ana = town.person("Ana").await;
@@ -635,6 +633,7 @@ async fn an_address_blocked_while_it_registers_is_known(town: Town) {
     assert_eq!(town.rows("blocks"), 15);
 }
 
+#[apply(database_test!)]
 async fn twenty_blocks_at_once_from_one_person_stay_twenty(town: Town) {
     let ana = town.person("Ana").await;
     let people = town.people("Pat", 30).await;

@@ -14,17 +14,12 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{
-    harness::{Person, Run, Town, cases},
-    support::databases::Kind,
-};
+use macro_rules_attribute::apply;
 
-cases![
-    nothing_acknowledged_is_lost_when_the_program_is_killed,
-    told_to_stop_it_lets_a_request_under_way_finish,
-    a_second_server_on_one_sqlite_file_is_refused,
-    with_wrong_settings_it_names_all_of_them_and_does_not_start,
-];
+use crate::{
+    harness::{Person, Run, Town},
+    support::{database_test::disk_database_test, databases::Kind},
+};
 
 /// The program as it runs in earnest; killed when it is dropped.
 struct Program {
@@ -109,6 +104,7 @@ fn rounds() -> usize {
     if long { 50 } else { 10 }
 }
 
+#[apply(disk_database_test!)]
 async fn nothing_acknowledged_is_lost_when_the_program_is_killed(town: Town) {
     town.leave_mail();
     set_clock(&town);
@@ -187,6 +183,7 @@ fn check(town: &Town, run: &Run, acknowledged: &[(String, String)]) {
     assert_eq!(town.rows(&over), 0, "a mail about a sign-up that is not there");
 }
 
+#[apply(disk_database_test!)]
 async fn told_to_stop_it_lets_a_request_under_way_finish(town: Town) {
     set_clock(&town);
     let fay = town.facilitator("Fay").await;
@@ -230,6 +227,7 @@ async fn told_to_stop_it_lets_a_request_under_way_finish(town: Town) {
     town.leave_mail();
 }
 
+#[apply(disk_database_test!)]
 async fn a_second_server_on_one_sqlite_file_is_refused(town: Town) {
     set_clock(&town);
     let _first = start(&town).await;
@@ -248,6 +246,7 @@ async fn a_second_server_on_one_sqlite_file_is_refused(town: Town) {
     }
 }
 
+#[apply(disk_database_test!)]
 async fn with_wrong_settings_it_names_all_of_them_and_does_not_start(town: Town) {
     let mut wrong = command(&town);
     let wrong =

@@ -3,38 +3,12 @@
 use serde_json::{Value, json};
 use sidebyside::{domain::account::Role, id::Id, service::housekeeping, store::accounts};
 
-use crate::{
-    harness::{Person, Run, Town, cases},
-    support::databases::Kind,
-};
+use macro_rules_attribute::apply;
 
-cases![
-    an_emergency_contact_is_ones_own_and_has_limits,
-    an_emergency_contact_is_seen_around_the_run_by_who_leads_it_and_each_look_is_written_down,
-    the_days_contact_is_for_those_with_a_place_around_the_run,
-    people_are_checked_in_from_two_hours_before_until_seven_days_after,
-    a_wrong_tick_is_taken_back,
-    nobody_counts_as_missed_where_nobody_is_ticked_off,
-    a_guest_entered_by_mistake_is_taken_off,
-    before_the_start_whoever_was_ticked_off_has_their_place_and_no_second_one,
-    before_the_start_decisions_reach_whoever_was_ticked_off,
-    whoever_was_ticked_off_hears_that_the_run_is_called_off_and_was_not_on_it,
-    all_are_checked_in_and_signed_out_at_once_and_the_log_names_nobody,
-    whoever_is_not_signed_out_is_asked_about_once,
-    nobody_is_missed_where_nobody_was_ticked_off_nor_before_the_start,
-    whoever_was_missed_is_told_kindly_and_their_word_stands,
-    a_missed_person_needs_a_place_while_the_run_is_on,
-    walk_ins_take_places_and_a_full_run_takes_nobody,
-    whoever_walks_in_hears_of_a_place_elsewhere_at_the_same_time_and_keeps_it_till_they_say,
-    a_walk_in_is_refused_alike_for_every_cause,
-    whoever_waited_and_walks_in_waits_no_more,
-    guests_are_adults_who_take_a_place_and_are_erased_unless_an_incident_is_open,
-    an_incident_is_first_in_the_queue_and_holds_the_list,
-    pairs_keep_apart_who_must_be_and_change_from_time_to_time,
-    the_sealed_list_is_for_welfare_moderators_and_each_look_is_written_down,
-    after_a_year_the_list_is_forgotten_and_ones_own_history_stays,
-    nothing_of_the_day_is_for_others,
-];
+use crate::{
+    harness::{Person, Run, Town},
+    support::{database_test::database_test, databases::Kind},
+};
 
 /// A run by somebody on Thursday at nine with these people confirmed; the clock stands at half past eight.
 async fn morning(town: &Town, names: &[&str]) -> (Person, Run, Vec<(Person, String)>) {
@@ -95,6 +69,7 @@ async fn welfare(town: &Town) -> Person {
     person
 }
 
+#[apply(database_test!)]
 async fn an_emergency_contact_is_ones_own_and_has_limits(town: Town) {
     let ana = town.person("Ana").await;
     let path = "/me/emergency-contact";
@@ -122,6 +97,7 @@ async fn an_emergency_contact_is_ones_own_and_has_limits(town: Town) {
     ana.get(path).await.refused(404, "not_found");
 }
 
+#[apply(database_test!)]
 async fn an_emergency_contact_is_seen_around_the_run_by_who_leads_it_and_each_look_is_written_down(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     let gil = town.facilitator("Gil").await;
@@ -155,6 +131,7 @@ async fn an_emergency_contact_is_seen_around_the_run_by_who_leads_it_and_each_lo
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn the_days_contact_is_for_those_with_a_place_around_the_run(town: Town) {
     let change = |run: &mut Value| run["day_contact"] = json!("Fay, 0700 900 123");
     let (fay, run, people) = morning_of(&town, &["Ana", "Ben"], change).await;
@@ -177,6 +154,7 @@ async fn the_days_contact_is_for_those_with_a_place_around_the_run(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn people_are_checked_in_from_two_hours_before_until_seven_days_after(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     let [(ana, seat), (_, other)] = &people[..] else { panic!("two people") };
@@ -198,6 +176,7 @@ async fn people_are_checked_in_from_two_hours_before_until_seven_days_after(town
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_wrong_tick_is_taken_back(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     let seat = &people[0].1;
@@ -218,6 +197,7 @@ async fn a_wrong_tick_is_taken_back(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn nobody_counts_as_missed_where_nobody_is_ticked_off(town: Town) {
     let (fay, _, people) = morning(&town, &["Ana", "Ben"]).await;
     let [(_, a), (_, b)] = &people[..] else { panic!("two people") };
@@ -230,6 +210,7 @@ async fn nobody_counts_as_missed_where_nobody_is_ticked_off(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn a_guest_entered_by_mistake_is_taken_off(town: Town) {
     let (fay, run, _) = morning(&town, &["Ana", "Ben"]).await;
     let guest = json!({ "guest": { "first_name": "Gus", "adult": true, "emergency_phone": "0700 900 1" } });
@@ -268,6 +249,7 @@ async fn people_may_not(town: &Town, run: &Run, guest: &str) {
     }
 }
 
+#[apply(database_test!)]
 async fn before_the_start_whoever_was_ticked_off_has_their_place_and_no_second_one(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     let gil = town.facilitator("Gil").await;
@@ -287,6 +269,7 @@ async fn before_the_start_whoever_was_ticked_off_has_their_place_and_no_second_o
     town.post_office().await;
 }
 
+#[apply(database_test!)]
 async fn before_the_start_decisions_reach_whoever_was_ticked_off(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben", "Cem"]).await;
     for (_, seat) in &people {
@@ -306,6 +289,7 @@ async fn before_the_start_decisions_reach_whoever_was_ticked_off(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn whoever_was_ticked_off_hears_that_the_run_is_called_off_and_was_not_on_it(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     let (ana, seat) = &people[0];
@@ -317,6 +301,7 @@ async fn whoever_was_ticked_off_hears_that_the_run_is_called_off_and_was_not_on_
     assert_eq!(ana.get("/me/history").await.expect(200).json["runs"], 0);
 }
 
+#[apply(database_test!)]
 async fn all_are_checked_in_and_signed_out_at_once_and_the_log_names_nobody(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben", "Cem"]).await;
     let seats: Vec<&String> = people.iter().map(|(_, seat)| seat).collect();
@@ -345,6 +330,7 @@ async fn all_are_checked_in_and_signed_out_at_once_and_the_log_names_nobody(town
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn whoever_is_not_signed_out_is_asked_about_once(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     fay.post(&run.at("/check-in"), json!({})).await.expect(200);
@@ -360,6 +346,7 @@ async fn whoever_is_not_signed_out_is_asked_about_once(town: Town) {
     assert_eq!(town.mail_to(&fay.email).await.len(), 0);
 }
 
+#[apply(database_test!)]
 async fn nobody_is_missed_where_nobody_was_ticked_off_nor_before_the_start(town: Town) {
     let (fay, _, people) = morning(&town, &["Ana", "Ben"]).await;
     let [(_, seat), (_, other)] = &people[..] else { panic!("two people") };
@@ -379,6 +366,7 @@ async fn nobody_is_missed_where_nobody_was_ticked_off_nor_before_the_start(town:
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn whoever_was_missed_is_told_kindly_and_their_word_stands(town: Town) {
     let (fay, _, people) = morning(&town, &["Ana", "Ben", "Cem"]).await;
     let [(ana, a), (ben, b), (_, c)] = &people[..] else { panic!("three people") };
@@ -418,6 +406,7 @@ async fn whoever_was_missed_is_told_kindly_and_their_word_stands(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_missed_person_needs_a_place_while_the_run_is_on(town: Town) {
     let (fay, run, people) = morning_of(&town, &["Ana", "Ben"], |run| run["capacity"] = json!(2)).await;
     let [(ana, a), (_, b)] = &people[..] else { panic!("two people") };
@@ -435,6 +424,7 @@ async fn a_missed_person_needs_a_place_while_the_run_is_on(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn whoever_walks_in_hears_of_a_place_elsewhere_at_the_same_time_and_keeps_it_till_they_say(town: Town) {
     let (fay, run, _) = morning(&town, &["Ana", "Ben"]).await;
     let (gil, sam) = (town.facilitator("Gil").await, town.person("Sam").await);
@@ -463,6 +453,7 @@ async fn whoever_walks_in_hears_of_a_place_elsewhere_at_the_same_time_and_keeps_
     assert!(!letter.text.contains("At the same time"), "{}", letter.text);
 }
 
+#[apply(database_test!)]
 async fn walk_ins_take_places_and_a_full_run_takes_nobody(town: Town) {
     let (fay, run, people) = morning_of(&town, &["Ana", "Ben"], |run| run["capacity"] = json!(3)).await;
     let (sam, tom) = (town.person("Sam").await, town.person("Tom").await);
@@ -496,6 +487,7 @@ async fn walk_ins_take_places_and_a_full_run_takes_nobody(town: Town) {
     fay.post(&path, guest).await.refused(409, "run_over");
 }
 
+#[apply(database_test!)]
 async fn a_walk_in_is_refused_alike_for_every_cause(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     let path = run.at("/walk-ins");
@@ -526,6 +518,7 @@ async fn a_walk_in_is_refused_alike_for_every_cause(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn whoever_waited_and_walks_in_waits_no_more(town: Town) {
     let (fay, run, people) = morning_of(&town, &["Ana", "Ben", "Cem"], |run| run["capacity"] = json!(3)).await;
     let wes = town.person("Wes").await;
@@ -541,6 +534,7 @@ async fn whoever_waited_and_walks_in_waits_no_more(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn guests_are_adults_who_take_a_place_and_are_erased_unless_an_incident_is_open(town: Town) {
     let (fay, run, _) = morning_of(&town, &["Ana", "Ben"], |run| run["capacity"] = json!(3)).await;
     let other = town.run(&fay, |run| run["starts_at"] = json!("2026-11-26T13:00:00Z")).await;
@@ -582,6 +576,7 @@ async fn guests_are_adults_who_take_a_place_and_are_erased_unless_an_incident_is
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn an_incident_is_first_in_the_queue_and_holds_the_list(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     let (ana, seat) = &people[0];
@@ -643,6 +638,7 @@ async fn an_incident_is_first_in_the_queue_and_holds_the_list(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn pairs_keep_apart_who_must_be_and_change_from_time_to_time(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben", "Cem", "Dee"]).await;
     let next = town.run(&fay, |run| run["starts_at"] = json!("2026-11-28T09:00:00Z")).await;
@@ -700,6 +696,7 @@ async fn pairs_keep_apart_who_must_be_and_change_from_time_to_time(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn the_sealed_list_is_for_welfare_moderators_and_each_look_is_written_down(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     let (mo, ada, wim) = (town.moderator("Mo").await, town.admin().await, welfare(&town).await);
@@ -728,6 +725,7 @@ async fn the_sealed_list_is_for_welfare_moderators_and_each_look_is_written_down
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn after_a_year_the_list_is_forgotten_and_ones_own_history_stays(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben", "Cem"]).await;
     let [(ana, a), (ben, b), (cem, _)] = &people[..] else { panic!("three people") };
@@ -786,6 +784,7 @@ async fn after_a_year_the_list_is_forgotten_and_ones_own_history_stays(town: Tow
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn nothing_of_the_day_is_for_others(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     let (gil, mo) = (town.facilitator("Gil").await, town.moderator("Mo").await);

@@ -2,22 +2,12 @@
 
 use serde_json::json;
 
-use crate::harness::{Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    from_applying_to_posting_a_run,
-    a_no_needs_a_reason_and_is_told_with_a_way_to_object,
-    required_credentials_have_to_be_named_and_unexpired,
-    a_credential_that_lapses_pauses_the_runs,
-    renewed_credentials_count_from_a_moderators_yes_on_and_what_is_not_renewed_stays_a_condition,
-    nobody_decides_about_their_own_application_while_somebody_else_can,
-    only_approved_facilitators_post_runs,
-    a_facilitator_is_shown_with_their_runs_while_in_good_standing,
-    a_bar_closes_all_runs_of_one_facilitator_until_its_date,
-    a_bar_by_sign_up_needs_no_account_id_and_its_faults_are_named,
-    a_bar_can_be_lifted_and_appealed,
-];
+use crate::harness::Town;
+use crate::support::database_test::database_test;
 
+#[apply(database_test!)]
 async fn from_applying_to_posting_a_run(town: Town) {
     let (mo, fay) = (town.moderator("Mo").await, town.person("Fay").await);
     fay.post("/runs", town.run_body()).await.refused(403, "facilitators_only");
@@ -46,6 +36,7 @@ async fn from_applying_to_posting_a_run(town: Town) {
     assert_eq!(town.rows("audit_log WHERE act = 'application_approved'"), 1);
 }
 
+#[apply(database_test!)]
 async fn a_no_needs_a_reason_and_is_told_with_a_way_to_object(town: Town) {
     let (mo, lu, fay) = (town.moderator("Mo").await, town.moderator("Lu").await, town.person("Fay").await);
     let application = fay.post("/facilitator-applications", json!({ "statement": "Please." })).await.expect(201).id();
@@ -73,6 +64,7 @@ async fn a_no_needs_a_reason_and_is_told_with_a_way_to_object(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn required_credentials_have_to_be_named_and_unexpired(town: Town) {
     let town = town.with(&[("REQUIRED_CREDENTIALS", "first_aid,background_check")]);
     let fay = town.person("Fay").await;
@@ -96,6 +88,7 @@ async fn required_credentials_have_to_be_named_and_unexpired(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_credential_that_lapses_pauses_the_runs(town: Town) {
     let town = town.with(&[("REQUIRED_CREDENTIALS", "first_aid")]);
     let (mo, fay, ana) = (town.moderator("Mo").await, town.person("Fay").await, town.person("Ana").await);
@@ -119,6 +112,7 @@ async fn a_credential_that_lapses_pauses_the_runs(town: Town) {
     assert_eq!(ana.seat(&seat).await, "confirmed", "those who are in stay in");
 }
 
+#[apply(database_test!)]
 async fn renewed_credentials_count_from_a_moderators_yes_on_and_what_is_not_renewed_stays_a_condition(town: Town) {
     let strict = town.with(&[("REQUIRED_CREDENTIALS", "first_aid,check")]);
     let (mo, fay) = (strict.moderator("Mo").await, strict.person("Fay").await);
@@ -169,6 +163,7 @@ async fn renewed_credentials_count_from_a_moderators_yes_on_and_what_is_not_rene
     assert_ne!(fay.get("/me").await.json["facilitator"], true);
 }
 
+#[apply(database_test!)]
 async fn nobody_decides_about_their_own_application_while_somebody_else_can(town: Town) {
     let mo = town.moderator("Mo").await;
     let application = mo.post("/facilitator-applications", json!({ "statement": "Me too." })).await.expect(201).id();
@@ -179,6 +174,7 @@ async fn nobody_decides_about_their_own_application_while_somebody_else_can(town
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn only_approved_facilitators_post_runs(town: Town) {
     let (ana, ada) = (town.person("Ana").await, town.admin().await);
     for person in [&ana, &ada] {
@@ -188,6 +184,7 @@ async fn only_approved_facilitators_post_runs(town: Town) {
     assert_eq!(town.rows("runs"), 0);
 }
 
+#[apply(database_test!)]
 async fn a_facilitator_is_shown_with_their_runs_while_in_good_standing(town: Town) {
     let (fay, mo) = (town.facilitator("Fay").await, town.moderator("Mo").await);
     let run = town.run(&fay, |_| {}).await;
@@ -205,6 +202,7 @@ async fn a_facilitator_is_shown_with_their_runs_while_in_good_standing(town: Tow
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_bar_closes_all_runs_of_one_facilitator_until_its_date(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let one = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -241,6 +239,7 @@ async fn a_bar_closes_all_runs_of_one_facilitator_until_its_date(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_bar_by_sign_up_needs_no_account_id_and_its_faults_are_named(town: Town) {
     let (fay, gil, ana) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -264,6 +263,7 @@ async fn a_bar_by_sign_up_needs_no_account_id_and_its_faults_are_named(town: Tow
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_bar_can_be_lifted_and_appealed(town: Town) {
     let (fay, gil, mo, ana) = (
         town.facilitator("Fay").await,

@@ -3,26 +3,10 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, Run, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    a_friend_takes_the_place_that_was_kept,
-    the_link_shows_what_everybody_may_see_and_no_more,
-    of_two_friends_with_one_link_one_has_it,
-    a_kept_place_is_free_again_after_its_time,
-    a_place_is_never_kept_beyond_the_cut_off,
-    giving_up_ones_own_place_or_the_kept_one_frees_it,
-    only_free_places_are_kept_and_nobody_who_waits_is_overtaken,
-    only_whoever_has_a_place_keeps_one_for_a_friend,
-    one_friend_for_each_sign_up,
-    where_each_needs_a_yes_the_friend_asks_and_the_place_stays_kept,
-    a_friend_whom_the_run_is_closed_to_does_not_come,
-    fewer_facilitators_leave_no_place_to_take,
-    a_forged_or_foreign_token_opens_nothing,
-    two_sign_ups_at_once_keep_only_what_is_free,
-    a_kept_place_is_nobody_to_run_with,
-    a_friend_who_knows_the_group_has_no_place_of_the_newcomers,
-];
+use crate::harness::{Answer, Person, Run, Town};
+use crate::support::database_test::database_test;
 
 async fn keeps(person: &Person, signup: &str) -> Answer {
     person.post(&format!("/signups/{signup}/friend"), json!({})).await
@@ -36,6 +20,7 @@ async fn left(town: &Town, run: &Run) -> Value {
     town.nobody().get(&run.at("")).await.expect(200).json["places_left"].clone()
 }
 
+#[apply(database_test!)]
 async fn a_friend_takes_the_place_that_was_kept(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |run| run["capacity"] = json!(2)).await;
@@ -56,6 +41,7 @@ async fn a_friend_takes_the_place_that_was_kept(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn the_link_shows_what_everybody_may_see_and_no_more(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     let run = town.run(&fay, |run| run["meeting_point_public"] = json!(false)).await;
@@ -75,6 +61,7 @@ async fn the_link_shows_what_everybody_may_see_and_no_more(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn of_two_friends_with_one_link_one_has_it(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -98,6 +85,7 @@ async fn of_two_friends_with_one_link_one_has_it(town: Town) {
     assert_eq!(town.rows("signups WHERE status = 'confirmed'"), 10);
 }
 
+#[apply(database_test!)]
 async fn a_kept_place_is_free_again_after_its_time(town: Town) {
     let (fay, ana, ben, cleo) =
         (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await, town.person("Cleo").await);
@@ -121,6 +109,7 @@ async fn a_kept_place_is_free_again_after_its_time(town: Town) {
     assert_eq!(town.rows("signups WHERE status = 'confirmed'"), 1);
 }
 
+#[apply(database_test!)]
 async fn a_place_is_never_kept_beyond_the_cut_off(town: Town) {
     town.leave_mail();
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
@@ -140,6 +129,7 @@ async fn a_place_is_never_kept_beyond_the_cut_off(town: Town) {
     keeps(&ana, &seat).await.refused(409, "run_started");
 }
 
+#[apply(database_test!)]
 async fn giving_up_ones_own_place_or_the_kept_one_frees_it(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |run| run["capacity"] = json!(3)).await;
@@ -159,6 +149,7 @@ async fn giving_up_ones_own_place_or_the_kept_one_frees_it(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn only_free_places_are_kept_and_nobody_who_waits_is_overtaken(town: Town) {
     town.leave_mail();
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
@@ -177,6 +168,7 @@ async fn only_free_places_are_kept_and_nobody_who_waits_is_overtaken(town: Town)
     assert_eq!(left(&town, &run).await, 0);
 }
 
+#[apply(database_test!)]
 async fn only_whoever_has_a_place_keeps_one_for_a_friend(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -192,6 +184,7 @@ async fn only_whoever_has_a_place_keeps_one_for_a_friend(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn one_friend_for_each_sign_up(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |_| {}).await;
@@ -206,6 +199,7 @@ async fn one_friend_for_each_sign_up(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn where_each_needs_a_yes_the_friend_asks_and_the_place_stays_kept(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -243,6 +237,7 @@ async fn where_each_needs_a_yes_the_friend_asks_and_the_place_stays_kept(town: T
     assert_eq!(left(&town, &run).await, 9);
 }
 
+#[apply(database_test!)]
 async fn a_friend_whom_the_run_is_closed_to_does_not_come(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |_| {}).await;
@@ -257,6 +252,7 @@ async fn a_friend_whom_the_run_is_closed_to_does_not_come(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn fewer_facilitators_leave_no_place_to_take(town: Town) {
     let town = town.with(&[("toml", "[policy]\nfacilitator_ratio = 1")]);
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
@@ -272,6 +268,7 @@ async fn fewer_facilitators_leave_no_place_to_take(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_forged_or_foreign_token_opens_nothing(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let (run, other) = (town.run(&fay, |_| {}).await, town.run(&fay, |_| {}).await);
@@ -292,6 +289,7 @@ async fn a_forged_or_foreign_token_opens_nothing(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn two_sign_ups_at_once_keep_only_what_is_free(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -315,6 +313,7 @@ async fn two_sign_ups_at_once_keep_only_what_is_free(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn a_kept_place_is_nobody_to_run_with(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -327,6 +326,7 @@ async fn a_kept_place_is_nobody_to_run_with(town: Town) {
     assert_eq!(town.rows("outbox WHERE kind = 'asked_to_run_as_two'"), 1);
 }
 
+#[apply(database_test!)]
 async fn a_friend_who_knows_the_group_has_no_place_of_the_newcomers(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;

@@ -3,21 +3,12 @@
 use serde_json::{Value, json};
 use sidebyside::{domain::refusal::Code, http::problem::GENERAL};
 
-use crate::harness::{Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    the_process_says_that_it_lives_and_when_it_is_ready,
-    every_problem_code_has_a_page,
-    the_description_of_the_api_is_whole,
-    the_description_says_what_every_client_meets,
-    a_flood_is_turned_away_like_any_refusal,
-    the_documentation_needs_nothing_from_elsewhere,
-    every_answer_has_a_request_id_and_the_security_headers,
-    personal_answers_are_never_cached,
-    forgetting_keeps_what_is_still_needed,
-    settings_that_are_wrong_are_all_named_at_once,
-];
+use crate::harness::Town;
+use crate::support::database_test::database_test;
 
+#[apply(database_test!)]
 async fn the_process_says_that_it_lives_and_when_it_is_ready(town: Town) {
     let nobody = town.nobody();
     assert_eq!(nobody.open("/healthz").await.expect(200).json, json!({ "status": "ok" }));
@@ -28,6 +19,7 @@ async fn the_process_says_that_it_lives_and_when_it_is_ready(town: Town) {
     nobody.open("/healthz").await.expect(200);
 }
 
+#[apply(database_test!)]
 async fn every_problem_code_has_a_page(town: Town) {
     let nobody = town.nobody();
     let codes = Code::all().iter().map(|code| code.as_str()).chain(GENERAL.iter().map(|row| row.0));
@@ -39,6 +31,7 @@ async fn every_problem_code_has_a_page(town: Town) {
     nobody.open("/problems/%3Cscript%3E").await.refused(404, "not_found");
 }
 
+#[apply(database_test!)]
 async fn the_description_of_the_api_is_whole(town: Town) {
     let doc = town.nobody().open("/openapi.json").await.expect(200).json;
     assert!(doc["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -118,6 +111,7 @@ async fn the_description_of_the_api_is_whole(town: Town) {
     assert_eq!(ids.len(), many, "operation ids are unique");
 }
 
+#[apply(database_test!)]
 async fn the_description_says_what_every_client_meets(town: Town) {
     let doc = town.nobody().open("/openapi.json").await.expect(200).json;
     let takes_a_key = |operation: &Value| {
@@ -140,6 +134,7 @@ async fn the_description_says_what_every_client_meets(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn a_flood_is_turned_away_like_any_refusal(town: Town) {
     let town = town.with(&[("RATE_LIMITS", "on")]);
     let nobody = town.nobody();
@@ -158,6 +153,7 @@ async fn a_flood_is_turned_away_like_any_refusal(town: Town) {
     limited.refused(429, "rate_limited");
 }
 
+#[apply(database_test!)]
 async fn the_documentation_needs_nothing_from_elsewhere(town: Town) {
     let nobody = town.nobody();
     let page = nobody.open("/docs/").await;
@@ -174,6 +170,7 @@ async fn the_documentation_needs_nothing_from_elsewhere(town: Town) {
     assert!((300..400).contains(&redirected.status), "{}", redirected.status);
 }
 
+#[apply(database_test!)]
 async fn every_answer_has_a_request_id_and_the_security_headers(town: Town) {
     let (nobody, ana) = (town.nobody(), town.person("Ana").await);
     let answers = [
@@ -201,6 +198,7 @@ async fn every_answer_has_a_request_id_and_the_security_headers(town: Town) {
     assert_eq!(ids.len(), answers.len());
 }
 
+#[apply(database_test!)]
 async fn personal_answers_are_never_cached(town: Town) {
     let (fay, mo, ana) = (town.facilitator("Fay").await, town.moderator("Mo").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -222,6 +220,7 @@ async fn personal_answers_are_never_cached(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn forgetting_keeps_what_is_still_needed(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     let run = town.run(&fay, |run| run["starts_at"] = json!("2027-02-26T09:00:00Z")).await;
@@ -242,6 +241,7 @@ async fn forgetting_keeps_what_is_still_needed(town: Town) {
     town.nobody().press(&link, &[]).await.expect(200);
 }
 
+#[apply(database_test!)]
 async fn settings_that_are_wrong_are_all_named_at_once(town: Town) {
     let values = [
         ("DATABASE_URL", "mysql://x"),

@@ -3,22 +3,10 @@
 use futures_util::future::join;
 use serde_json::{Value, json};
 
-use crate::harness::{Person, Run, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    mails_about_changes_do_not_tell_where_a_hidden_run_meets,
-    two_admins_cannot_put_each_other_out_at_the_same_moment,
-    a_facilitator_who_was_stopped_hears_no_more_names,
-    an_earlier_decision_is_still_mailed_after_a_later_one,
-    whom_a_new_facilitator_bars_is_put_out_with_reason_and_row,
-    a_moderator_who_leads_a_run_does_not_look_into_reports_about_it,
-    whoever_was_put_out_does_not_come_back_as_a_facilitator,
-    an_appeal_does_not_wait_for_moderators_who_are_kept_out,
-    a_run_that_becomes_open_seats_those_who_asked_before_those_who_come,
-    a_pause_ends_with_the_hold_that_caused_it,
-    lifting_one_of_two_bans_leaves_the_address_banned,
-    whoever_is_taken_off_a_run_is_told,
-];
+use crate::harness::{Person, Run, Town};
+use crate::support::database_test::database_test;
 
 fn decision(kind: &str, person: &Person, more: Value) -> Value {
     let mut body = json!({ "account_id": person.id, "kind": kind, "rule": "Be kind", "statement": "You were not." });
@@ -35,6 +23,7 @@ async fn lead_together(run: &Run, first: &Person, second: &Person) {
     second.post(&run.at("/facilitators"), json!({ "account_id": second.id })).await.expect(200);
 }
 
+#[apply(database_test!)]
 async fn mails_about_changes_do_not_tell_where_a_hidden_run_meets(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town
@@ -61,6 +50,7 @@ async fn mails_about_changes_do_not_tell_where_a_hidden_run_meets(town: Town) {
     assert!(inside.contains("At the mill") && inside.contains("Knock three times."), "{inside}");
 }
 
+#[apply(database_test!)]
 async fn two_admins_cannot_put_each_other_out_at_the_same_moment(town: Town) {
     let (ada, eve) = (town.admin().await, town.admin().await);
     let until = json!({ "expires_at": "2026-12-30T00:00:00Z" });
@@ -75,6 +65,7 @@ async fn two_admins_cannot_put_each_other_out_at_the_same_moment(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn a_facilitator_who_was_stopped_hears_no_more_names(town: Town) {
     let (fay, gil, mo) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.moderator("Mo").await);
     let ana = town.person("Ana").await;
@@ -91,6 +82,7 @@ async fn a_facilitator_who_was_stopped_hears_no_more_names(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn an_earlier_decision_is_still_mailed_after_a_later_one(town: Town) {
     let (fay, mo, ana) = (town.facilitator("Fay").await, town.moderator("Mo").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -105,6 +97,7 @@ async fn an_earlier_decision_is_still_mailed_after_a_later_one(town: Town) {
     assert!(!kinds.contains(&"signup_confirmed".to_owned()), "{kinds:?}");
 }
 
+#[apply(database_test!)]
 async fn whom_a_new_facilitator_bars_is_put_out_with_reason_and_row(town: Town) {
     let (fay, gil, ana) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -120,6 +113,7 @@ async fn whom_a_new_facilitator_bars_is_put_out_with_reason_and_row(town: Town) 
     assert!(!told.link("appeal").is_empty());
 }
 
+#[apply(database_test!)]
 async fn a_moderator_who_leads_a_run_does_not_look_into_reports_about_it(town: Town) {
     let (fred, mo, ana) = (town.moderator("Fred").await, town.moderator("Mo").await, town.person("Ana").await);
     fred.post("/facilitator-applications", json!({ "statement": "s" })).await.expect(201);
@@ -145,6 +139,7 @@ async fn a_moderator_who_leads_a_run_does_not_look_into_reports_about_it(town: T
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn whoever_was_put_out_does_not_come_back_as_a_facilitator(town: Town) {
     let (fay, gil, hal) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.facilitator("Hal").await);
     let run = town.run(&fay, |_| {}).await;
@@ -161,6 +156,7 @@ async fn whoever_was_put_out_does_not_come_back_as_a_facilitator(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn an_appeal_does_not_wait_for_moderators_who_are_kept_out(town: Town) {
     let (ada, mo, ana) = (town.admin().await, town.moderator("Mo").await, town.person("Ana").await);
     let ban = ada.post("/moderation/sanctions", decision("ban", &ana, json!({}))).await.expect(201).id();
@@ -176,6 +172,7 @@ async fn an_appeal_does_not_wait_for_moderators_who_are_kept_out(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn a_run_that_becomes_open_seats_those_who_asked_before_those_who_come(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town
@@ -191,6 +188,7 @@ async fn a_run_that_becomes_open_seats_those_who_asked_before_those_who_come(tow
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_pause_ends_with_the_hold_that_caused_it(town: Town) {
     let (fay, mo, ana) = (town.facilitator("Fay").await, town.moderator("Mo").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -210,6 +208,7 @@ async fn a_pause_ends_with_the_hold_that_caused_it(town: Town) {
     assert!(kinds.contains(&"run_resumed".to_owned()), "{kinds:?}");
 }
 
+#[apply(database_test!)]
 async fn lifting_one_of_two_bans_leaves_the_address_banned(town: Town) {
     let (mo, max, ana) = (town.moderator("Mo").await, town.moderator("Max").await, town.person("Ana").await);
     let first = mo.post("/moderation/sanctions", decision("ban", &ana, json!({}))).await.expect(201).id();
@@ -219,6 +218,7 @@ async fn lifting_one_of_two_bans_leaves_the_address_banned(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn whoever_is_taken_off_a_run_is_told(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let run = town.run(&fay, |_| {}).await;

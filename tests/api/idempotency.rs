@@ -2,19 +2,12 @@
 
 use serde_json::json;
 
-use crate::harness::{Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    the_same_key_gives_the_same_answer_and_acts_once,
-    another_request_under_the_same_key_is_refused,
-    twins_at_the_same_moment_act_once,
-    an_error_is_not_kept,
-    a_key_is_forgotten_after_a_day,
-    keys_of_two_people_have_nothing_to_do_with_each_other,
-    a_key_that_is_none_is_named,
-    a_withdrawal_under_a_key_is_answered_again,
-];
+use crate::harness::Town;
+use crate::support::database_test::database_test;
 
+#[apply(database_test!)]
 async fn the_same_key_gives_the_same_answer_and_acts_once(town: Town) {
     let fay = town.facilitator("Fay").await;
     let first = fay.post_once("key 1", "/runs", town.run_body()).await.expect(201);
@@ -26,6 +19,7 @@ async fn the_same_key_gives_the_same_answer_and_acts_once(town: Town) {
     assert_eq!(town.rows("runs"), 2);
 }
 
+#[apply(database_test!)]
 async fn another_request_under_the_same_key_is_refused(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = fay.post_once("k", "/runs", town.run_body()).await.expect(201).id();
@@ -37,6 +31,7 @@ async fn another_request_under_the_same_key_is_refused(town: Town) {
     assert_eq!(town.rows("runs"), 1);
 }
 
+#[apply(database_test!)]
 async fn twins_at_the_same_moment_act_once(town: Town) {
     let fay = town.facilitator("Fay").await;
     for round in 0..10 {
@@ -53,6 +48,7 @@ async fn twins_at_the_same_moment_act_once(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn an_error_is_not_kept(town: Town) {
     let fay = town.facilitator("Fay").await;
     let mut bad = town.run_body();
@@ -69,6 +65,7 @@ async fn an_error_is_not_kept(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_key_is_forgotten_after_a_day(town: Town) {
     let fay = town.facilitator("Fay").await;
     fay.post_once("k", "/runs", town.run_body()).await.expect(201);
@@ -80,6 +77,7 @@ async fn a_key_is_forgotten_after_a_day(town: Town) {
     assert_eq!(town.rows("runs"), 2);
 }
 
+#[apply(database_test!)]
 async fn keys_of_two_people_have_nothing_to_do_with_each_other(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -90,6 +88,7 @@ async fn keys_of_two_people_have_nothing_to_do_with_each_other(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_key_that_is_none_is_named(town: Town) {
     let fay = town.facilitator("Fay").await;
     for key in ["", &"k".repeat(256)] {
@@ -98,6 +97,7 @@ async fn a_key_that_is_none_is_named(town: Town) {
     fay.post_once(&"k".repeat(255), "/runs", town.run_body()).await.expect(201);
 }
 
+#[apply(database_test!)]
 async fn a_withdrawal_under_a_key_is_answered_again(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;

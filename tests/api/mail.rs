@@ -3,28 +3,10 @@
 use serde_json::{Value, json};
 use sidebyside::{domain::outbox::MAX_ATTEMPTS, store::outbox, worker};
 
-use crate::harness::{Behaviour, Person, Run, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    a_confirmation_says_when_where_who_how_fast_and_what_to_do_when_late,
-    subjects_and_sender_never_say_why_people_meet,
-    reminders_come_a_day_and_two_hours_before_and_never_after_the_start,
-    a_reminder_keeps_the_wall_clock_when_the_clocks_change,
-    a_reminder_keeps_the_wall_clock_where_they_change_by_half_an_hour,
-    who_signs_up_after_the_moment_gets_no_reminder_for_it,
-    a_run_that_moves_is_reminded_of_for_its_new_start_only,
-    a_facilitator_who_posts_late_gets_no_reminder_of_the_day_before,
-    facilitators_read_who_comes_who_is_new_and_what_they_left_as_a_note,
-    what_is_no_longer_true_when_it_is_claimed_is_not_sent,
-    a_dead_mail_server_fails_no_request_and_the_mail_comes_later_with_the_same_message_id,
-    a_mail_whose_receipt_was_lost_comes_again_with_the_same_message_id,
-    who_is_refused_for_good_is_dead_at_once_and_can_be_tried_again,
-    what_a_server_puts_off_is_tried_again_later_each_time_and_given_up_in_the_end,
-    two_workers_at_once_send_each_mail_once,
-    a_worker_that_was_given_up_cannot_settle_what_another_has_claimed,
-    a_lease_that_ran_out_is_claimed_again,
-    names_that_people_type_cannot_pass_for_links_or_headers,
-];
+use crate::harness::{Behaviour, Person, Run, Town};
+use crate::support::database_test::database_test;
 
 async fn confirmed(town: &Town, run: &Run, name: &str) -> (Person, String) {
     let person = town.person(name).await;
@@ -32,6 +14,7 @@ async fn confirmed(town: &Town, run: &Run, name: &str) -> (Person, String) {
     (person, seat)
 }
 
+#[apply(database_test!)]
 async fn a_confirmation_says_when_where_who_how_fast_and_what_to_do_when_late(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["no_drop"] = json!(true)).await;
@@ -74,6 +57,7 @@ fn words(html: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+#[apply(database_test!)]
 async fn subjects_and_sender_never_say_why_people_meet(town: Town) {
     let (fay, mo) = (town.facilitator("Fay").await, town.moderator("Mo").await);
     let run = town
@@ -119,6 +103,7 @@ fn times(came: &[(String, String)]) -> Vec<&str> {
     came.iter().map(|(when, _)| when.as_str()).collect()
 }
 
+#[apply(database_test!)]
 async fn reminders_come_a_day_and_two_hours_before_and_never_after_the_start(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["day_contact"] = json!("07700 900123")).await;
@@ -147,6 +132,7 @@ async fn reminders_come_a_day_and_two_hours_before_and_never_after_the_start(tow
     assert!(town.mail_to(&ben.email).await.is_empty());
 }
 
+#[apply(database_test!)]
 async fn a_reminder_keeps_the_wall_clock_when_the_clocks_change(town: Town) {
     // London leaves summer time on Sunday 25 October 2026 at 02:00.
     town.set_clock("2026-10-20T10:00:00Z");
@@ -172,6 +158,7 @@ async fn a_reminder_keeps_the_wall_clock_when_the_clocks_change(town: Town) {
     );
 }
 
+#[apply(database_test!)]
 async fn a_reminder_keeps_the_wall_clock_where_they_change_by_half_an_hour(town: Town) {
     // Lord Howe enters summer time on Sunday 4 October 2026: +10:30 becomes +11.
     town.set_clock("2026-09-28T10:00:00Z");
@@ -198,6 +185,7 @@ async fn a_reminder_keeps_the_wall_clock_where_they_change_by_half_an_hour(town:
     assert_eq!(times(&came), ["2026-10-02T22:30:00Z", "2026-10-03T20:00:00Z"]);
 }
 
+#[apply(database_test!)]
 async fn who_signs_up_after_the_moment_gets_no_reminder_for_it(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(2)).await;
@@ -222,6 +210,7 @@ async fn who_signs_up_after_the_moment_gets_no_reminder_for_it(town: Town) {
     assert!(town.mail_to(&cem.email).await.is_empty());
 }
 
+#[apply(database_test!)]
 async fn a_run_that_moves_is_reminded_of_for_its_new_start_only(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -243,6 +232,7 @@ async fn a_run_that_moves_is_reminded_of_for_its_new_start_only(town: Town) {
     assert_eq!(times(&came), ["2026-11-27T09:00:00Z", "2026-11-28T07:00:00Z"]);
 }
 
+#[apply(database_test!)]
 async fn a_facilitator_who_posts_late_gets_no_reminder_of_the_day_before(town: Town) {
     let fay = town.facilitator("Fay").await;
     town.run(&fay, |run| run["starts_at"] = json!("2026-11-23T18:00:00Z")).await;
@@ -252,6 +242,7 @@ async fn a_facilitator_who_posts_late_gets_no_reminder_of_the_day_before(town: T
     assert_eq!(town.mail_to(&fay.email).await.len(), 1);
 }
 
+#[apply(database_test!)]
 async fn facilitators_read_who_comes_who_is_new_and_what_they_left_as_a_note(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -274,6 +265,7 @@ async fn facilitators_read_who_comes_who_is_new_and_what_they_left_as_a_note(tow
     town.one_mail_to(&fay.email).await;
 }
 
+#[apply(database_test!)]
 async fn what_is_no_longer_true_when_it_is_claimed_is_not_sent(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -291,6 +283,7 @@ async fn what_is_no_longer_true_when_it_is_claimed_is_not_sent(town: Town) {
     assert_eq!(town.rows("outbox WHERE status = 'dropped'"), 3);
 }
 
+#[apply(database_test!)]
 async fn a_dead_mail_server_fails_no_request_and_the_mail_comes_later_with_the_same_message_id(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -313,6 +306,7 @@ async fn a_dead_mail_server_fails_no_request_and_the_mail_comes_later_with_the_s
     assert_eq!(town.rows("outbox WHERE status = 'sent'"), 1);
 }
 
+#[apply(database_test!)]
 async fn a_mail_whose_receipt_was_lost_comes_again_with_the_same_message_id(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -327,6 +321,7 @@ async fn a_mail_whose_receipt_was_lost_comes_again_with_the_same_message_id(town
     assert_eq!(first.link("not-today"), second.link("not-today"), "and with the same link");
 }
 
+#[apply(database_test!)]
 async fn who_is_refused_for_good_is_dead_at_once_and_can_be_tried_again(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -345,6 +340,7 @@ async fn who_is_refused_for_good_is_dead_at_once_and_can_be_tried_again(town: To
     town.one_mail_to(&ana.email).await;
 }
 
+#[apply(database_test!)]
 async fn what_a_server_puts_off_is_tried_again_later_each_time_and_given_up_in_the_end(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -364,6 +360,7 @@ async fn what_a_server_puts_off_is_tried_again_later_each_time_and_given_up_in_t
     assert_eq!(town.rows("outbox WHERE status = 'queued' AND attempts = 1"), 1);
 }
 
+#[apply(database_test!)]
 async fn two_workers_at_once_send_each_mail_once(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(12)).await;
@@ -393,6 +390,7 @@ async fn two_workers_at_once_send_each_mail_once(town: Town) {
     assert_eq!(town.inbox().all().len(), 13, "twelve who have a place and one who leads");
 }
 
+#[apply(database_test!)]
 async fn a_worker_that_was_given_up_cannot_settle_what_another_has_claimed(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -412,6 +410,7 @@ async fn a_worker_that_was_given_up_cannot_settle_what_another_has_claimed(town:
     assert_eq!(town.rows("outbox WHERE status = 'sent'"), 1);
 }
 
+#[apply(database_test!)]
 async fn a_lease_that_ran_out_is_claimed_again(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -423,6 +422,7 @@ async fn a_lease_that_ran_out_is_claimed_again(town: Town) {
     town.one_mail_to(&ana.email).await;
 }
 
+#[apply(database_test!)]
 async fn names_that_people_type_cannot_pass_for_links_or_headers(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town

@@ -3,42 +3,10 @@
 use serde_json::{Value, json};
 use sidebyside::store::alerts;
 
-use crate::harness::{Behaviour, Letter, Person, Run, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    a_run_that_is_posted_is_told_once_to_whom_it_fits,
-    what_is_found_in_a_day_comes_in_one_mail_the_best_first,
-    whoever_wants_it_at_once_gets_it_at_once_and_whoever_wants_none_gets_none,
-    each_pair_is_told_once_whatever_happens_to_the_run_and_the_requests,
-    two_workers_at_once_tell_each_pair_once,
-    a_worker_that_died_between_finding_and_telling_is_made_up_for,
-    a_wish_leaves_to_the_profile_what_it_does_not_say,
-    what_fits_less_than_well_is_not_told,
-    a_run_that_changes_is_told_when_it_comes_to_fit,
-    a_place_that_becomes_free_is_told,
-    drafts_and_full_and_paused_runs_are_not_told_until_they_are_open,
-    what_is_no_longer_true_when_the_mail_goes_is_left_out,
-    nobody_is_told_of_runs_that_are_not_for_them,
-    a_block_between_two_who_come_changes_no_alert,
-    one_click_turns_a_request_or_all_mails_off,
-    a_request_ends_with_a_word_before_and_is_kept_by_one_tap,
-    a_ban_ends_requests_and_a_hold_rests_them,
-    what_a_hold_kept_from_somebody_is_found_again_after_it,
-    whoever_wants_no_mails_takes_nobodys_turn,
-    the_last_in_line_who_leaves_opens_what_is_left,
-    who_was_told_of_a_run_is_forgotten_two_weeks_after_it,
-    after_the_mail_server_was_away_a_day_still_has_one_alert,
-    a_request_whose_end_comes_during_a_hold_ends_with_a_word_after_it,
-    the_word_that_a_hold_took_back_comes_after_it,
-    the_places_that_one_more_facilitator_makes_are_told,
-    a_place_that_was_kept_for_a_friend_is_told_when_it_is_free_again,
-    somebody_who_was_only_asked_to_lead_keeps_no_alert_away,
-    two_points_of_one_cell_are_one_area_and_get_equal_alerts,
-    many_noisy_points_publish_one_cell_and_few_areas_are_new_in_a_week,
-    at_most_ten_stand_and_only_their_owner_sees_them,
-    without_an_area_and_a_profile_it_is_said_what_is_missing,
-    every_fault_of_a_request_is_named_at_once,
-];
+use crate::harness::{Behaviour, Letter, Person, Run, Town};
+use crate::support::database_test::database_test;
 
 const GATHERED_MIN: i64 = 31;
 
@@ -77,6 +45,7 @@ fn on_day(run: &mut Value, day: u32) {
     run["starts_at"] = json!(format!("2026-12-{day:02}T09:00:00Z"));
 }
 
+#[apply(database_test!)]
 async fn a_run_that_is_posted_is_told_once_to_whom_it_fits(town: Town) {
     let fay = town.facilitator("Fay").await;
     let before = town.run(&fay, |run| on_day(run, 1)).await;
@@ -110,6 +79,7 @@ async fn a_run_that_is_posted_is_told_once_to_whom_it_fits(town: Town) {
     assert!(alerts_to(&town, &ana).await.is_empty(), "once");
 }
 
+#[apply(database_test!)]
 async fn what_is_found_in_a_day_comes_in_one_mail_the_best_first(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, _) = wishing(&town, "Ana").await;
@@ -139,6 +109,7 @@ async fn what_is_found_in_a_day_comes_in_one_mail_the_best_first(town: Town) {
     assert!(next.message_id != first[0].message_id);
 }
 
+#[apply(database_test!)]
 async fn whoever_wants_it_at_once_gets_it_at_once_and_whoever_wants_none_gets_none(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, _) = wishing(&town, "Ana").await;
@@ -167,6 +138,7 @@ async fn whoever_wants_it_at_once_gets_it_at_once_and_whoever_wants_none_gets_no
     assert_eq!(alerts_to(&town, &ben).await.len(), 1);
 }
 
+#[apply(database_test!)]
 async fn each_pair_is_told_once_whatever_happens_to_the_run_and_the_requests(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, first) = wishing(&town, "Ana").await;
@@ -181,6 +153,7 @@ async fn each_pair_is_told_once_whatever_happens_to_the_run_and_the_requests(tow
     assert_eq!(town.rows("match_alerts"), 1);
 }
 
+#[apply(database_test!)]
 async fn two_workers_at_once_tell_each_pair_once(town: Town) {
     let fay = town.facilitator("Fay").await;
     let mut people = Vec::new();
@@ -203,6 +176,7 @@ async fn two_workers_at_once_tell_each_pair_once(town: Town) {
     assert_eq!((town.rows("match_alerts"), town.rows("alert_runs")), (24, 0));
 }
 
+#[apply(database_test!)]
 async fn a_worker_that_died_between_finding_and_telling_is_made_up_for(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, _) = wishing(&town, "Ana").await;
@@ -237,6 +211,7 @@ async fn a_worker_that_died_between_finding_and_telling_is_made_up_for(town: Tow
     assert_eq!(town.rows("alert_runs"), 0);
 }
 
+#[apply(database_test!)]
 async fn a_wish_leaves_to_the_profile_what_it_does_not_say(town: Town) {
     let fay = town.facilitator("Fay").await;
     let ana = town.runner("Ana", |profile| profile["home"] = json!({ "lat": 52.5, "lng": 13.4 })).await;
@@ -260,6 +235,7 @@ async fn a_wish_leaves_to_the_profile_what_it_does_not_say(town: Town) {
     assert!(alerts_to(&town, &ana).await.is_empty(), "now far too fast");
 }
 
+#[apply(database_test!)]
 async fn what_fits_less_than_well_is_not_told(town: Town) {
     let fay = town.facilitator("Fay").await;
     let ana = town.runner("Ana", |profile| profile["home"] = json!({ "lat": 51.485, "lng": -0.335 })).await;
@@ -276,6 +252,7 @@ async fn what_fits_less_than_well_is_not_told(town: Town) {
     assert!(mails.len() == 1 && tells(&mails[0], &run), "the setting decides");
 }
 
+#[apply(database_test!)]
 async fn a_run_that_changes_is_told_when_it_comes_to_fit(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, _) = wishing(&town, "Ana").await;
@@ -288,6 +265,7 @@ async fn a_run_that_changes_is_told_when_it_comes_to_fit(town: Town) {
     assert!(mails[0].text.contains("6:10–6:45 min/km"), "as it is now");
 }
 
+#[apply(database_test!)]
 async fn a_place_that_becomes_free_is_told(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -300,6 +278,7 @@ async fn a_place_that_becomes_free_is_told(town: Town) {
     assert!(mails.len() == 1 && mails[0].to == ana.email && tells(&mails[0], &run));
 }
 
+#[apply(database_test!)]
 async fn drafts_and_full_and_paused_runs_are_not_told_until_they_are_open(town: Town) {
     let fay = town.facilitator("Fay").await;
     let gil = town.facilitator("Gil").await;
@@ -331,6 +310,7 @@ async fn drafts_and_full_and_paused_runs_are_not_told_until_they_are_open(town: 
     assert_eq!(mails[0].subject, "3 dates that suit you");
 }
 
+#[apply(database_test!)]
 async fn what_is_no_longer_true_when_the_mail_goes_is_left_out(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, request) = wishing(&town, "Ana").await;
@@ -380,6 +360,7 @@ async fn what_is_no_longer_true_when_the_mail_goes_is_left_out(town: Town) {
     assert!(alerts_to(&town, &ana).await.is_empty());
 }
 
+#[apply(database_test!)]
 async fn nobody_is_told_of_runs_that_are_not_for_them(town: Town) {
     let fay = town.facilitator("Fay").await;
     let gil = town.facilitator("Gil").await;
@@ -416,6 +397,7 @@ async fn nobody_is_told_of_runs_that_are_not_for_them(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn a_block_between_two_who_come_changes_no_alert(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, _) = wishing(&town, "Ana").await;
@@ -427,6 +409,7 @@ async fn a_block_between_two_who_come_changes_no_alert(town: Town) {
     assert!(mails.len() == 1 && tells(&mails[0], &run), "an alert that stays away would tell who comes");
 }
 
+#[apply(database_test!)]
 async fn one_click_turns_a_request_or_all_mails_off(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, walks) = wishing(&town, "Ana").await;
@@ -460,6 +443,7 @@ async fn one_click_turns_a_request_or_all_mails_off(town: Town) {
     assert_eq!(ana.get("/match-requests").await.expect(200).items().len(), 1, "what was asked for stands");
 }
 
+#[apply(database_test!)]
 async fn a_request_ends_with_a_word_before_and_is_kept_by_one_tap(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, request) = wishing(&town, "Ana").await;
@@ -503,6 +487,7 @@ async fn a_request_ends_with_a_word_before_and_is_kept_by_one_tap(town: Town) {
     assert!(ana.get("/match-requests").await.expect(200).items().is_empty());
 }
 
+#[apply(database_test!)]
 async fn a_ban_ends_requests_and_a_hold_rests_them(town: Town) {
     let fay = town.facilitator("Fay").await;
     let admin = town.admin().await;
@@ -523,6 +508,7 @@ async fn a_ban_ends_requests_and_a_hold_rests_them(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn what_a_hold_kept_from_somebody_is_found_again_after_it(town: Town) {
     let (fay, admin) = (town.facilitator("Fay").await, town.admin().await);
     let (ana, _) = wishing(&town, "Ana").await;
@@ -538,6 +524,7 @@ async fn what_a_hold_kept_from_somebody_is_found_again_after_it(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn whoever_wants_no_mails_takes_nobodys_turn(town: Town) {
     let town = town.with(&[("toml", "[policy]\nalerts_per_place = 1")]);
     let fay = town.facilitator("Fay").await;
@@ -557,6 +544,7 @@ async fn whoever_wants_no_mails_takes_nobodys_turn(town: Town) {
     assert!(mails.len() == 1 && tells(&mails[0], &run));
 }
 
+#[apply(database_test!)]
 async fn the_last_in_line_who_leaves_opens_what_is_left(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -572,6 +560,7 @@ async fn the_last_in_line_who_leaves_opens_what_is_left(town: Town) {
     assert!(mails.len() == 1 && tells(&mails[0], &run));
 }
 
+#[apply(database_test!)]
 async fn who_was_told_of_a_run_is_forgotten_two_weeks_after_it(town: Town) {
     let fay = town.facilitator("Fay").await;
     town.run(&fay, |run| on_day(run, 10)).await;
@@ -590,6 +579,7 @@ async fn who_was_told_of_a_run_is_forgotten_two_weeks_after_it(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn after_the_mail_server_was_away_a_day_still_has_one_alert(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, _) = wishing(&town, "Ana").await;
@@ -615,6 +605,7 @@ async fn after_the_mail_server_was_away_a_day_still_has_one_alert(town: Town) {
 
 const LAST_WORD: &str = "Shall we go on looking for you?";
 
+#[apply(database_test!)]
 async fn a_request_whose_end_comes_during_a_hold_ends_with_a_word_after_it(town: Town) {
     let (ana, request) = wishing(&town, "Ana").await;
     town.hours_pass(52 * 24);
@@ -636,6 +627,7 @@ async fn a_request_whose_end_comes_during_a_hold_ends_with_a_word_after_it(town:
     assert_eq!(town.rows("match_requests"), 0);
 }
 
+#[apply(database_test!)]
 async fn the_word_that_a_hold_took_back_comes_after_it(town: Town) {
     let (ana, _) = wishing(&town, "Ana").await;
     town.hours_pass(53 * 24);
@@ -655,6 +647,7 @@ async fn the_word_that_a_hold_took_back_comes_after_it(town: Town) {
     assert_eq!(town.rows("match_requests"), 0);
 }
 
+#[apply(database_test!)]
 async fn the_places_that_one_more_facilitator_makes_are_told(town: Town) {
     let town = town.with(&[("toml", "[policy]\nfacilitator_ratio = 1")]);
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
@@ -670,6 +663,7 @@ async fn the_places_that_one_more_facilitator_makes_are_told(town: Town) {
     assert!(mails.len() == 1 && tells(&mails[0], &run), "he comes");
 }
 
+#[apply(database_test!)]
 async fn a_place_that_was_kept_for_a_friend_is_told_when_it_is_free_again(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town
@@ -694,6 +688,7 @@ async fn a_place_that_was_kept_for_a_friend_is_told_when_it_is_free_again(town: 
     assert!(mails.len() == 1 && tells(&mails[0], &run), "nobody came with it in time");
 }
 
+#[apply(database_test!)]
 async fn somebody_who_was_only_asked_to_lead_keeps_no_alert_away(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let (ana, _) = wishing(&town, "Ana").await;
@@ -704,6 +699,7 @@ async fn somebody_who_was_only_asked_to_lead_keeps_no_alert_away(town: Town) {
     assert!(mails.len() == 1 && tells(&mails[0], &run), "an alert that stays away would tell that he was asked");
 }
 
+#[apply(database_test!)]
 async fn two_points_of_one_cell_are_one_area_and_get_equal_alerts(town: Town) {
     let fay = town.facilitator("Fay").await;
     let mut letters = Vec::new();
@@ -734,6 +730,7 @@ async fn two_points_of_one_cell_are_one_area_and_get_equal_alerts(town: Town) {
     assert_eq!(letters[0], letters[1], "the same runs in the same order in the same words");
 }
 
+#[apply(database_test!)]
 async fn many_noisy_points_publish_one_cell_and_few_areas_are_new_in_a_week(town: Town) {
     let ana = town.person("Ana").await;
     let at = |lat: f64, lng: f64| json!({ "area": { "lat": lat, "lng": lng }, "activities": ["walk"] });
@@ -757,6 +754,7 @@ async fn many_noisy_points_publish_one_cell_and_few_areas_are_new_in_a_week(town
     assert_eq!(town.rows("match_requests"), 2);
 }
 
+#[apply(database_test!)]
 async fn at_most_ten_stand_and_only_their_owner_sees_them(town: Town) {
     let (ana, first) = wishing(&town, "Ana").await;
     let ben = town.person("Ben").await;
@@ -791,6 +789,7 @@ async fn at_most_ten_stand_and_only_their_owner_sees_them(town: Town) {
     wishes(&ana, json!({})).await;
 }
 
+#[apply(database_test!)]
 async fn without_an_area_and_a_profile_it_is_said_what_is_missing(town: Town) {
     let fay = town.facilitator("Fay").await;
     let ana = town.person("Ana").await;
@@ -810,6 +809,7 @@ async fn without_an_area_and_a_profile_it_is_said_what_is_missing(town: Town) {
     assert!(!tells(&mails[0], &no_pace), "no pace is known, and this one waits for nobody");
 }
 
+#[apply(database_test!)]
 async fn every_fault_of_a_request_is_named_at_once(town: Town) {
     let ana = town.person("Ana").await;
     let windows: Vec<Value> = (0..51).map(|_| json!({ "weekday": "mon", "from": "18:00", "to": "20:00" })).collect();

@@ -2,28 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Person, Run, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    the_run_at_ones_pace_comes_before_the_faster_one,
-    what_cannot_fit_is_not_shown_and_explained_instead,
-    a_run_that_bars_me_is_only_said_to_be_not_open_to_me,
-    full_runs_are_shown_only_when_asked_for,
-    whoever_is_not_sure_of_a_pace_sees_walks_and_runs_that_leave_nobody_behind,
-    ones_own_runs_are_no_matches,
-    matches_know_the_time_asked_about,
-    the_score_has_its_parts_and_reasons_in_words,
-    a_run_that_takes_no_more_sign_ups_is_no_match,
-    blocks_with_those_who_lead_count_and_with_those_who_only_come_do_not,
-    the_lists_of_another_server_follow_within_two_seconds,
-    a_decision_bites_in_the_lists_of_another_server_within_two_seconds,
-    on_a_walk_company_is_of_like_walking_pace,
-    a_block_counts_once_somebody_has_accepted_to_lead_and_not_when_they_were_asked,
-    whoever_was_declined_or_removed_no_longer_sees_that_run,
-    somebody_who_was_only_asked_to_lead_is_no_known_face,
-    whoever_leads_goes_on_seeing_the_meeting_point_that_they_hide,
-    that_a_run_is_not_open_to_me_is_said_only_where_it_is_the_one_cause,
-];
+use crate::harness::{Person, Run, Town};
+use crate::support::database_test::database_test;
 
 async fn matched(person: &Person, query: &str) -> Vec<String> {
     let items = person.get(&format!("/matches{query}")).await.expect(200).items();
@@ -43,6 +25,7 @@ async fn fit(person: &Person, run: &Run) -> Value {
     item.unwrap_or_else(|| panic!("{} is no match", run.id))["fit"].clone()
 }
 
+#[apply(database_test!)]
 async fn the_run_at_ones_pace_comes_before_the_faster_one(town: Town) {
     let fay = town.facilitator("Fay").await;
     let fits = town.run(&fay, |_| {}).await;
@@ -56,6 +39,7 @@ async fn the_run_at_ones_pace_comes_before_the_faster_one(town: Town) {
     assert_eq!(matched(&ana, "?limit=1").await, [fits.id]);
 }
 
+#[apply(database_test!)]
 async fn what_cannot_fit_is_not_shown_and_explained_instead(town: Town) {
     let fay = town.facilitator("Fay").await;
     let far =
@@ -89,6 +73,7 @@ async fn what_cannot_fit_is_not_shown_and_explained_instead(town: Town) {
     ]);
 }
 
+#[apply(database_test!)]
 async fn a_run_that_bars_me_is_only_said_to_be_not_open_to_me(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -105,6 +90,7 @@ async fn a_run_that_bars_me_is_only_said_to_be_not_open_to_me(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn full_runs_are_shown_only_when_asked_for(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -116,6 +102,7 @@ async fn full_runs_are_shown_only_when_asked_for(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn whoever_is_not_sure_of_a_pace_sees_walks_and_runs_that_leave_nobody_behind(town: Town) {
     let fay = town.facilitator("Fay").await;
     town.run(&fay, |_| {}).await;
@@ -140,6 +127,7 @@ async fn whoever_is_not_sure_of_a_pace_sees_walks_and_runs_that_leave_nobody_beh
     assert_eq!(found, wanted);
 }
 
+#[apply(database_test!)]
 async fn ones_own_runs_are_no_matches(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -150,6 +138,7 @@ async fn ones_own_runs_are_no_matches(town: Town) {
     assert_eq!(obstacles(&fay, &run).await, ["you_lead_this_run"], "and not that something stands between");
 }
 
+#[apply(database_test!)]
 async fn matches_know_the_time_asked_about(town: Town) {
     let fay = town.facilitator("Fay").await;
     let soon = town.run(&fay, |_| {}).await.id;
@@ -162,6 +151,7 @@ async fn matches_know_the_time_asked_about(town: Town) {
     ana.get("/matches?to=2026-11-01T00:00:00Z").await.expect(422);
 }
 
+#[apply(database_test!)]
 async fn the_score_has_its_parts_and_reasons_in_words(town: Town) {
     let fay = town.facilitator("Fay").await;
     town.run(&fay, |_| {}).await;
@@ -177,6 +167,7 @@ async fn the_score_has_its_parts_and_reasons_in_words(town: Town) {
     assert_eq!(first["fit"]["pace"], 1.0);
 }
 
+#[apply(database_test!)]
 async fn a_run_that_takes_no_more_sign_ups_is_no_match(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -189,6 +180,7 @@ async fn a_run_that_takes_no_more_sign_ups_is_no_match(town: Town) {
     assert_eq!(town.nobody().get("/runs").await.items().len(), 1, "it still takes place");
 }
 
+#[apply(database_test!)]
 async fn blocks_with_those_who_lead_count_and_with_those_who_only_come_do_not(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let (led_by_fay, led_by_gil) = (town.run(&fay, |_| {}).await, town.run(&gil, |_| {}).await);
@@ -216,6 +208,7 @@ macro_rules! comes_to_be {
     }};
 }
 
+#[apply(database_test!)]
 async fn the_lists_of_another_server_follow_within_two_seconds(town: Town) {
     let other = town.with(&[]);
     let (fay, ana) = (town.facilitator("Fay").await, town.runner("Ana", |_| {}).await);
@@ -232,6 +225,7 @@ async fn the_lists_of_another_server_follow_within_two_seconds(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn a_decision_bites_in_the_lists_of_another_server_within_two_seconds(town: Town) {
     let other = town.with(&[]);
     let (fay, mo) = (town.facilitator("Fay").await, town.moderator("Mo").await);
@@ -252,6 +246,7 @@ async fn a_decision_bites_in_the_lists_of_another_server_within_two_seconds(town
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn on_a_walk_company_is_of_like_walking_pace(town: Town) {
     let fay = town.facilitator("Fay").await;
     let walk = async |day: &str| {
@@ -278,6 +273,7 @@ async fn on_a_walk_company_is_of_like_walking_pace(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn a_block_counts_once_somebody_has_accepted_to_lead_and_not_when_they_were_asked(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let ana = town.runner("Ana", |_| {}).await;
@@ -296,6 +292,7 @@ async fn a_block_counts_once_somebody_has_accepted_to_lead_and_not_when_they_wer
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn whoever_was_declined_or_removed_no_longer_sees_that_run(town: Town) {
     let fay = town.facilitator("Fay").await;
     let asks = town.run(&fay, |run| run["join_policy"] = json!("approval")).await;
@@ -318,6 +315,7 @@ async fn whoever_was_declined_or_removed_no_longer_sees_that_run(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn somebody_who_was_only_asked_to_lead_is_no_known_face(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let ana = town.runner("Ana", |_| {}).await;
@@ -335,6 +333,7 @@ async fn somebody_who_was_only_asked_to_lead_is_no_known_face(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn whoever_leads_goes_on_seeing_the_meeting_point_that_they_hide(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -354,6 +353,7 @@ async fn whoever_leads_goes_on_seeing_the_meeting_point_that_they_hide(town: Tow
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn that_a_run_is_not_open_to_me_is_said_only_where_it_is_the_one_cause(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;

@@ -2,34 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, PASSWORD, Person, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    the_queue_has_safeguarding_first_then_the_oldest,
-    a_report_is_assigned_and_resolved_and_the_reporter_hears_of_it,
-    anybody_reports_a_run_a_person_or_somebody_without_a_name,
-    the_facilitator_hears_that_the_run_was_reported_but_not_by_whom_nor_of_safeguarding,
-    nobody_looks_into_a_report_about_themselves,
-    a_ban_takes_every_place_and_passes_it_on_exactly_once,
-    a_ban_bites_at_the_next_request_and_leaves_only_the_way_to_object,
-    a_banned_address_cannot_come_back_by_registering,
-    decisions_say_what_why_and_until_when,
-    mail_that_was_queued_is_dropped_except_the_decision,
-    a_suspended_facilitators_runs_are_paused_and_everybody_is_told,
-    a_suspension_ends_by_itself,
-    a_hold_lasts_fourteen_days_at_most_and_is_no_finding,
-    a_facilitating_decision_leaves_the_places_alone,
-    a_warning_takes_nothing_away,
-    a_decision_needs_what_its_kind_needs,
-    lifting_a_decision_lets_the_person_back_in,
-    an_appeal_goes_to_somebody_else,
-    in_a_team_of_one_the_appeal_is_marked,
-    a_banned_person_waiting_gains_nothing_when_a_place_comes_free,
-    every_act_over_a_person_has_its_row_in_the_audit_log,
-    the_audit_log_can_be_neither_changed_nor_deleted,
-    ones_own_sign_ups_are_not_in_the_audit_log,
-    the_token_of_a_decisions_mail_objects_without_logging_in,
-];
+use crate::harness::{Client, PASSWORD, Person, Town};
+use crate::support::database_test::database_test;
 
 fn decision(kind: &str, person: &Person, more: Value) -> Value {
     let mut body = json!({
@@ -47,6 +23,7 @@ fn about(kind: &str, id: &impl serde::Serialize, category: &str) -> Value {
     json!({ "about": { "kind": kind, "id": id }, "category": category, "statement": "Something happened." })
 }
 
+#[apply(database_test!)]
 async fn the_queue_has_safeguarding_first_then_the_oldest(town: Town) {
     let (mo, ana, ben) = (town.moderator("Mo").await, town.person("Ana").await, town.person("Ben").await);
     let mut ids = Vec::new();
@@ -65,6 +42,7 @@ async fn the_queue_has_safeguarding_first_then_the_oldest(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_report_is_assigned_and_resolved_and_the_reporter_hears_of_it(town: Town) {
     let (mo, lu) = (town.moderator("Mo").await, town.moderator("Lu").await);
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -90,6 +68,7 @@ async fn a_report_is_assigned_and_resolved_and_the_reporter_hears_of_it(town: To
     assert_eq!(town.rows("audit_log WHERE act IN ('report_filed', 'report_assigned', 'report_resolved')"), 3);
 }
 
+#[apply(database_test!)]
 async fn anybody_reports_a_run_a_person_or_somebody_without_a_name(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     let mo = town.moderator("Mo").await;
@@ -119,6 +98,7 @@ async fn anybody_reports_a_run_a_person_or_somebody_without_a_name(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn the_facilitator_hears_that_the_run_was_reported_but_not_by_whom_nor_of_safeguarding(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -130,6 +110,7 @@ async fn the_facilitator_hears_that_the_run_was_reported_but_not_by_whom_nor_of_
     assert!(town.mail_to(&fay.email).await.is_empty());
 }
 
+#[apply(database_test!)]
 async fn nobody_looks_into_a_report_about_themselves(town: Town) {
     let (mo, lu, ana) = (town.moderator("Mo").await, town.moderator("Lu").await, town.person("Ana").await);
     let id = ana.post("/reports", about("account", &mo.id, "harassment")).await.expect(201).id();
@@ -144,6 +125,7 @@ async fn nobody_looks_into_a_report_about_themselves(town: Town) {
     assert_eq!(lu.get("/moderation/reports").await.item_ids(), [id]);
 }
 
+#[apply(database_test!)]
 async fn a_ban_takes_every_place_and_passes_it_on_exactly_once(town: Town) {
     let (fay, mo) = (town.facilitator("Fay").await, town.moderator("Mo").await);
     let (ana, ben, cem) = (town.person("Ana").await, town.person("Ben").await, town.person("Cem").await);
@@ -199,6 +181,7 @@ fn by_id(town: &Town, id: &str) -> String {
     }
 }
 
+#[apply(database_test!)]
 async fn a_ban_bites_at_the_next_request_and_leaves_only_the_way_to_object(town: Town) {
     let (fay, mo, lu) = (town.facilitator("Fay").await, town.moderator("Mo").await, town.moderator("Lu").await);
     let ana = town.person("Ana").await;
@@ -238,6 +221,7 @@ async fn a_ban_bites_at_the_next_request_and_leaves_only_the_way_to_object(town:
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn decisions_say_what_why_and_until_when(town: Town) {
     let (mo, fay, ana) = (town.moderator("Mo").await, town.facilitator("Fay").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -279,6 +263,7 @@ async fn decisions_say_what_why_and_until_when(town: Town) {
     assert!(page.items() == all[..3] && next.items() == all[3..] && next.json["next_cursor"].is_null());
 }
 
+#[apply(database_test!)]
 async fn a_banned_address_cannot_come_back_by_registering(town: Town) {
     let (mo, ana) = (town.moderator("Mo").await, town.person("Ana").await);
     imposes(&mo, "ban", &ana, json!({})).await;
@@ -295,6 +280,7 @@ async fn a_banned_address_cannot_come_back_by_registering(town: Town) {
     assert!(!hashes[0].contains('@'));
 }
 
+#[apply(database_test!)]
 async fn mail_that_was_queued_is_dropped_except_the_decision(town: Town) {
     let (fay, mo, ana) = (town.facilitator("Fay").await, town.moderator("Mo").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -308,6 +294,7 @@ async fn mail_that_was_queued_is_dropped_except_the_decision(town: Town) {
     assert!(town.mail_to(&ana.email).await.is_empty(), "and no reminder");
 }
 
+#[apply(database_test!)]
 async fn a_suspended_facilitators_runs_are_paused_and_everybody_is_told(town: Town) {
     let (fay, gil, mo) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.moderator("Mo").await);
     let ana = town.person("Ana").await;
@@ -343,6 +330,7 @@ async fn both_lead(run: &str, first: &Person, second: &Person) {
     second.post(&path, json!({ "account_id": second.id })).await.expect(200);
 }
 
+#[apply(database_test!)]
 async fn a_suspension_ends_by_itself(town: Town) {
     let (fay, mo, ana) = (town.facilitator("Fay").await, town.moderator("Mo").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -354,6 +342,7 @@ async fn a_suspension_ends_by_itself(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_hold_lasts_fourteen_days_at_most_and_is_no_finding(town: Town) {
     let (mo, ana) = (town.moderator("Mo").await, town.person("Ana").await);
     let long = decision("hold", &ana, json!({ "expires_at": "2026-12-08T00:00:00Z" }));
@@ -368,6 +357,7 @@ async fn a_hold_lasts_fourteen_days_at_most_and_is_no_finding(town: Town) {
     back.get("/me/email-preferences").await.expect(200);
 }
 
+#[apply(database_test!)]
 async fn a_facilitating_decision_leaves_the_places_alone(town: Town) {
     let (fay, gil, mo) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.moderator("Mo").await);
     let led = town.run(&fay, |_| {}).await;
@@ -381,6 +371,7 @@ async fn a_facilitating_decision_leaves_the_places_alone(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_warning_takes_nothing_away(town: Town) {
     let (fay, mo, ana) = (town.facilitator("Fay").await, town.moderator("Mo").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -390,6 +381,7 @@ async fn a_warning_takes_nothing_away(town: Town) {
     assert_eq!(town.mail_to(&ana.email).await.len(), 2, "the confirmation and the warning");
 }
 
+#[apply(database_test!)]
 async fn a_decision_needs_what_its_kind_needs(town: Town) {
     let (mo, ana) = (town.moderator("Mo").await, town.person("Ana").await);
     let refuse = async |kind: &str, more: Value, fault: &str| {
@@ -408,6 +400,7 @@ async fn a_decision_needs_what_its_kind_needs(town: Town) {
     assert_eq!(town.rows("outbox"), 0);
 }
 
+#[apply(database_test!)]
 async fn lifting_a_decision_lets_the_person_back_in(town: Town) {
     let (fay, mo, ana) = (town.facilitator("Fay").await, town.moderator("Mo").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -426,6 +419,7 @@ async fn lifting_a_decision_lets_the_person_back_in(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn an_appeal_goes_to_somebody_else(town: Town) {
     let (mo, lu) = (town.moderator("Mo").await, town.moderator("Lu").await);
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -452,6 +446,7 @@ async fn an_appeal_goes_to_somebody_else(town: Town) {
     assert_eq!(town.rows("audit_log WHERE act IN ('appeal_filed', 'appeal_decided')"), 2);
 }
 
+#[apply(database_test!)]
 async fn in_a_team_of_one_the_appeal_is_marked(town: Town) {
     let (mo, ana) = (town.moderator("Mo").await, town.person("Ana").await);
     let sanction = imposes(&mo, "hold", &ana, json!({})).await;
@@ -466,6 +461,7 @@ async fn in_a_team_of_one_the_appeal_is_marked(town: Town) {
     assert!(said.text.contains("second person") || said.text.contains("somebody else"), "{}", said.text);
 }
 
+#[apply(database_test!)]
 async fn a_banned_person_waiting_gains_nothing_when_a_place_comes_free(town: Town) {
     let (fay, mo) = (town.facilitator("Fay").await, town.moderator("Mo").await);
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -480,6 +476,7 @@ async fn a_banned_person_waiting_gains_nothing_when_a_place_comes_free(town: Tow
     assert!(letters.iter().filter(|l| l.to == people[1].email).all(|l| l.subject == "A decision about your account"));
 }
 
+#[apply(database_test!)]
 async fn every_act_over_a_person_has_its_row_in_the_audit_log(town: Town) {
     let (ada, mo, fay) = (town.admin().await, town.moderator("Mo").await, town.facilitator("Fay").await);
     let gil = town.facilitator("Gil").await;
@@ -531,6 +528,7 @@ async fn every_act_over_a_person_has_its_row_in_the_audit_log(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn the_audit_log_can_be_neither_changed_nor_deleted(town: Town) {
     let (mo, ana) = (town.moderator("Mo").await, town.person("Ana").await);
     imposes(&mo, "warning", &ana, json!({})).await;
@@ -551,6 +549,7 @@ async fn the_audit_log_can_be_neither_changed_nor_deleted(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn ones_own_sign_ups_are_not_in_the_audit_log(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -561,6 +560,7 @@ async fn ones_own_sign_ups_are_not_in_the_audit_log(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn the_token_of_a_decisions_mail_objects_without_logging_in(town: Town) {
     let (mo, ana, nobody) = (town.moderator("Mo").await, town.person("Ana").await, town.nobody());
     let sanction = imposes(&mo, "hold", &ana, json!({})).await;

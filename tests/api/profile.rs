@@ -2,19 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Town, cases},
-    support::databases::Kind,
-};
+use macro_rules_attribute::apply;
 
-cases![
-    a_home_is_snapped_to_its_cell_and_the_point_is_nowhere,
-    home_may_change_three_times_a_week,
-    paces_may_change_three_times_a_day,
-    moving_about_within_the_cell_is_no_change,
-    a_profile_without_paces_is_fine_and_all_faults_are_named,
-    a_home_is_needed_once_and_may_then_be_left_out,
-];
+use crate::{
+    harness::Town,
+    support::{database_test::database_test, databases::Kind},
+};
 
 fn profile(lat: f64, lng: f64) -> Value {
     json!({
@@ -25,6 +18,7 @@ fn profile(lat: f64, lng: f64) -> Value {
     })
 }
 
+#[apply(database_test!)]
 async fn a_home_is_snapped_to_its_cell_and_the_point_is_nowhere(town: Town) {
     let ana = town.person("Ana").await;
     let (lat, lng) = (51.417_293_f64, -0.331_847_f64);
@@ -66,6 +60,7 @@ fn dump(town: &Town) -> Vec<u8> {
     tables.iter().map(rows).collect::<Vec<_>>().join("\n").into_bytes()
 }
 
+#[apply(database_test!)]
 async fn home_may_change_three_times_a_week(town: Town) {
     let ana = town.person("Ana").await;
     for step in 0..4 {
@@ -77,6 +72,7 @@ async fn home_may_change_three_times_a_week(town: Town) {
     ana.put("/me/running-profile", profile(51.70, -0.33)).await.expect(200);
 }
 
+#[apply(database_test!)]
 async fn paces_may_change_three_times_a_day(town: Town) {
     let ana = town.person("Ana").await;
     let with_pace = |fastest: i32| {
@@ -95,6 +91,7 @@ async fn paces_may_change_three_times_a_day(town: Town) {
     ana.put("/me/running-profile", with_pace(340)).await.expect(200);
 }
 
+#[apply(database_test!)]
 async fn moving_about_within_the_cell_is_no_change(town: Town) {
     let ana = town.person("Ana").await;
     let first = ana.put("/me/running-profile", profile(51.4173, -0.3318)).await.expect(200);
@@ -105,6 +102,7 @@ async fn moving_about_within_the_cell_is_no_change(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn a_profile_without_paces_is_fine_and_all_faults_are_named(town: Town) {
     let ana = town.person("Ana").await;
     ana.get("/me/running-profile").await.refused(404, "not_found");
@@ -141,6 +139,7 @@ async fn a_profile_without_paces_is_fine_and_all_faults_are_named(town: Town) {
     assert!(put.json["comfortable_pace"].is_null());
 }
 
+#[apply(database_test!)]
 async fn a_home_is_needed_once_and_may_then_be_left_out(town: Town) {
     let ana = town.person("Ana").await;
     ana.put("/me/running-profile", json!({ "activities": ["walk"] })).await.faulty(&["/home required"]);

@@ -5,24 +5,10 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::harness::{Answer, Person, Run, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    two_hundred_people_for_ten_places_twenty_times,
-    a_ban_in_the_middle_of_them,
-    one_person_signing_up_for_two_runs_at_once,
-    one_person_signing_up_for_one_run_many_times_at_once,
-    withdrawals_and_sign_ups_at_once_never_seat_too_many,
-    more_and_fewer_places_at_once_never_seat_too_many,
-    a_facilitator_leaving_in_the_middle_of_sign_ups,
-    two_editors_at_once_and_one_is_stale,
-    two_substitutes_at_once_and_the_run_is_led,
-    a_bar_in_the_middle_of_sign_ups,
-    two_moderators_decide_about_each_other_at_once,
-    a_refresh_token_used_by_two_at_once_counts_once,
-    a_bar_while_its_facilitator_takes_the_run_over,
-    a_series_is_changed_while_one_of_its_dates_is_taken_over,
-];
+use crate::harness::{Answer, Person, Run, Town};
+use crate::support::database_test::database_test;
 
 /// A start of its own for each round, so that the same people can come to all.
 fn round_start(round: usize) -> serde_json::Value {
@@ -68,6 +54,7 @@ async fn all_at_once(people: &[Person], run: &Run) -> Vec<Answer> {
     join_all(calls).await.into_iter().map(|done| done.expect("a call")).collect()
 }
 
+#[apply(database_test!)]
 async fn two_hundred_people_for_ten_places_twenty_times(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -100,6 +87,7 @@ async fn two_hundred_people_for_ten_places_twenty_times(town: Town) {
     assert_eq!(town.rows("outbox WHERE kind = 'signup_waitlisted'"), 20 * 190);
 }
 
+#[apply(database_test!)]
 async fn a_ban_in_the_middle_of_them(town: Town) {
     town.leave_mail();
     let (fay, mo) = (town.facilitator("Fay").await, town.moderator("Mo").await);
@@ -139,6 +127,7 @@ async fn a_ban_in_the_middle_of_them(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn one_person_signing_up_for_two_runs_at_once(town: Town) {
     let fay = town.facilitator("Fay").await;
     let ana = town.person("Ana").await;
@@ -161,6 +150,7 @@ async fn one_person_signing_up_for_two_runs_at_once(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn one_person_signing_up_for_one_run_many_times_at_once(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -171,6 +161,7 @@ async fn one_person_signing_up_for_one_run_many_times_at_once(town: Town) {
     assert_eq!(town.mail_to(&ana.email).await.len(), 1);
 }
 
+#[apply(database_test!)]
 async fn withdrawals_and_sign_ups_at_once_never_seat_too_many(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -210,6 +201,7 @@ async fn withdrawals_and_sign_ups_at_once_never_seat_too_many(town: Town) {
     assert!(at("max", "'offered', 'confirmed', 'attended'") < at("min", "'waitlisted'"));
 }
 
+#[apply(database_test!)]
 async fn more_and_fewer_places_at_once_never_seat_too_many(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -232,6 +224,7 @@ async fn more_and_fewer_places_at_once_never_seat_too_many(town: Town) {
     assert!(confirmed >= places, "free places and people waiting: {confirmed} of {places}");
 }
 
+#[apply(database_test!)]
 async fn a_facilitator_leaving_in_the_middle_of_sign_ups(town: Town) {
     town.leave_mail();
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
@@ -255,6 +248,7 @@ async fn a_facilitator_leaving_in_the_middle_of_sign_ups(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn two_editors_at_once_and_one_is_stale(town: Town) {
     let fay = town.facilitator("Fay").await;
     for _ in 0..10 {
@@ -273,6 +267,7 @@ async fn two_editors_at_once_and_one_is_stale(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn two_substitutes_at_once_and_the_run_is_led(town: Town) {
     town.leave_mail();
     let (fay, gil, hal) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.facilitator("Hal").await);
@@ -292,6 +287,7 @@ async fn two_substitutes_at_once_and_the_run_is_led(town: Town) {
     assert_eq!(town.rows("outbox WHERE kind = 'run_resumed'"), 5);
 }
 
+#[apply(database_test!)]
 async fn a_bar_in_the_middle_of_sign_ups(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -320,6 +316,7 @@ async fn a_bar_in_the_middle_of_sign_ups(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn two_moderators_decide_about_each_other_at_once(town: Town) {
     town.leave_mail();
     for _ in 0..5 {
@@ -333,6 +330,7 @@ async fn two_moderators_decide_about_each_other_at_once(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn a_refresh_token_used_by_two_at_once_counts_once(town: Town) {
     let ana = town.person("Ana").await;
     for _ in 0..5 {
@@ -348,6 +346,7 @@ async fn a_refresh_token_used_by_two_at_once_counts_once(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn a_bar_while_its_facilitator_takes_the_run_over(town: Town) {
     town.leave_mail();
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
@@ -365,6 +364,7 @@ async fn a_bar_while_its_facilitator_takes_the_run_over(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn a_series_is_changed_while_one_of_its_dates_is_taken_over(town: Town) {
     town.leave_mail();
     let (fay, gil, ana) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.person("Ana").await);

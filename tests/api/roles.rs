@@ -10,12 +10,12 @@ use sidebyside::{
     store::care::{self, Wish},
 };
 
-use crate::{
-    harness::{Client, Person, Town, cases},
-    support::databases::Kind,
-};
+use macro_rules_attribute::apply;
 
-cases![every_route_answers_everybody_as_the_table_says];
+use crate::{
+    harness::{Client, Person, Town},
+    support::{database_test::database_test, databases::Kind},
+};
 
 /// The people of the table.
 struct Cast {
@@ -352,6 +352,7 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
     })
 }
 
+#[apply(database_test!)]
 async fn every_route_answers_everybody_as_the_table_says(town: Town) {
     town.leave_mail();
     let cast = Cast::gather(&town).await;

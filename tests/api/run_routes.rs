@@ -3,22 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, Person, Run, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    a_route_goes_in_as_geojson_and_comes_out_with_its_length,
-    a_gpx_file_leaves_its_times_names_and_heights_behind,
-    it_comes_out_as_gpx_when_asked_for,
-    it_is_shown_exactly_as_the_meeting_point_is,
-    only_those_who_lead_the_run_change_it,
-    another_route_takes_its_place_and_it_can_be_taken_away,
-    bombs_are_refused_and_nothing_is_kept,
-    what_is_no_route_from_here_is_refused_by_name,
-    a_megabyte_is_enough,
-    other_kinds_of_files_are_not_taken,
-    a_run_that_is_off_keeps_what_it_had,
-    a_route_that_does_not_pass_the_new_meeting_point_is_taken_away_and_all_are_told,
-];
+use crate::harness::{Answer, Client, Person, Run, Town};
+use crate::support::database_test::database_test;
 
 const GEOJSON: &str = "application/geo+json";
 const GPX: &str = "application/gpx+xml";
@@ -37,6 +25,7 @@ async fn gets(who: &Client, run: &Run, accept: &str) -> Answer {
     who.send(request.header("Accept", accept)).await
 }
 
+#[apply(database_test!)]
 async fn a_route_goes_in_as_geojson_and_comes_out_with_its_length(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -60,6 +49,7 @@ async fn a_route_goes_in_as_geojson_and_comes_out_with_its_length(town: Town) {
     assert!((many.json["length_km"].as_f64().unwrap() - 2.0 * km).abs() < 0.02);
 }
 
+#[apply(database_test!)]
 async fn a_route_that_does_not_pass_the_new_meeting_point_is_taken_away_and_all_are_told(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -84,6 +74,7 @@ async fn a_route_that_does_not_pass_the_new_meeting_point_is_taken_away_and_all_
     town.post_office().await;
 }
 
+#[apply(database_test!)]
 async fn a_gpx_file_leaves_its_times_names_and_heights_behind(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -107,6 +98,7 @@ async fn a_gpx_file_leaves_its_times_names_and_heights_behind(town: Town) {
     assert_eq!(serde_json::from_str::<Value>(&kept).unwrap(), line());
 }
 
+#[apply(database_test!)]
 async fn it_comes_out_as_gpx_when_asked_for(town: Town) {
     let (fay, nobody) = (town.facilitator("Fay").await, town.nobody());
     let run = town.run(&fay, |_| {}).await;
@@ -128,6 +120,7 @@ async fn it_comes_out_as_gpx_when_asked_for(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn it_is_shown_exactly_as_the_meeting_point_is(town: Town) {
     let (fay, gil, mo) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.moderator("Mo").await);
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -163,6 +156,7 @@ async fn it_is_shown_exactly_as_the_meeting_point_is(town: Town) {
     fay.get(&draft.at("/route")).await.expect(200);
 }
 
+#[apply(database_test!)]
 async fn only_those_who_lead_the_run_change_it(town: Town) {
     let (fay, gil, ana) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -186,6 +180,7 @@ async fn only_those_who_lead_the_run_change_it(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn another_route_takes_its_place_and_it_can_be_taken_away(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -201,6 +196,7 @@ async fn another_route_takes_its_place_and_it_can_be_taken_away(town: Town) {
     fay.get(&run.at("/route")).await.refused(404, "not_found");
 }
 
+#[apply(database_test!)]
 async fn bombs_are_refused_and_nothing_is_kept(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -226,6 +222,7 @@ async fn bombs_are_refused_and_nothing_is_kept(town: Town) {
     assert_eq!(town.rows("run_routes"), 0);
 }
 
+#[apply(database_test!)]
 async fn what_is_no_route_from_here_is_refused_by_name(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -272,6 +269,7 @@ async fn what_is_no_route_from_here_is_refused_by_name(town: Town) {
     assert_eq!(town.rows("run_routes"), 0);
 }
 
+#[apply(database_test!)]
 async fn a_megabyte_is_enough(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -287,6 +285,7 @@ async fn a_megabyte_is_enough(town: Town) {
     assert!((22.0..22.5).contains(&put.json["length_km"].as_f64().unwrap()), "{}", put.json["length_km"]);
 }
 
+#[apply(database_test!)]
 async fn other_kinds_of_files_are_not_taken(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -298,6 +297,7 @@ async fn other_kinds_of_files_are_not_taken(town: Town) {
     packed.refused(415, "unsupported_media_type");
 }
 
+#[apply(database_test!)]
 async fn a_run_that_is_off_keeps_what_it_had(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;

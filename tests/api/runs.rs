@@ -2,32 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Person, Run, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    a_posted_run_has_its_zone_its_local_start_and_its_places,
-    at_sea_there_is_no_time_zone,
-    a_zone_that_shows_another_time_there_is_refused,
-    a_run_with_any_part_after_dusk_is_after_dark,
-    editing_needs_the_version_that_one_saw,
-    an_edit_that_matters_is_told_to_everybody_on_the_run,
-    a_draft_is_seen_by_its_facilitator_alone_until_it_is_published,
-    calling_a_run_off_tells_everybody_why,
-    only_its_facilitators_and_the_team_can_call_a_run_off,
-    a_hidden_meeting_point_is_seen_by_those_who_are_in_and_by_nobody_else,
-    a_hidden_point_cannot_be_felt_out_by_searching_nearer_and_nearer,
-    a_second_facilitator_is_asked_accepts_and_makes_places,
-    stepping_down_pauses_the_run_and_a_substitute_takes_it_over,
-    nobody_takes_over_a_run_that_is_led,
-    a_paused_run_is_cancelled_at_the_deadline,
-    stepping_down_after_the_deadline_cancels_at_once,
-    the_cannot_lead_link_steps_down_by_pressing_only,
-    the_list_shows_runs_near_a_point_by_their_start,
-    the_list_can_be_filtered,
-    pages_follow_each_other_without_gaps_and_cursors_know_their_filters,
-    past_cancelled_paused_and_draft_runs_are_not_in_the_list,
-];
+use crate::harness::{Person, Run, Town};
+use crate::support::database_test::database_test;
 
+#[apply(database_test!)]
 async fn a_posted_run_has_its_zone_its_local_start_and_its_places(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(30)).await;
@@ -56,6 +36,7 @@ async fn a_posted_run_has_its_zone_its_local_start_and_its_places(town: Town) {
     assert_eq!(far.json["local_start"], "2026-11-27T09:00:00");
 }
 
+#[apply(database_test!)]
 async fn at_sea_there_is_no_time_zone(town: Town) {
     let fay = town.facilitator("Fay").await;
     let mut body = town.run_body();
@@ -64,6 +45,7 @@ async fn at_sea_there_is_no_time_zone(town: Town) {
     assert_eq!(town.rows("runs"), 0);
 }
 
+#[apply(database_test!)]
 async fn a_zone_that_shows_another_time_there_is_refused(town: Town) {
     let fay = town.facilitator("Fay").await;
     let post = async |zone: &str| {
@@ -76,6 +58,7 @@ async fn a_zone_that_shows_another_time_there_is_refused(town: Town) {
     assert_eq!(post("Europe/Jersey").await.expect(201).json["time_zone"], "Europe/Jersey");
 }
 
+#[apply(database_test!)]
 async fn a_run_with_any_part_after_dusk_is_after_dark(town: Town) {
     let fay = town.facilitator("Fay").await;
     let at = async |start: &str| {
@@ -89,6 +72,7 @@ async fn a_run_with_any_part_after_dusk_is_after_dark(town: Town) {
     assert_eq!(at("2026-11-26T19:00:00Z").await, json!(true));
 }
 
+#[apply(database_test!)]
 async fn editing_needs_the_version_that_one_saw(town: Town) {
     let (fay, gil, ana) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -120,6 +104,7 @@ async fn editing_needs_the_version_that_one_saw(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn an_edit_that_matters_is_told_to_everybody_on_the_run(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -140,6 +125,7 @@ async fn an_edit_that_matters_is_told_to_everybody_on_the_run(town: Town) {
     assert!(acts.iter().any(|act| act == "run_edited"), "{acts:?}");
 }
 
+#[apply(database_test!)]
 async fn a_draft_is_seen_by_its_facilitator_alone_until_it_is_published(town: Town) {
     let (fay, gil, mo) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.moderator("Mo").await);
     let run = town.run(&fay, |run| run["draft"] = json!(true)).await;
@@ -158,6 +144,7 @@ async fn a_draft_is_seen_by_its_facilitator_alone_until_it_is_published(town: To
     back.faulty(&["/draft already_published"]);
 }
 
+#[apply(database_test!)]
 async fn calling_a_run_off_tells_everybody_why(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -189,6 +176,7 @@ async fn calling_a_run_off_tells_everybody_why(town: Town) {
     assert!(town.post_office().await.is_empty());
 }
 
+#[apply(database_test!)]
 async fn only_its_facilitators_and_the_team_can_call_a_run_off(town: Town) {
     let (fay, gil, mo) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.moderator("Mo").await);
     let run = town.run(&fay, |_| {}).await;
@@ -217,6 +205,7 @@ fn hidden(run: &mut Value) {
     run["getting_there"] = json!("Knock three times.");
 }
 
+#[apply(database_test!)]
 async fn a_hidden_meeting_point_is_seen_by_those_who_are_in_and_by_nobody_else(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let run = town.run(&fay, hidden).await;
@@ -262,6 +251,7 @@ async fn a_hidden_meeting_point_is_seen_by_those_who_are_in_and_by_nobody_else(t
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_hidden_point_cannot_be_felt_out_by_searching_nearer_and_nearer(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, hidden).await;
@@ -278,6 +268,7 @@ async fn a_hidden_point_cannot_be_felt_out_by_searching_nearer_and_nearer(town: 
     assert!(!found(POINT[0], POINT[1]).await, "and not where it really is");
 }
 
+#[apply(database_test!)]
 async fn a_second_facilitator_is_asked_accepts_and_makes_places(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let run = town.run(&fay, |run| run["capacity"] = json!(20)).await;
@@ -317,6 +308,7 @@ async fn a_second_facilitator_is_asked_accepts_and_makes_places(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn stepping_down_pauses_the_run_and_a_substitute_takes_it_over(town: Town) {
     let (fay, gil, ana) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -337,6 +329,7 @@ async fn stepping_down_pauses_the_run_and_a_substitute_takes_it_over(town: Town)
     assert_eq!(town.rows("audit_log WHERE act = 'run_taken_over'"), 1);
 }
 
+#[apply(database_test!)]
 async fn nobody_takes_over_a_run_that_is_led(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let run = town.run(&fay, |_| {}).await;
@@ -345,6 +338,7 @@ async fn nobody_takes_over_a_run_that_is_led(town: Town) {
     gil.delete(&run.at(&format!("/facilitators/{}", fay.id))).await.refused(404, "not_found");
 }
 
+#[apply(database_test!)]
 async fn a_paused_run_is_cancelled_at_the_deadline(town: Town) {
     let (fay, gil, ana) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.person("Ana").await);
     let run = town.run(&fay, |_| {}).await;
@@ -361,6 +355,7 @@ async fn a_paused_run_is_cancelled_at_the_deadline(town: Town) {
     assert_eq!((&shown["status"], &shown["cancel_reason"]), (&json!("cancelled"), &json!("no_facilitator")));
 }
 
+#[apply(database_test!)]
 async fn stepping_down_after_the_deadline_cancels_at_once(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |_| {}).await;
@@ -373,6 +368,7 @@ async fn stepping_down_after_the_deadline_cancels_at_once(town: Town) {
     town.one_mail_to(&ana.email).await;
 }
 
+#[apply(database_test!)]
 async fn the_cannot_lead_link_steps_down_by_pressing_only(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let run = town.run(&fay, |_| {}).await;
@@ -389,6 +385,7 @@ async fn the_cannot_lead_link_steps_down_by_pressing_only(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn the_list_shows_runs_near_a_point_by_their_start(town: Town) {
     let fay = town.facilitator("Fay").await;
     let at = async |day: u8, lat: f64, lng: f64| {
@@ -418,6 +415,7 @@ async fn the_list_shows_runs_near_a_point_by_their_start(town: Town) {
     });
 }
 
+#[apply(database_test!)]
 async fn the_list_can_be_filtered(town: Town) {
     let fay = town.facilitator("Fay").await;
     let walk = town
@@ -456,6 +454,7 @@ async fn the_list_can_be_filtered(town: Town) {
     town.nobody().get(wrong).await.faulty(&["?to before_from"]);
 }
 
+#[apply(database_test!)]
 async fn pages_follow_each_other_without_gaps_and_cursors_know_their_filters(town: Town) {
     let fay = town.facilitator("Fay").await;
     let mut all = Vec::new();
@@ -487,6 +486,7 @@ async fn pages_follow_each_other_without_gaps_and_cursors_know_their_filters(tow
     fay.get(&format!("/me/signups?cursor={first}")).await.faulty(&["?cursor other_filters"]);
 }
 
+#[apply(database_test!)]
 async fn past_cancelled_paused_and_draft_runs_are_not_in_the_list(town: Town) {
     let fay = town.facilitator("Fay").await;
     let past = town.run(&fay, |run| run["starts_at"] = json!("2026-11-23T11:00:00Z")).await;

@@ -2,40 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    a_series_is_posted_and_its_dates_are_made_eight_weeks_ahead,
-    the_worker_makes_later_dates_and_none_twice,
-    the_wall_time_stays_across_the_clock_change,
-    bad_series_are_refused_with_all_faults_at_once,
-    a_draft_is_its_facilitators_alone_and_has_no_dates_until_it_is_published,
-    a_hidden_meeting_point_and_the_number_for_the_day_stay_hidden_in_the_series,
-    a_regular_comes_to_every_date_and_gets_one_mail,
-    a_regular_who_says_no_to_one_date_keeps_the_others,
-    whoever_stops_gives_the_places_on_dates_to_come_back,
-    where_a_yes_is_needed_one_yes_makes_a_regular_possible,
-    a_regular_waits_where_a_date_is_full_or_they_are_elsewhere,
-    whoever_is_barred_cannot_become_a_regular_and_a_banned_one_is_not_seated,
-    nobody_is_seated_unasked_after_a_dates_list_is_closed,
-    two_silent_absences_running_end_it_kindly,
-    an_edit_reaches_all_dates_but_what_one_keeps_and_each_person_gets_one_mail,
-    a_skipped_date_stays_skipped_and_a_moved_one_stays_moved,
-    this_and_following_goes_on_as_a_new_series_with_the_same_people,
-    a_rule_with_another_weekday_moves_the_dates_and_asks_for_a_fresh_yes,
-    a_date_that_the_rule_drops_goes_on_while_somebody_is_on_it,
-    an_edit_needs_the_version_that_was_seen,
-    ending_calls_the_dates_off_with_one_mail_each,
-    ending_from_a_date_keeps_the_dates_before_it,
-    other_facilitators_find_no_inside,
-    a_date_made_while_nobody_may_lead_comes_up_paused_and_regulars_follow_when_it_goes_on,
-    a_date_goes_on_when_its_leader_may_lead_again_and_calls_for_others_until_then,
-    a_regular_is_not_seated_unasked_on_a_date_that_needs_a_yes,
-    a_day_has_one_date_whatever_its_hour_was,
-    whoever_stops_stops_in_what_the_series_became_as_well,
-    a_series_cannot_begin_before_our_time,
-    two_workers_at_once_make_each_date_once,
-];
+use crate::harness::{Answer, Person, Town};
+use crate::support::database_test::database_test;
 
 fn body(town: &Town) -> Value {
     let mut run = town.run_body();
@@ -98,6 +68,7 @@ const TUESDAYS: [&str; 7] = [
     "2027-01-12T18:30:00",
 ];
 
+#[apply(database_test!)]
 async fn a_series_is_posted_and_its_dates_are_made_eight_weeks_ahead(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |_| {}).await;
@@ -128,6 +99,7 @@ async fn a_series_is_posted_and_its_dates_are_made_eight_weeks_ahead(town: Town)
     }
 }
 
+#[apply(database_test!)]
 async fn the_worker_makes_later_dates_and_none_twice(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |_| {}).await;
@@ -141,6 +113,7 @@ async fn the_worker_makes_later_dates_and_none_twice(town: Town) {
     assert_eq!(town.rows("runs"), 9);
 }
 
+#[apply(database_test!)]
 async fn the_wall_time_stays_across_the_clock_change(town: Town) {
     town.set_clock("2027-03-01T10:00:00Z");
     let fay = town.facilitator("Fay").await;
@@ -155,6 +128,7 @@ async fn the_wall_time_stays_across_the_clock_change(town: Town) {
     assert_eq!(dates(&series)[1], "2027-03-28T02:30:00", "half past one is not there that night");
 }
 
+#[apply(database_test!)]
 async fn bad_series_are_refused_with_all_faults_at_once(town: Town) {
     let fay = town.facilitator("Fay").await;
     let refused = async |change: &(dyn Fn(&mut Value) + Sync), wanted: &[&str]| {
@@ -201,6 +175,7 @@ async fn bad_series_are_refused_with_all_faults_at_once(town: Town) {
     assert_eq!(town.rows("run_series"), 0);
 }
 
+#[apply(database_test!)]
 async fn a_draft_is_its_facilitators_alone_and_has_no_dates_until_it_is_published(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |body| body["run"]["draft"] = json!(true)).await;
@@ -216,6 +191,7 @@ async fn a_draft_is_its_facilitators_alone_and_has_no_dates_until_it_is_publishe
     patch(&fay, &series, "", json!({ "run": { "draft": true } })).await.faulty(&["/run/draft already_published"]);
 }
 
+#[apply(database_test!)]
 async fn a_hidden_meeting_point_and_the_number_for_the_day_stay_hidden_in_the_series(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |body| {
@@ -232,6 +208,7 @@ async fn a_hidden_meeting_point_and_the_number_for_the_day_stay_hidden_in_the_se
     }
 }
 
+#[apply(database_test!)]
 async fn a_regular_comes_to_every_date_and_gets_one_mail(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |_| {}).await;
@@ -251,6 +228,7 @@ async fn a_regular_comes_to_every_date_and_gets_one_mail(town: Town) {
     fay.post(&format!("{}/regulars", at(&series)), json!({})).await.refused(409, "you_lead_this_run");
 }
 
+#[apply(database_test!)]
 async fn a_regular_who_says_no_to_one_date_keeps_the_others(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |_| {}).await;
@@ -264,6 +242,7 @@ async fn a_regular_who_says_no_to_one_date_keeps_the_others(town: Town) {
     assert_eq!((with_status(&ana, "confirmed").await, with_status(&ana, "withdrawn").await), (7, 1));
 }
 
+#[apply(database_test!)]
 async fn whoever_stops_gives_the_places_on_dates_to_come_back(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |_| {}).await;
@@ -283,6 +262,7 @@ async fn whoever_stops_gives_the_places_on_dates_to_come_back(town: Town) {
     assert_eq!(my_seats(&ana).await.len(), 7, "no later date");
 }
 
+#[apply(database_test!)]
 async fn where_a_yes_is_needed_one_yes_makes_a_regular_possible(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -297,6 +277,7 @@ async fn where_a_yes_is_needed_one_yes_makes_a_regular_possible(town: Town) {
     assert_eq!(with_status(&ana, "confirmed").await, 7);
 }
 
+#[apply(database_test!)]
 async fn a_regular_waits_where_a_date_is_full_or_they_are_elsewhere(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -315,6 +296,7 @@ async fn a_regular_waits_where_a_date_is_full_or_they_are_elsewhere(town: Town) 
     );
 }
 
+#[apply(database_test!)]
 async fn whoever_is_barred_cannot_become_a_regular_and_a_banned_one_is_not_seated(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -349,6 +331,7 @@ async fn held(town: &Town, series: &Answer, what: [&str; 2]) {
     town.set_clock("2026-12-09T10:00:00Z");
 }
 
+#[apply(database_test!)]
 async fn nobody_is_seated_unasked_after_a_dates_list_is_closed(town: Town) {
     let (fay, ana, ben) = (town.facilitator("Fay").await, town.person("Ana").await, town.person("Ben").await);
     let series = post(&town, &fay, |_| {}).await;
@@ -364,6 +347,7 @@ async fn nobody_is_seated_unasked_after_a_dates_list_is_closed(town: Town) {
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn two_silent_absences_running_end_it_kindly(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -385,6 +369,7 @@ async fn two_silent_absences_running_end_it_kindly(town: Town) {
     assert!(again(&ana, &series).await.json["you_are_regular"].as_bool().unwrap(), "a fresh start");
 }
 
+#[apply(database_test!)]
 async fn an_edit_reaches_all_dates_but_what_one_keeps_and_each_person_gets_one_mail(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |_| {}).await;
@@ -417,6 +402,7 @@ async fn an_edit_reaches_all_dates_but_what_one_keeps_and_each_person_gets_one_m
     assert_eq!(town.post_office().await.len(), 0, "words alone are no news");
 }
 
+#[apply(database_test!)]
 async fn a_skipped_date_stays_skipped_and_a_moved_one_stays_moved(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -442,6 +428,7 @@ async fn a_skipped_date_stays_skipped_and_a_moved_one_stays_moved(town: Town) {
     assert_eq!(date(&moved)["kept"], json!(["starts_at"]));
 }
 
+#[apply(database_test!)]
 async fn this_and_following_goes_on_as_a_new_series_with_the_same_people(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |body| body["rrule"] = json!("FREQ=WEEKLY;BYDAY=TU;COUNT=9")).await;
@@ -484,6 +471,7 @@ async fn this_and_following_goes_on_as_a_new_series_with_the_same_people(town: T
     patch(&fay, &old, "?from=tuesday", json!({})).await.faulty(&["?from bad_format"]);
 }
 
+#[apply(database_test!)]
 async fn a_rule_with_another_weekday_moves_the_dates_and_asks_for_a_fresh_yes(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |_| {}).await;
@@ -505,6 +493,7 @@ async fn a_rule_with_another_weekday_moves_the_dates_and_asks_for_a_fresh_yes(to
     assert_eq!(dates(&again(&fay, &series).await).len(), 7, "no date stands there twice");
 }
 
+#[apply(database_test!)]
 async fn a_date_that_the_rule_drops_goes_on_while_somebody_is_on_it(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -526,6 +515,7 @@ async fn a_date_that_the_rule_drops_goes_on_while_somebody_is_on_it(town: Town) 
     assert_eq!((on(&now, "2026-12-11"), run_on(&now, "2026-12-11")), (1, friday), "and one that went on is that date");
 }
 
+#[apply(database_test!)]
 async fn an_edit_needs_the_version_that_was_seen(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |_| {}).await;
@@ -542,6 +532,7 @@ async fn an_edit_needs_the_version_that_was_seen(town: Town) {
     assert_eq!(again(&fay, &series).await.json["run"]["title"], "Other");
 }
 
+#[apply(database_test!)]
 async fn ending_calls_the_dates_off_with_one_mail_each(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |_| {}).await;
@@ -577,6 +568,7 @@ async fn ending_calls_the_dates_off_with_one_mail_each(town: Town) {
     patch(&fay, &series, "", json!({ "run": { "title": "x" } })).await.refused(409, "series_ended");
 }
 
+#[apply(database_test!)]
 async fn ending_from_a_date_keeps_the_dates_before_it(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -589,6 +581,7 @@ async fn ending_from_a_date_keeps_the_dates_before_it(town: Town) {
     assert_eq!(town.rows("runs"), 7);
 }
 
+#[apply(database_test!)]
 async fn other_facilitators_find_no_inside(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let series = post(&town, &fay, |_| {}).await;
@@ -599,6 +592,7 @@ async fn other_facilitators_find_no_inside(town: Town) {
     gil.get(&at(&series)).await.expect(200);
 }
 
+#[apply(database_test!)]
 async fn a_date_made_while_nobody_may_lead_comes_up_paused_and_regulars_follow_when_it_goes_on(town: Town) {
     town.leave_mail();
     let (fay, gil, admin) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.admin().await);
@@ -619,6 +613,7 @@ async fn a_date_made_while_nobody_may_lead_comes_up_paused_and_regulars_follow_w
     assert_eq!(with_status(&ana, "confirmed").await, 8);
 }
 
+#[apply(database_test!)]
 async fn a_date_goes_on_when_its_leader_may_lead_again_and_calls_for_others_until_then(town: Town) {
     let (fay, gil, admin) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.admin().await);
     let near = json!({ "activities": ["run"], "home": { "lat": 51.41, "lng": -0.33 }, "travel_radius_km": 10.0 });
@@ -640,6 +635,7 @@ async fn a_date_goes_on_when_its_leader_may_lead_again_and_calls_for_others_unti
     assert_eq!(status().await, "published");
 }
 
+#[apply(database_test!)]
 async fn a_regular_is_not_seated_unasked_on_a_date_that_needs_a_yes(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -658,6 +654,7 @@ async fn a_regular_is_not_seated_unasked_on_a_date_that_needs_a_yes(town: Town) 
     ana.joins(&run, "requested").await;
 }
 
+#[apply(database_test!)]
 async fn a_day_has_one_date_whatever_its_hour_was(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -671,6 +668,7 @@ async fn a_day_has_one_date_whatever_its_hour_was(town: Town) {
     assert_eq!(dates(&again(&fay, &series).await)[0], "2026-12-08T20:00:00");
 }
 
+#[apply(database_test!)]
 async fn whoever_stops_stops_in_what_the_series_became_as_well(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;
@@ -688,6 +686,7 @@ async fn whoever_stops_stops_in_what_the_series_became_as_well(town: Town) {
     assert_eq!(with_status(&ana, "confirmed").await, 0);
 }
 
+#[apply(database_test!)]
 async fn a_series_cannot_begin_before_our_time(town: Town) {
     let fay = town.facilitator("Fay").await;
     let series = post(&town, &fay, |_| {}).await;
@@ -695,6 +694,7 @@ async fn a_series_cannot_begin_before_our_time(town: Town) {
     patch(&fay, &series, "", change).await.faulty(&["/first_local_start too_long_ago"]);
 }
 
+#[apply(database_test!)]
 async fn two_workers_at_once_make_each_date_once(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;

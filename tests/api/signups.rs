@@ -2,31 +2,12 @@
 
 use serde_json::json;
 
-use crate::harness::{Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    a_full_run_puts_the_next_person_on_the_waiting_list,
-    those_who_wait_are_offered_places_in_the_order_in_which_they_came,
-    signing_up_twice_gives_back_the_live_sign_up,
-    after_a_withdrawal_one_stands_at_the_end_of_the_line,
-    whoever_was_removed_does_not_come_back_to_that_run,
-    after_the_start_nothing_can_be_taken_or_given_back,
-    opening_the_not_today_link_changes_nothing_and_pressing_it_withdraws,
-    the_token_of_a_not_today_link_withdraws_without_logging_in,
-    where_each_needs_a_yes_the_facilitator_decides,
-    a_requests_number_is_kept_when_it_is_approved_into_the_line,
-    answers_must_fit_the_questions,
-    a_facilitator_needs_no_place_in_their_own_run,
-    the_roster_is_for_the_runs_facilitators_and_ends_after_fourteen_days,
-    at_the_start_those_without_a_place_expire,
-    ones_own_sign_ups_are_listed_newest_first_with_their_runs,
-    more_capacity_lets_those_who_wait_in_and_less_puts_nobody_out,
-    a_removal_for_safety_says_only_the_neutral_sentence_and_opens_a_report,
-    a_run_lists_everybody_at_once_and_in_pages_where_they_are_asked_for,
-    a_removal_needs_a_note_and_one_for_conduct_a_statement,
-    withdrawing_within_a_day_of_the_start_tells_the_facilitator,
-];
+use crate::harness::Town;
+use crate::support::database_test::database_test;
 
+#[apply(database_test!)]
 async fn a_full_run_puts_the_next_person_on_the_waiting_list(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -48,6 +29,7 @@ async fn a_full_run_puts_the_next_person_on_the_waiting_list(town: Town) {
     assert_eq!(letters.len(), 2);
 }
 
+#[apply(database_test!)]
 async fn those_who_wait_are_offered_places_in_the_order_in_which_they_came(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(2)).await;
@@ -74,6 +56,7 @@ async fn those_who_wait_are_offered_places_in_the_order_in_which_they_came(town:
     assert_eq!(promoted, [people[2].email.as_str(), people[4].email.as_str()]);
 }
 
+#[apply(database_test!)]
 async fn signing_up_twice_gives_back_the_live_sign_up(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -85,6 +68,7 @@ async fn signing_up_twice_gives_back_the_live_sign_up(town: Town) {
     assert_eq!(town.mail_to(&ana.email).await.len(), 1);
 }
 
+#[apply(database_test!)]
 async fn after_a_withdrawal_one_stands_at_the_end_of_the_line(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -101,6 +85,7 @@ async fn after_a_withdrawal_one_stands_at_the_end_of_the_line(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn whoever_was_removed_does_not_come_back_to_that_run(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -127,6 +112,7 @@ async fn whoever_was_removed_does_not_come_back_to_that_run(town: Town) {
     assert_eq!(town.rows("audit_log WHERE act = 'signup_removed'"), 1);
 }
 
+#[apply(database_test!)]
 async fn after_the_start_nothing_can_be_taken_or_given_back(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -146,6 +132,7 @@ async fn after_the_start_nothing_can_be_taken_or_given_back(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn opening_the_not_today_link_changes_nothing_and_pressing_it_withdraws(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -174,6 +161,7 @@ async fn opening_the_not_today_link_changes_nothing_and_pressing_it_withdraws(to
     assert!(letters.iter().any(|l| l.to == ben.email && l.subject.starts_with("A place for you on")));
 }
 
+#[apply(database_test!)]
 async fn the_token_of_a_not_today_link_withdraws_without_logging_in(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -194,6 +182,7 @@ async fn the_token_of_a_not_today_link_withdraws_without_logging_in(town: Town) 
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn where_each_needs_a_yes_the_facilitator_decides(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town
@@ -229,6 +218,7 @@ async fn where_each_needs_a_yes_the_facilitator_decides(town: Town) {
     assert_eq!(town.rows("audit_log WHERE act IN ('signup_approved', 'signup_declined')"), 3);
 }
 
+#[apply(database_test!)]
 async fn a_requests_number_is_kept_when_it_is_approved_into_the_line(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town
@@ -254,6 +244,7 @@ async fn a_requests_number_is_kept_when_it_is_approved_into_the_line(town: Town)
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn answers_must_fit_the_questions(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town
@@ -269,12 +260,14 @@ async fn answers_must_fit_the_questions(town: Town) {
     assert_eq!(town.rows("signups"), 0);
 }
 
+#[apply(database_test!)]
 async fn a_facilitator_needs_no_place_in_their_own_run(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
     fay.sign_up(&run.id).await.refused(409, "you_lead_this_run");
 }
 
+#[apply(database_test!)]
 async fn the_roster_is_for_the_runs_facilitators_and_ends_after_fourteen_days(town: Town) {
     let (fay, other) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -304,6 +297,7 @@ async fn the_roster_is_for_the_runs_facilitators_and_ends_after_fourteen_days(to
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn at_the_start_those_without_a_place_expire(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -319,6 +313,7 @@ async fn at_the_start_those_without_a_place_expire(town: Town) {
     assert_eq!(ana.seat(&seat).await, "confirmed", "whom nobody marked stays confirmed");
 }
 
+#[apply(database_test!)]
 async fn ones_own_sign_ups_are_listed_newest_first_with_their_runs(town: Town) {
     let fay = town.facilitator("Fay").await;
     let ana = town.person("Ana").await;
@@ -342,6 +337,7 @@ async fn ones_own_sign_ups_are_listed_newest_first_with_their_runs(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn more_capacity_lets_those_who_wait_in_and_less_puts_nobody_out(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(2)).await;
@@ -365,6 +361,7 @@ async fn more_capacity_lets_those_who_wait_in_and_less_puts_nobody_out(town: Tow
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_removal_for_safety_says_only_the_neutral_sentence_and_opens_a_report(town: Town) {
     let (fay, mo) = (town.facilitator("Fay").await, town.moderator("Mo").await);
     let run = town.run(&fay, |_| {}).await;
@@ -391,6 +388,7 @@ async fn a_removal_for_safety_says_only_the_neutral_sentence_and_opens_a_report(
     }
 }
 
+#[apply(database_test!)]
 async fn a_run_lists_everybody_at_once_and_in_pages_where_they_are_asked_for(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(3)).await;
@@ -415,6 +413,7 @@ async fn a_run_lists_everybody_at_once_and_in_pages_where_they_are_asked_for(tow
     town.leave_mail();
 }
 
+#[apply(database_test!)]
 async fn a_removal_needs_a_note_and_one_for_conduct_a_statement(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -428,6 +427,7 @@ async fn a_removal_needs_a_note_and_one_for_conduct_a_statement(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn withdrawing_within_a_day_of_the_start_tells_the_facilitator(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;

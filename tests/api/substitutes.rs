@@ -3,31 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Letter, Person, Run, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    a_pause_calls_those_within_reach_once_and_nobody_else,
-    fifty_are_called_at_once_those_who_live_nearest,
-    nobody_is_called_across_a_block_or_a_bar,
-    a_call_that_is_no_longer_true_does_not_leave,
-    a_call_names_the_run_and_taking_over_needs_a_log_in,
-    too_few_facilitators_call_for_more_who_then_lead_together,
-    a_credential_that_lapses_before_the_start_pauses_seven_days_ahead,
-    another_facilitator_whose_credential_holds_keeps_the_run_going,
-    a_substitute_whose_credential_lapses_first_cannot_take_over,
-    those_in_hear_who_leads_now_and_may_leave_with_one_tap,
-    after_the_deadline_a_co_facilitator_takes_over_at_once,
-    after_the_deadline_an_invited_one_does_not_count_and_it_is_called_off,
-    the_deadline_counts_to_the_second,
-    a_back_marker_sees_the_roster_and_decides_nothing,
-    a_back_marker_checks_people_in_and_out_and_marks_nobody_missing,
-    a_back_marker_makes_no_places_and_holds_no_run,
-    a_back_marker_may_take_over_and_leads_then,
-    a_back_marker_counts_as_company,
-    a_back_marker_is_reminded_of_what_they_do_there,
-    a_shrinking_run_puts_nobody_out_and_lets_nobody_in,
-    a_change_made_while_a_run_is_paused_is_told,
-];
+use crate::harness::{Letter, Person, Run, Town};
+use crate::support::database_test::database_test;
 
 fn called<'l>(letters: &'l [Letter], person: &Person) -> Vec<&'l Letter> {
     letters.iter().filter(|l| l.to == person.email && l.subject.starts_with("Could you lead")).collect()
@@ -67,6 +46,7 @@ async fn status(town: &Town, run: &Run) -> String {
     town.nobody().get(&run.at("")).await.expect(200).str("status")
 }
 
+#[apply(database_test!)]
 async fn a_pause_calls_those_within_reach_once_and_nobody_else(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (near, far) = (town.facilitator("Near").await, town.facilitator("Far").await);
@@ -105,6 +85,7 @@ async fn a_pause_calls_those_within_reach_once_and_nobody_else(town: Town) {
     assert_eq!(called(&letters, &near).len(), 0, "whoever has just stepped down is not asked back");
 }
 
+#[apply(database_test!)]
 async fn fifty_are_called_at_once_those_who_live_nearest(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
@@ -130,6 +111,7 @@ async fn fifty_are_called_at_once_those_who_live_nearest(town: Town) {
     town.post_office().await;
 }
 
+#[apply(database_test!)]
 async fn a_back_marker_is_reminded_of_what_they_do_there(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let run = town.run(&fay, |_| {}).await;
@@ -152,6 +134,7 @@ async fn a_back_marker_is_reminded_of_what_they_do_there(town: Town) {
     assert_eq!(status(&town, &run).await, "published");
 }
 
+#[apply(database_test!)]
 async fn nobody_is_called_across_a_block_or_a_bar(town: Town) {
     let (fay, ana) = (town.facilitator("Fay").await, town.person("Ana").await);
     // Ana has led runs as well: her own bar against somebody counts too.
@@ -199,6 +182,7 @@ fn block(town: &Town, blocker: &Person, blocked: &Person) {
     .expect("a block");
 }
 
+#[apply(database_test!)]
 async fn a_call_that_is_no_longer_true_does_not_leave(town: Town) {
     let (fay, gil, hal) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.facilitator("Hal").await);
     lives(&gil, 0.0, 10.0).await;
@@ -210,6 +194,7 @@ async fn a_call_that_is_no_longer_true_does_not_leave(town: Town) {
     assert_eq!(called(&letters, &hal).len() + called(&letters, &gil).len(), 0);
 }
 
+#[apply(database_test!)]
 async fn a_call_names_the_run_and_taking_over_needs_a_log_in(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     lives(&gil, 0.0, 10.0).await;
@@ -224,6 +209,7 @@ async fn a_call_names_the_run_and_taking_over_needs_a_log_in(town: Town) {
     gil.post(&run.at("/take-over"), json!({})).await.expect(200);
 }
 
+#[apply(database_test!)]
 async fn too_few_facilitators_call_for_more_who_then_lead_together(town: Town) {
     let town = town.with(&[("toml", "[policy]\nfacilitator_ratio = 2")]);
     let (fay, gil, hal, uma) = (
@@ -253,6 +239,7 @@ async fn too_few_facilitators_call_for_more_who_then_lead_together(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_credential_that_lapses_before_the_start_pauses_seven_days_ahead(town: Town) {
     let town = town.with(&[("REQUIRED_CREDENTIALS", "first_aid")]);
     let (mo, ana) = (town.moderator("Mo").await, town.person("Ana").await);
@@ -284,6 +271,7 @@ async fn a_credential_that_lapses_before_the_start_pauses_seven_days_ahead(town:
     assert_eq!((status(&town, &run).await, status(&town, &lasting).await), ("published".into(), "published".into()));
 }
 
+#[apply(database_test!)]
 async fn another_facilitator_whose_credential_holds_keeps_the_run_going(town: Town) {
     let town = town.with(&[("REQUIRED_CREDENTIALS", "first_aid")]);
     let mo = town.moderator("Mo").await;
@@ -298,6 +286,7 @@ async fn another_facilitator_whose_credential_holds_keeps_the_run_going(town: To
     assert_eq!(status(&town, &run).await, "published");
 }
 
+#[apply(database_test!)]
 async fn a_substitute_whose_credential_lapses_first_cannot_take_over(town: Town) {
     let town = town.with(&[("REQUIRED_CREDENTIALS", "first_aid")]);
     let mo = town.moderator("Mo").await;
@@ -312,6 +301,7 @@ async fn a_substitute_whose_credential_lapses_first_cannot_take_over(town: Town)
     assert_eq!(status(&town, &run).await, "paused");
 }
 
+#[apply(database_test!)]
 async fn those_in_hear_who_leads_now_and_may_leave_with_one_tap(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -331,6 +321,7 @@ async fn those_in_hear_who_leads_now_and_may_leave_with_one_tap(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn after_the_deadline_a_co_facilitator_takes_over_at_once(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let people = town.people("Pat", 2).await;
@@ -352,6 +343,7 @@ async fn after_the_deadline_a_co_facilitator_takes_over_at_once(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn after_the_deadline_an_invited_one_does_not_count_and_it_is_called_off(town: Town) {
     let (fay, gil, hal) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.facilitator("Hal").await);
     let people = town.people("Pat", 2).await;
@@ -372,6 +364,7 @@ async fn after_the_deadline_an_invited_one_does_not_count_and_it_is_called_off(t
     assert_eq!(called(&letters, &gil).len(), 0, "it is too late to call anybody");
 }
 
+#[apply(database_test!)]
 async fn the_deadline_counts_to_the_second(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (before, after) = (town.run(&fay, |_| {}).await, town.run(&fay, |_| {}).await);
@@ -386,6 +379,7 @@ async fn the_deadline_counts_to_the_second(town: Town) {
     assert_eq!(status(&town, &before).await, "cancelled");
 }
 
+#[apply(database_test!)]
 async fn a_back_marker_sees_the_roster_and_decides_nothing(town: Town) {
     let (fay, hal, ana) = (town.facilitator("Fay").await, town.facilitator("Hal").await, town.person("Ana").await);
     let run = town.run(&fay, |run| run["join_policy"] = json!("approval")).await;
@@ -419,6 +413,7 @@ async fn a_back_marker_sees_the_roster_and_decides_nothing(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_back_marker_checks_people_in_and_out_and_marks_nobody_missing(town: Town) {
     town.leave_mail();
     let (fay, hal) = (town.facilitator("Fay").await, town.facilitator("Hal").await);
@@ -439,6 +434,7 @@ async fn a_back_marker_checks_people_in_and_out_and_marks_nobody_missing(town: T
     hal.post(&format!("/signups/{}/no-show", seats[2]), json!({})).await.refused(403, "leaders_only");
 }
 
+#[apply(database_test!)]
 async fn a_back_marker_makes_no_places_and_holds_no_run(town: Town) {
     let town = town.with(&[("toml", "[policy]\nfacilitator_ratio = 2")]);
     let (fay, hal, ana) = (town.facilitator("Fay").await, town.facilitator("Hal").await, town.person("Ana").await);
@@ -457,6 +453,7 @@ async fn a_back_marker_makes_no_places_and_holds_no_run(town: Town) {
     hal.get(&run.at("/signups")).await.refused(404, "not_found");
 }
 
+#[apply(database_test!)]
 async fn a_back_marker_may_take_over_and_leads_then(town: Town) {
     let (fay, hal) = (town.facilitator("Fay").await, town.facilitator("Hal").await);
     let run = town.run(&fay, |_| {}).await;
@@ -468,6 +465,7 @@ async fn a_back_marker_may_take_over_and_leads_then(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn a_back_marker_counts_as_company(town: Town) {
     town.leave_mail();
     let (fay, hal, ana) = (town.facilitator("Fay").await, town.facilitator("Hal").await, town.person("Ana").await);
@@ -485,6 +483,7 @@ async fn a_back_marker_counts_as_company(town: Town) {
     assert!(alone < 1.0 && (company().await - 1.0).abs() < 1e-9, "{alone} {}", company().await);
 }
 
+#[apply(database_test!)]
 async fn a_shrinking_run_puts_nobody_out_and_lets_nobody_in(town: Town) {
     let town = town.with(&[("toml", "[policy]\nfacilitator_ratio = 2")]);
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
@@ -505,6 +504,7 @@ async fn a_shrinking_run_puts_nobody_out_and_lets_nobody_in(town: Town) {
     }
 }
 
+#[apply(database_test!)]
 async fn a_change_made_while_a_run_is_paused_is_told(town: Town) {
     let town = town.with(&[("REQUIRED_CREDENTIALS", "first_aid")]);
     let (mo, ana) = (town.moderator("Mo").await, town.person("Ana").await);

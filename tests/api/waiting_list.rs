@@ -2,26 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Person, Run, Town, cases};
+use macro_rules_attribute::apply;
 
-cases![
-    an_offer_far_ahead_holds_for_twenty_four_waking_hours_and_a_late_one_for_four,
-    an_unanswered_offer_costs_nothing_and_goes_to_the_next,
-    an_offer_is_accepted_by_the_link_or_declined_by_it,
-    a_place_that_somebody_let_go_is_not_offered_to_them_again,
-    three_more_places_are_three_offers,
-    no_offer_reaches_into_the_last_day_and_then_the_first_yes_has_the_place,
-    who_does_not_want_short_notice_is_left_in_peace,
-    at_night_people_are_told_in_the_morning,
-    nobody_new_gets_an_offer_when_places_fall_or_the_run_is_closed,
-    an_offer_is_void_when_the_run_is_cancelled_and_other_runs_are_named,
-    two_confirmed_runs_at_once_are_refused_and_swapped_in_one_step,
-    an_offer_at_the_time_of_another_place_is_taken_by_a_swap,
-    an_approval_does_not_put_somebody_into_two_runs,
-    the_lines_of_overlapping_runs_are_left_if_one_wishes,
-    places_are_kept_for_newcomers_until_two_days_before,
-    an_offer_stands_when_its_run_is_closed_and_ends_in_its_time,
-];
+use crate::harness::{Person, Run, Town};
+use crate::support::database_test::database_test;
 
 /// A full run of one place, its holder, and those who wait for it.
 async fn full(town: &Town, start: &str, waiting: usize) -> (Run, (Person, String), Vec<(Person, String)>) {
@@ -51,6 +35,7 @@ async fn says(who: &(Person, String), act: &str) -> crate::harness::Answer {
     who.0.post(&format!("/signups/{}/{act}", who.1), json!({})).await
 }
 
+#[apply(database_test!)]
 async fn an_offer_far_ahead_holds_for_twenty_four_waking_hours_and_a_late_one_for_four(town: Town) {
     let (_, holder, line) = full(&town, "2026-11-30T09:00:00Z", 1).await;
     holder.0.withdraws(&holder.1).await;
@@ -65,6 +50,7 @@ async fn an_offer_far_ahead_holds_for_twenty_four_waking_hours_and_a_late_one_fo
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn an_unanswered_offer_costs_nothing_and_goes_to_the_next(town: Town) {
     let (run, holder, line) = full(&town, "2026-11-30T09:00:00Z", 2).await;
     holder.0.withdraws(&holder.1).await;
@@ -89,6 +75,7 @@ async fn an_unanswered_offer_costs_nothing_and_goes_to_the_next(town: Town) {
     assert!(town.mail_to(&line[0].0.email).await.is_empty(), "told once");
 }
 
+#[apply(database_test!)]
 async fn an_offer_is_accepted_by_the_link_or_declined_by_it(town: Town) {
     let (_, holder, line) = full(&town, "2026-11-30T09:00:00Z", 2).await;
     holder.0.withdraws(&holder.1).await;
@@ -113,6 +100,7 @@ async fn an_offer_is_accepted_by_the_link_or_declined_by_it(town: Town) {
     assert_eq!(town.mail_to(&line[1].0.email).await.len(), 1);
 }
 
+#[apply(database_test!)]
 async fn a_place_that_somebody_let_go_is_not_offered_to_them_again(town: Town) {
     let (run, holder, line) = full(&town, "2026-11-30T09:00:00Z", 1).await;
     holder.0.withdraws(&holder.1).await;
@@ -132,6 +120,7 @@ async fn a_place_that_somebody_let_go_is_not_offered_to_them_again(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn three_more_places_are_three_offers(town: Town) {
     let (run, _, line) = full(&town, "2026-11-30T09:00:00Z", 5).await;
     let fay = town.texts("SELECT email AS t FROM accounts WHERE display_name = 'Fay'");
@@ -154,6 +143,7 @@ async fn three_more_places_are_three_offers(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn no_offer_reaches_into_the_last_day_and_then_the_first_yes_has_the_place(town: Town) {
     let (run, holder, line) = full(&town, "2026-11-26T15:00:00Z", 3).await;
     town.set_clock("2026-11-25T14:00:00Z");
@@ -182,6 +172,7 @@ async fn no_offer_reaches_into_the_last_day_and_then_the_first_yes_has_the_place
     says(&line[1], "accept").await.refused(409, "place_taken");
 }
 
+#[apply(database_test!)]
 async fn who_does_not_want_short_notice_is_left_in_peace(town: Town) {
     let (run, holder, _) = full(&town, "2026-11-26T15:00:00Z", 0).await;
     let calm = town.person("Cal").await;
@@ -192,6 +183,7 @@ async fn who_does_not_want_short_notice_is_left_in_peace(town: Town) {
     assert!(town.mail_to(&calm.email).await.is_empty());
 }
 
+#[apply(database_test!)]
 async fn at_night_people_are_told_in_the_morning(town: Town) {
     let (_, holder, line) = full(&town, "2026-11-26T15:00:00Z", 1).await;
     town.set_clock("2026-11-25T23:00:00Z");
@@ -207,6 +199,7 @@ async fn at_night_people_are_told_in_the_morning(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn nobody_new_gets_an_offer_when_places_fall_or_the_run_is_closed(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |run| run["capacity"] = json!(2)).await;
@@ -225,6 +218,7 @@ async fn nobody_new_gets_an_offer_when_places_fall_or_the_run_is_closed(town: To
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn an_offer_is_void_when_the_run_is_cancelled_and_other_runs_are_named(town: Town) {
     let (run, holder, line) = full(&town, "2026-11-30T09:00:00Z", 2).await;
     let gil = town.facilitator("Gil").await;
@@ -242,6 +236,7 @@ async fn an_offer_is_void_when_the_run_is_cancelled_and_other_runs_are_named(tow
     assert!(letter.text.contains("Gil's slow loop") && letter.text.contains(&other.id), "{}", letter.text);
 }
 
+#[apply(database_test!)]
 async fn two_confirmed_runs_at_once_are_refused_and_swapped_in_one_step(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let one = town.run(&fay, |run| run["capacity"] = json!(1)).await;
@@ -269,6 +264,7 @@ async fn two_confirmed_runs_at_once_are_refused_and_swapped_in_one_step(town: To
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn an_offer_at_the_time_of_another_place_is_taken_by_a_swap(town: Town) {
     let (run, holder, line) = full(&town, "2026-11-30T09:00:00Z", 1).await;
     let gil = town.facilitator("Gil").await;
@@ -283,6 +279,7 @@ async fn an_offer_at_the_time_of_another_place_is_taken_by_a_swap(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn an_approval_does_not_put_somebody_into_two_runs(town: Town) {
     let (fay, gil, ana) = (town.facilitator("Fay").await, town.facilitator("Gil").await, town.person("Ana").await);
     let asked = town.run(&fay, |run| run["join_policy"] = json!("approval")).await;
@@ -298,6 +295,7 @@ async fn an_approval_does_not_put_somebody_into_two_runs(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn the_lines_of_overlapping_runs_are_left_if_one_wishes(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let mut waits = Vec::new();
@@ -322,6 +320,7 @@ async fn the_lines_of_overlapping_runs_are_left_if_one_wishes(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn places_are_kept_for_newcomers_until_two_days_before(town: Town) {
     let fay = town.facilitator("Fay").await;
     let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
@@ -353,6 +352,7 @@ async fn places_are_kept_for_newcomers_until_two_days_before(town: Town) {
     town.work().await;
 }
 
+#[apply(database_test!)]
 async fn an_offer_stands_when_its_run_is_closed_and_ends_in_its_time(town: Town) {
     town.leave_mail();
     let fay = town.facilitator("Fay").await;

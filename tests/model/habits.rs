@@ -24,7 +24,7 @@ use sidebyside::{
     store::{Conn, Tx, extra_places::FriendPlace, runs, schema, series as kept_series, signups as kept},
 };
 
-use crate::{
+use super::{
     acts::Act,
     promises::{Look, Seat},
     world::World,

@@ -19,7 +19,7 @@ use sidebyside::{
     },
 };
 
-use crate::{acts::Act, habits, world::World};
+use super::{acts::Act, habits, world::World};
 
 /// What the rows say about the world's runs.
 #[derive(Debug, Clone, Default, PartialEq)]

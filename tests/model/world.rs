@@ -33,7 +33,8 @@ use sidebyside::{
     store::{Db, Tx, accounts, facilitators, moderation, runs as kept_runs, signups as kept},
 };
 
-use crate::{acts::Act, habits, promises, support::people::account};
+use super::{acts::Act, habits, promises};
+use crate::support::people::account;
 
 /// One sequence's world.
 pub struct World {

@@ -3,7 +3,7 @@
 
 use sidebyside::domain::place::LatLng;
 
-use crate::earth::{off, on_map};
+use super::earth::{off, on_map};
 
 /// One thing learnt about a hidden place, on a flat map in kilometres.
 #[derive(Debug, Clone, Copy)]

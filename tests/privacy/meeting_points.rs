@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sidebyside::domain::place::LatLng;
 
-use crate::{
+use macro_rules_attribute::apply;
+
+use super::{
     attack::{Clue, Map, Report},
     earth::{self, Dice, off, spread_over},
-    harness::{Answer, Person, Run, Town, cases},
 };
-
-cases![twenty_accounts_find_no_more_of_a_hidden_meeting_point_than_its_area];
+use crate::{
+    harness::{Answer, Person, Run, Town},
+    support::database_test::database_test,
+};
 
 const ATTACKERS: usize = 20;
 /// Hidden meeting points in each region.
@@ -207,6 +210,7 @@ async fn looking_shows_the_area(town: &Town, attacker: &Person, run: &Run) {
     }
 }
 
+#[apply(database_test!)]
 async fn twenty_accounts_find_no_more_of_a_hidden_meeting_point_than_its_area(town: Town) {
     town.leave_mail();
     let mut dice = Dice::new(21);

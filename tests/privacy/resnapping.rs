@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use sidebyside::domain::place::{Cell, LatLng, snap_home};
 
-use crate::{
+use macro_rules_attribute::apply;
+
+use super::{
     attack::Report,
     earth::{self, Dice, cells_near, corners, off, spread_over, towards},
-    harness::{Town, cases},
 };
-
-cases![two_hundred_readings_of_one_home_publish_one_cell, homes_on_borders_are_not_found_by_the_cells_of_many_readings,];
+use crate::{harness::Town, support::database_test::database_test};
 
 const READINGS: usize = 200;
 /// How unsure the telephone is, km.
@@ -29,6 +29,7 @@ fn homes(near: LatLng) -> [LatLng; 3] {
     [off(cell.centre(), 0.05, -0.1), earth::between(corners[0], corners[1]), corners[2]]
 }
 
+#[apply(database_test!)]
 async fn two_hundred_readings_of_one_home_publish_one_cell(town: Town) {
     let mut dice = Dice::new(200);
     for region in [earth::LONDON, earth::ANTIMERIDIAN] {
@@ -94,6 +95,7 @@ fn find(shares: &BTreeMap<Cell, f64>, noise: &[(f64, f64)]) -> LatLng {
     place
 }
 
+#[apply(database_test!)]
 async fn homes_on_borders_are_not_found_by_the_cells_of_many_readings(_town: Town) {
     let mut dice = Dice::new(201);
     let noise: Vec<(f64, f64)> = (0..60).map(|_| (dice.normal(DEVIATION_KM), dice.normal(DEVIATION_KM))).collect();

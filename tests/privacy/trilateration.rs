@@ -13,13 +13,16 @@ use sidebyside::{
     service::applications,
 };
 
-use crate::{
+use macro_rules_attribute::apply;
+
+use super::{
     attack::{Clue, Map, Report},
     earth::{self, Dice, off, spread_over},
-    harness::{Person, Town, cases},
 };
-
-cases![twenty_accounts_with_planted_runs_find_nobody_nearer_than_the_cell];
+use crate::{
+    harness::{Person, Town},
+    support::database_test::database_test,
+};
 
 const ATTACKERS: usize = 20;
 /// People to be found in each region.
@@ -169,6 +172,7 @@ async fn settle(town: &Town, cell: Cell, many: usize, dice: &mut Dice) -> Vec<Vi
     victims
 }
 
+#[apply(database_test!)]
 async fn twenty_accounts_with_planted_runs_find_nobody_nearer_than_the_cell(town: Town) {
     town.leave_mail();
     let mut dice = Dice::new(20);

@@ -7,13 +7,16 @@ use sidebyside::domain::{
     place::{Cell, LatLng, time_zone_at},
 };
 
-use crate::{
+use macro_rules_attribute::apply;
+
+use super::{
     earth::{self, Dice, anywhere_in, cells_near, corners, off, on_map, towards},
-    harness::{Client, Person, Town, cases},
     transcript::{Entry, Things, Transcript, Viewer, with_leak},
 };
-
-cases![a_hidden_meeting_point_may_be_anywhere_in_its_area_for_those_outside];
+use crate::{
+    harness::{Client, Person, Town},
+    support::database_test::database_test,
+};
 
 /// One run that meets at one of two points of an area.
 struct Pair {
@@ -194,6 +197,7 @@ async fn live(town: &Town, cast: &Cast, pairs: &[Pair], which: usize) -> Transcr
     seen.without_chance()
 }
 
+#[apply(database_test!)]
 async fn a_hidden_meeting_point_may_be_anywhere_in_its_area_for_those_outside(town: Town) {
     let pairs = pairs();
     let common = Cast::gather(&town).await;

@@ -16,14 +16,17 @@ use sidebyside::{
     },
 };
 
-use crate::{
+use macro_rules_attribute::apply;
+
+use super::{
     earth::{self, Dice, anywhere_in, cells_near, corners, just_outside, off, towards},
-    harness::{Person, Run, Town, cases},
     logs, traces,
     transcript::{Entry, Things, Transcript, Viewer, with_leak},
 };
-
-cases![a_thousand_people_who_live_elsewhere_in_their_cells_change_nothing_for_anybody];
+use crate::{
+    harness::{Person, Run, Town},
+    support::database_test::database_test,
+};
 
 /// Around these places people live and runs are held.
 const REGIONS: [LatLng; 6] =
@@ -304,7 +307,9 @@ impl World {
     }
 }
 
+#[apply(database_test!)]
 async fn a_thousand_people_who_live_elsewhere_in_their_cells_change_nothing_for_anybody(town: Town) {
+    let _kept = logs::keep();
     let pairs = pairs();
     these_are_the_pairs_meant(&pairs);
     let (common, led) = before_they_part(&town, &pairs).await;

@@ -18,19 +18,13 @@ use sidebyside::{
     },
 };
 
-use crate::{
-    cases,
-    support::{
-        databases::{Database, Kind},
-        people::account,
-    },
-};
+use macro_rules_attribute::apply;
 
-cases![
-    a_change_is_there_with_its_commit_and_not_when_it_was_undone,
-    old_changes_are_forgotten_and_whoever_was_away_reads_everything_afresh,
-    a_change_that_is_committed_after_later_ones_is_followed,
-];
+use crate::support::{
+    database_test::database_test,
+    databases::{Database, Kind},
+    people::account,
+};
 
 fn now() -> Instant {
     "2026-11-22T10:00:00Z".parse().unwrap()
@@ -40,6 +34,7 @@ fn all_after(db: &Db, number: i64) -> Vec<(i64, Change)> {
     db.read_here(|conn| changes::after(conn, number, &[], 100)).expect("the changes")
 }
 
+#[apply(database_test!)]
 fn a_change_is_there_with_its_commit_and_not_when_it_was_undone(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
@@ -54,6 +49,7 @@ fn a_change_is_there_with_its_commit_and_not_when_it_was_undone(kind: Kind) {
     assert_eq!(named, [Change { kind: ChangeKind::Person, subject: ana.id }]);
 }
 
+#[apply(database_test!)]
 fn old_changes_are_forgotten_and_whoever_was_away_reads_everything_afresh(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
@@ -83,6 +79,7 @@ fn left_of(db: &Db) -> i64 {
     all_after(db, 0)[0].0
 }
 
+#[apply(database_test!)]
 fn a_change_that_is_committed_after_later_ones_is_followed(kind: Kind) {
     if kind == Kind::Sqlite {
         // One writes at a time.

@@ -9,18 +9,12 @@ use std::{
 use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_types::Text};
 use sidebyside::store::{Conn, Db, migrations};
 
-use crate::{
-    cases,
-    support::databases::{Database, Kind},
-};
+use macro_rules_attribute::apply;
 
-cases![
-    up_down_and_up_again,
-    the_tables_are_those_of_the_schema,
-    of_several_threads_one_migrates_and_all_succeed,
-    of_several_processes_one_migrates_and_all_succeed,
-    a_newer_database_is_refused_by_name,
-];
+use crate::support::{
+    database_test::database_test,
+    databases::{Database, Kind},
+};
 
 #[derive(QueryableByName)]
 struct Column {
@@ -55,6 +49,7 @@ fn columns(db: &Db) -> Vec<Column> {
     columns
 }
 
+#[apply(database_test!)]
 fn up_down_and_up_again(kind: Kind) {
     let database = Database::empty(kind);
     let db = Db::open(database.target.clone());
@@ -107,6 +102,7 @@ fn schema() -> BTreeMap<(String, String), String> {
     all
 }
 
+#[apply(database_test!)]
 fn the_tables_are_those_of_the_schema(kind: Kind) {
     let database = Database::migrated(kind);
     let ours = schema();
@@ -144,6 +140,7 @@ fn the_tables_are_those_of_the_schema(kind: Kind) {
     }
 }
 
+#[apply(database_test!)]
 fn of_several_threads_one_migrates_and_all_succeed(kind: Kind) {
     let database = Database::empty(kind);
     let threads: Vec<_> = (0..8)
@@ -156,6 +153,7 @@ fn of_several_threads_one_migrates_and_all_succeed(kind: Kind) {
     assert_eq!(done.iter().filter(|done| **done > 0).count(), 1, "{done:?}");
 }
 
+#[apply(database_test!)]
 fn of_several_processes_one_migrates_and_all_succeed(kind: Kind) {
     let database = Database::empty(kind);
     let start = |_| {
@@ -179,6 +177,7 @@ fn of_several_processes_one_migrates_and_all_succeed(kind: Kind) {
     assert_eq!(migrations::run(&Db::open(database.target.clone())).expect("nothing to do"), [""; 0]);
 }
 
+#[apply(database_test!)]
 fn a_newer_database_is_refused_by_name(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());

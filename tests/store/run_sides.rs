@@ -17,20 +17,19 @@ use sidebyside::{
     },
 };
 
-use crate::{
-    cases,
-    support::{
-        databases::{Database, Kind},
-        people::account,
-    },
-};
+use macro_rules_attribute::apply;
 
-cases![all_runs_to_come_are_read_once_and_none_that_lies_between_them];
+use crate::support::{
+    database_test::database_test,
+    databases::{Database, Kind},
+    people::account,
+};
 
 fn now() -> Instant {
     "2026-11-22T10:00:00Z".parse().unwrap()
 }
 
+#[apply(database_test!)]
 fn all_runs_to_come_are_read_once_and_none_that_lies_between_them(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());

@@ -20,29 +20,19 @@ use sidebyside::{
     },
 };
 
-use crate::{
-    cases,
-    support::{
-        databases::{Database, Kind},
-        people::account,
-    },
-};
+use macro_rules_attribute::apply;
 
-cases![
-    an_error_rolls_everything_back,
-    a_panic_leaves_no_open_transaction,
-    a_lost_race_is_tried_three_times_more,
-    another_error_is_not_tried_again,
-    counters_lose_no_hit_under_contention,
-    what_is_locked_is_not_overwritten,
-    workers_claim_every_parcel_once,
-    the_database_holds_references_and_uniqueness,
-];
+use crate::support::{
+    database_test::database_test,
+    databases::{Database, Kind},
+    people::account,
+};
 
 fn now() -> Instant {
     "2026-11-23T10:00:00Z".parse().expect("an instant")
 }
 
+#[apply(database_test!)]
 fn an_error_rolls_everything_back(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
@@ -56,6 +46,7 @@ fn an_error_rolls_everything_back(kind: Kind) {
     assert_eq!(db.read_here(|conn| installation::find(conn, "x")).unwrap().as_deref(), Some("z"));
 }
 
+#[apply(database_test!)]
 fn a_panic_leaves_no_open_transaction(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
@@ -74,6 +65,7 @@ fn a_panic_leaves_no_open_transaction(kind: Kind) {
     assert_eq!(other.write_here(|tx| installation::fix(tx, "x", "w")).unwrap(), "z", "and no lock is left behind");
 }
 
+#[apply(database_test!)]
 fn a_lost_race_is_tried_three_times_more(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
@@ -91,6 +83,7 @@ fn a_lost_race_is_tried_three_times_more(kind: Kind) {
     assert_eq!(tries.load(Ordering::Relaxed), 4);
 }
 
+#[apply(database_test!)]
 fn another_error_is_not_tried_again(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
@@ -103,6 +96,7 @@ fn another_error_is_not_tried_again(kind: Kind) {
     assert_eq!(tries.load(Ordering::Relaxed), 1);
 }
 
+#[apply(database_test!)]
 fn counters_lose_no_hit_under_contention(kind: Kind) {
     let database = Database::migrated(kind);
     let threads: Vec<_> = (0..6)
@@ -121,6 +115,7 @@ fn counters_lose_no_hit_under_contention(kind: Kind) {
     assert_eq!(db.write_here(|tx| limits::hit(tx, "bucket", now())).unwrap(), 151);
 }
 
+#[apply(database_test!)]
 fn what_is_locked_is_not_overwritten(kind: Kind) {
     let database = Database::migrated(kind);
     let person = account("Ana", "ana@example.org", now());
@@ -145,6 +140,7 @@ fn what_is_locked_is_not_overwritten(kind: Kind) {
     assert_eq!(after.display_name.matches('x').count(), 120);
 }
 
+#[apply(database_test!)]
 fn workers_claim_every_parcel_once(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
@@ -192,6 +188,7 @@ fn workers_claim_every_parcel_once(kind: Kind) {
     assert_eq!(db.read_here(|conn| outbox::count_due(conn, now())).unwrap(), 61);
 }
 
+#[apply(database_test!)]
 fn the_database_holds_references_and_uniqueness(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());

@@ -11,19 +11,13 @@ use sidebyside::{
     },
 };
 
-use crate::{
-    cases,
-    support::{
-        databases::{Database, Kind},
-        people::account,
-    },
-};
+use macro_rules_attribute::apply;
 
-cases![
-    instants_and_ids_come_back_as_they_went_in,
-    instants_sort_in_the_database_as_they_do_in_rust,
-    texts_of_every_script_come_back
-];
+use crate::support::{
+    database_test::database_test,
+    databases::{Database, Kind},
+    people::account,
+};
 
 /// Any moment of the years 1 to 9999, to the microsecond.
 fn moments() -> impl Strategy<Value = Instant> {
@@ -31,6 +25,7 @@ fn moments() -> impl Strategy<Value = Instant> {
         .prop_map(|micros| Instant::from_micros(micros).expect("a year we know"))
 }
 
+#[apply(database_test!)]
 fn instants_and_ids_come_back_as_they_went_in(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
@@ -51,6 +46,7 @@ fn instants_and_ids_come_back_as_they_went_in(kind: Kind) {
         .unwrap();
 }
 
+#[apply(database_test!)]
 fn instants_sort_in_the_database_as_they_do_in_rust(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());
@@ -94,6 +90,7 @@ fn instants_sort_in_the_database_as_they_do_in_rust(kind: Kind) {
         .unwrap();
 }
 
+#[apply(database_test!)]
 fn texts_of_every_script_come_back(kind: Kind) {
     let database = Database::migrated(kind);
     let db = Db::open(database.target.clone());

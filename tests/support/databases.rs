@@ -52,21 +52,43 @@ pub struct Database {
     gone: AtomicBool,
 }
 
+/// Memory that a folder in memory must have left for the suite to use it, in bytes: 1 GiB. Containers often have 64 MB.
+const MEMORY_FOLDER_BYTES: u64 = 1 << 30;
+
+/// A folder for one test: in memory where there is enough of it, since the suite tests no disk.
+fn folder() -> TempDir {
+    static PARENT: OnceLock<PathBuf> = OnceLock::new();
+    let parent = PARENT.get_or_init(|| {
+        let memory = Path::new("/dev/shm");
+        let left = rustix::fs::statvfs(memory).map_or(0, |about| about.f_bavail.saturating_mul(about.f_frsize));
+        if left >= MEMORY_FOLDER_BYTES { memory.to_owned() } else { std::env::temp_dir() }
+    });
+    temporary_folder(parent)
+}
+
+fn temporary_folder(parent: &Path) -> TempDir {
+    tempfile::Builder::new().prefix("sidebyside-test-").tempdir_in(parent).expect("a folder")
+}
+
 static COUNTER: AtomicUsize = AtomicUsize::new(0);
 
 impl Database {
     /// One without a table.
     pub fn empty(kind: Kind) -> Self {
-        Self::new(kind, false)
+        Self::new(kind, false, folder())
     }
 
     /// One with all tables and no rows.
     pub fn migrated(kind: Kind) -> Self {
-        Self::new(kind, true)
+        Self::new(kind, true, folder())
     }
 
-    fn new(kind: Kind, is_migrated: bool) -> Self {
-        let folder = tempfile::Builder::new().prefix("sidebyside-test-").tempdir().expect("a folder");
+    /// As [`migrated`](Self::migrated), with its files on a disk, where a commit is worth what the disk says.
+    pub fn on_disk(kind: Kind) -> Self {
+        Self::new(kind, true, temporary_folder(&std::env::temp_dir()))
+    }
+
+    fn new(kind: Kind, is_migrated: bool, folder: TempDir) -> Self {
         match kind {
             Kind::Sqlite => {
                 let path = folder.path().join("sidebyside.db");
@@ -96,7 +118,7 @@ impl Database {
     }
 
     fn copy(&self) -> Self {
-        let folder = tempfile::Builder::new().prefix("sidebyside-test-").tempdir().expect("a folder");
+        let folder = folder();
         let (target, postgres_name) = match &self.target {
             Target::Sqlite(path) => {
                 let copy = folder.path().join("sidebyside.db");
@@ -175,7 +197,7 @@ static POSTGRES_TEMPLATE: OnceLock<String> = OnceLock::new();
 
 fn sqlite_template() -> PathBuf {
     let folder = SQLITE_TEMPLATE.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder();
         let db = Db::open(Target::Sqlite(folder.path().join("template.db")));
         migrations::run(&db).expect("migrations run");
         folder

@@ -5,27 +5,11 @@
 
 mod attack;
 mod earth;
-#[path = "../api/harness/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each of the two suites uses its part")]
-mod harness;
 mod logs;
 mod meeting_points;
 mod resnapping;
-#[path = "../support/mod.rs"]
-mod support;
 mod traces;
 mod transcript;
 mod trilateration;
 mod two_points;
 mod two_worlds;
-
-fn main() -> std::process::ExitCode {
-    logs::keep();
-    support::suite::run(&[
-        two_worlds::CASES,
-        two_points::CASES,
-        trilateration::CASES,
-        meeting_points::CASES,
-        resnapping::CASES,
-    ])
-}

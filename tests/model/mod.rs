@@ -6,8 +6,6 @@
 mod acts;
 mod habits;
 mod promises;
-#[path = "../support/mod.rs"]
-mod support;
 mod world;
 
 use std::{
@@ -17,18 +15,18 @@ use std::{
 };
 
 use acts::Act;
+use macro_rules_attribute::apply;
 use proptest::{
     collection::vec,
     test_runner::{Config, RngSeed, TestRunner},
 };
 use sidebyside::store::Db;
-use support::{
-    databases::{Database, Kind},
-    suite::Case,
-};
 use world::World;
 
-const CASES: &[Case] = &[Case { name: "model::acts::the_promises_hold_whatever_people_do", run: hold }];
+use crate::support::{
+    database_test::database_test,
+    databases::{Database, Kind},
+};
 
 /// The most acts of a sequence.
 const LONGEST: usize = 50;
@@ -56,7 +54,8 @@ struct Tally {
     done: u64,
 }
 
-fn hold(kind: Kind) -> Result<(), libtest_mimic::Failed> {
+#[apply(database_test!)]
+fn the_promises_hold_whatever_people_do(kind: Kind) {
     let (cases, seed) = sequences();
     let processors = std::thread::available_parallelism().map_or(1, |many| u32::try_from(many.get()).unwrap_or(1));
     // Many sequences are shared out: whoever waits for the database leaves the processor to another.
@@ -69,14 +68,12 @@ fn hold(kind: Kind) -> Result<(), libtest_mimic::Failed> {
             })
             .collect();
         each.into_iter().map(|hand| hand.join().expect("a hand that ends")).collect::<Result<Vec<_>, _>>()
-    })?;
+    });
+    let tallies = tallies.unwrap_or_else(|fault| panic!("{fault}"));
     let (acts, done) = tallies.iter().fold((0, 0), |(acts, done), one| (acts + one.acts, done + one.done));
     println!("{}: {cases} sequences of seed {seed}, {acts} acts, {done} of them did something", kind.word());
     // A model in which nearly everything is refused would show nothing.
-    if done * 4 < acts {
-        return Err(format!("only {done} of {acts} acts did something").into());
-    }
-    Ok(())
+    assert!(done * 4 >= acts, "only {done} of {acts} acts did something");
 }
 
 /// Plays so many sequences.
@@ -112,8 +109,4 @@ fn try_sequences(kind: Kind, cases: u32, seed: u64) -> Result<Tally, String> {
     });
     outcome.map_err(|fault| format!("seed {seed}, sequence {}: {fault}", broken.into_inner()))?;
     Ok(Tally { acts: acts_so_far.into_inner(), done: done.into_inner() })
-}
-
-fn main() -> std::process::ExitCode {
-    support::suite::run(&[CASES])
 }

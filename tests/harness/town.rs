@@ -13,7 +13,6 @@ use std::{
 
 use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_types};
 use futures_util::{FutureExt, future::BoxFuture};
-use libtest_mimic::Failed;
 use serde_json::{Value, json};
 use sidebyside::{
     app::App,
@@ -87,11 +86,13 @@ impl Run {
     }
 }
 
-/// Runs one case in a town of its own, and looks for mail that nobody delivered.
-pub fn run_case(kind: Kind, case: impl FnOnce(Town) -> BoxFuture<'static, ()>) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+/// Runs one case in a town of its own over `database`. Panics with the case, when mail was left undelivered, or when the
+/// run index differs from the database afterwards.
+pub fn run_case(database: Database, case: impl FnOnce(Town) -> BoxFuture<'static, ()>) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let outcome = runtime.block_on(async {
-        let town = Town::open(kind).await;
+        let town = Town::open(database).await;
         let done = AssertUnwindSafe(tokio::time::timeout(DEADLINE, case(town.clone()))).catch_unwind().await;
         let outcome = match done {
             Err(panic) => Err(words(&*panic)),
@@ -109,7 +110,9 @@ pub fn run_case(kind: Kind, case: impl FnOnce(Town) -> BoxFuture<'static, ()>) -
         outcome
     });
     runtime.shutdown_timeout(Duration::from_secs(2));
-    outcome.map_err(Failed::from)
+    if let Err(fault) = outcome {
+        panic!("{fault}");
+    }
 }
 
 fn words(panic: &(dyn std::any::Any + Send)) -> String {
@@ -136,9 +139,9 @@ struct Word {
 }
 
 impl Town {
-    async fn open(kind: Kind) -> Self {
+    async fn open(database: Database) -> Self {
         let shared = Shared {
-            database: Database::migrated(kind),
+            database,
             inbox: Inbox::open().await,
             people: AtomicUsize::new(0),
             mail_is_left: AtomicBool::new(false),
