@@ -77,7 +77,9 @@ fn measure(kind: Kind) {
     let (tell, handle) = std::sync::mpsc::channel();
     let server = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let server = server::start(serving, listener).expect("a server");
+            let server =
+                server::start(serving, listener, std::thread::available_parallelism().expect("a number of cores"))
+                    .expect("a server");
             tell.send(server.handle()).expect("a listener");
             server.await.expect("the server");
         });

@@ -61,7 +61,7 @@ pub fn measure(database: &Database, places: &[Place], runs: usize, seconds: u64)
     runtime.block_on(async move {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let base = format!("http://{}", listener.local_addr()?);
-        let served = server::start(town.app.clone(), listener)?;
+        let served = server::start(town.app.clone(), listener, std::thread::available_parallelism()?)?;
         let handle = served.handle();
         actix_web::rt::spawn(served);
         let measured = measure_served(town, base, folder, seconds).await;

@@ -1,6 +1,6 @@
 //! `serve` and `worker`: start, say what is where, stop gracefully.
 
-use std::{fs::File, net::TcpListener, path::Path, sync::Arc};
+use std::{fs::File, net::TcpListener, num::NonZeroUsize, path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,8 +26,9 @@ pub fn serve(config: Config, with_worker: bool) -> Result<bool> {
     let app = Arc::new(App::build(config, Clock::system())?);
     announce(&app, with_worker)?;
     app.follow_runs()?;
+    let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     actix_web::rt::System::new().block_on(async move {
-        let server = server::start(app.clone(), listener)?;
+        let server = server::start(app.clone(), listener, workers)?;
         let handle = server.handle();
         let stop = CancellationToken::new();
         let working = with_worker.then(|| tokio::spawn(worker::run(app.clone(), stop.clone())));

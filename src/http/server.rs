@@ -1,6 +1,6 @@
 //! The server: a listener handed in, every route on it, a graceful stop.
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{net::TcpListener, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use actix_web::{App as ActixApp, HttpServer, dev::Server, middleware as actix, web};
 use tracing_actix_web::TracingLogger;
@@ -20,9 +20,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Seconds that requests under way get when the server stops.
 const GRACE_S: u64 = 20;
 
-/// Starts serving on `listener`; the handle in the returned server stops it gracefully. Signals are the caller's
-/// business.
-pub fn start(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
+/// Starts serving on `listener` with this many worker threads; the handle in the returned server stops it gracefully. The
+/// caller handles signals.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn start(app: Arc<App>, listener: TcpListener, workers: NonZeroUsize) -> std::io::Result<Server> {
     let state = web::Data::from(app.clone());
     let gate = web::Data::new(FloodGate::new(app.config.rate_limits));
     let server = HttpServer::new(move || {
@@ -44,6 +47,7 @@ pub fn start(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
             .service(web::redirect("/docs", "/docs/"))
             .default_service(web::to(|| async { Err::<String, Problem>(Error::NotFound.into()) }))
     })
+    .workers(workers.get())
     .disable_signals()
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(GRACE_S)

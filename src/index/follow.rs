@@ -43,7 +43,10 @@ pub fn follow(index: &Arc<RunIndex>, db: Db, clock: Clock) -> std::io::Result<()
                 Some(index) => {
                     index.unseen.fetch_add(1, Ordering::AcqRel);
                 }
-                None => return own.ring(),
+                None => {
+                    own.ring();
+                    return;
+                }
             }
             own.ring();
         }
@@ -61,11 +64,11 @@ fn keep_following(held: &Weak<RunIndex>, db: &Db, clock: &Clock) {
     let mut own_connection = None;
     let mut is_away = false;
     loop {
-        let (own, commits, looks) = db.own_changes().next();
+        let next = db.own_changes().next();
         let Some(index) = held.upgrade() else { return };
-        follower.take_own(own);
-        let round =
-            connected(&mut own_connection, db).and_then(|conn| follower.round(&index, conn, db, looks, clock.now()));
+        follower.take_own(next.own);
+        let round = connected(&mut own_connection, db)
+            .and_then(|conn| follower.round(&index, conn, db, next.looks, clock.now()));
         match round {
             Ok(()) => {
                 if is_away {
@@ -73,8 +76,8 @@ fn keep_following(held: &Weak<RunIndex>, db: &Db, clock: &Clock) {
                 }
                 is_away = false;
                 index.unseen.store(0, Ordering::Release);
-                db.own_changes().done(commits);
-                index.rounds.send_modify(|round| *round += 1);
+                db.own_changes().done(next.commits);
+                index.rings_answered.send_replace(next.rings);
             }
             Err(error) => {
                 if !is_away {

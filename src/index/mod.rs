@@ -76,8 +76,8 @@ pub struct RunIndex {
     /// Looks that were due since the follower last saw the database. They are counted and not timed: a clock that is moved
     /// makes nothing old.
     unseen: AtomicU32,
-    /// Counts the follower's rounds.
-    rounds: watch::Sender<u64>,
+    /// Requests to look at the database that the follower has answered.
+    rings_answered: watch::Sender<u64>,
     pub cards: Cards,
     pub callers: Callers,
     pub answers: Answers,
@@ -95,7 +95,7 @@ impl RunIndex {
             versions: AtomicU64::new(0),
             next_due: AtomicI64::new(i64::MAX),
             unseen: AtomicU32::new(0),
-            rounds: watch::Sender::new(0),
+            rings_answered: watch::Sender::new(0),
             cards: Cards::default(),
             callers: Callers::default(),
             answers: Answers::default(),
@@ -119,14 +119,14 @@ impl RunIndex {
     /// Waits until everything is here.
     pub async fn loaded(&self) {
         // The sender lives as long as this does.
-        let _ = self.rounds.subscribe().wait_for(|round| *round > 0).await;
+        let _ = self.rings_answered.subscribe().wait_for(|answered| *answered > 0).await;
     }
 
     /// Waits for what time alone has changed by `now`.
     ///
     /// # Errors
     /// Unavailable while the runs are being read.
-    pub async fn at(&self, now: Instant, ring: impl FnOnce()) -> Result<()> {
+    pub async fn at(&self, now: Instant, ring: impl FnOnce() -> u64) -> Result<()> {
         if !self.is_ready() {
             return Err(Error::Unavailable("the runs are being read; try again shortly"));
         }
@@ -136,14 +136,13 @@ impl RunIndex {
         Ok(())
     }
 
-    /// Waits until the follower has looked at the database once more, from now on.
-    pub async fn looked(&self, ring: impl FnOnce()) {
-        let mut rounds = self.rounds.subscribe();
-        // The round under way may have begun before.
-        let wanted = *rounds.borrow_and_update() + 2;
-        ring();
+    /// Waits until the follower has looked at the database in a round that began after this call. `ring` asks for that
+    /// round and gives the number of the request.
+    pub async fn looked(&self, ring: impl FnOnce() -> u64) {
+        let mut answered = self.rings_answered.subscribe();
+        let wanted = ring();
         // The sender lives as long as this does.
-        let _ = rounds.wait_for(|round| *round >= wanted).await;
+        let _ = answered.wait_for(|number| *number >= wanted).await;
     }
 
     /// How many runs are held.
@@ -267,11 +266,11 @@ mod tests {
     async fn nothing_is_shown_until_all_runs_are_here_and_after_the_database_was_long_away() {
         let index = RunIndex::new(Policy::default());
         let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
-        assert!(matches!(index.at(now, || {}).await, Err(Error::Unavailable(_))));
+        assert!(matches!(index.at(now, || 0).await, Err(Error::Unavailable(_))));
         index.is_loaded.store(true, Ordering::Release);
-        assert!(index.at(now, || {}).await.is_ok());
+        assert!(index.at(now, || 0).await.is_ok());
         index.unseen.store(FAILED_LOOKS, Ordering::Release);
-        assert!(!index.is_ready() && index.at(now, || {}).await.is_err());
+        assert!(!index.is_ready() && index.at(now, || 0).await.is_err());
         index.unseen.store(LOOKS_MISSED_BY_READING, Ordering::Release);
         assert!(index.is_ready());
         index.is_reading.store(true, Ordering::Release);

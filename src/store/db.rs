@@ -4,7 +4,11 @@
 //! one pool, READ COMMITTED with row locks taken through `store::dialect`. What loses a race for a lock is tried three
 //! times more, then answered with "unavailable".
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use diesel::{
     PgConnection, SqliteConnection,
@@ -15,6 +19,7 @@ use diesel::{
     },
     result::DatabaseErrorKind,
 };
+use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::{
     changes::{self, ChangeKind, Touched},
@@ -173,11 +178,19 @@ const TRIES: u32 = 4;
 /// write, and hundreds may come at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Threads that open connections: a server that does not answer holds one of them for a while.
+const CONNECTORS: usize = 3;
+/// The threads on which the pools of this process connect. Each pool would otherwise start three of its own.
+static CONNECTING: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
+    Arc::new(ScheduledThreadPool::builder().num_threads(CONNECTORS).thread_name_pattern("connect-{}").build())
+});
+
 impl Db {
     /// Opens the pools. It connects lazily: a database that is away makes requests fail, not the start.
     pub fn open(target: Target) -> Self {
         let pool = |size: u32| {
             Pool::builder()
+                .thread_pool(CONNECTING.clone())
                 .max_size(size)
                 .min_idle(Some(0))
                 .connection_timeout(PATIENCE)

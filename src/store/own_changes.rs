@@ -29,7 +29,23 @@ struct State {
     waiting: BTreeMap<i64, Change>,
     /// Counts the transactions that changed something.
     commits: u64,
-    rung: bool,
+    /// Counts the requests to look at the database.
+    rings: u64,
+    /// The requests of which the follower knows.
+    rings_taken: u64,
+}
+
+/// What the follower is to do in one round.
+#[derive(Debug)]
+pub struct Round {
+    /// This process's own changes since the last round, by their numbers.
+    pub own: BTreeMap<i64, Change>,
+    /// The count to hand to [`OwnChanges::done`] once they have been followed.
+    pub commits: u64,
+    /// Requests to look at the database that this round answers, of all that there have been.
+    pub rings: u64,
+    /// Whether one of them is new, so that the database is to be looked at.
+    pub looks: bool,
 }
 
 impl Default for OwnChanges {
@@ -65,19 +81,22 @@ impl OwnChanges {
         }
     }
 
-    /// Waits until something was committed here or somebody rings; gives what was committed, the count to hand to
-    /// [`done`](Self::done) once it has been followed, and whether somebody rang.
-    pub fn next(&self) -> (BTreeMap<i64, Change>, u64, bool) {
-        let idle = |state: &mut State| state.waiting.is_empty() && !state.rung;
+    /// Waits until something was committed here or somebody rings; gives what the round is to do.
+    pub fn next(&self) -> Round {
+        let idle = |state: &mut State| state.waiting.is_empty() && state.rings == state.rings_taken;
         let mut state = self.rung.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
-        let rung = std::mem::take(&mut state.rung);
-        (std::mem::take(&mut state.waiting), state.commits, rung)
+        let looks = state.rings_taken < state.rings;
+        state.rings_taken = state.rings;
+        Round { own: std::mem::take(&mut state.waiting), commits: state.commits, rings: state.rings, looks }
     }
 
-    /// Has the follower look at the database.
-    pub fn ring(&self) {
-        self.state().rung = true;
+    /// Has the follower look at the database. Gives the number of this request: a round with [`Round::rings`] of at least
+    /// that begins after the request.
+    pub fn ring(&self) -> u64 {
+        let mut state = self.state();
+        state.rings += 1;
         self.rung.notify_all();
+        state.rings
     }
 
     /// All up to this count has been followed.

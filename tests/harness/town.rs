@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::TcpListener,
+    num::NonZeroUsize,
     panic::AssertUnwindSafe,
     sync::{
         Arc, OnceLock,
@@ -179,7 +180,7 @@ impl Town {
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(app.runs.loaded()));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
-        let server = server::start(app.clone(), listener).expect("a server");
+        let server = server::start(app.clone(), listener, NonZeroUsize::MIN).expect("a server");
         let handle = server.handle();
         tokio::spawn(server);
         let http = reqwest::Client::builder()
