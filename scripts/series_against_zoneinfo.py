@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares the dates of series, as the product places them, with Python's zoneinfo over the same tzdata release.
 
-    cargo build --release --example occurrences
-    python3 -m venv VENV && VENV/bin/pip install python-dateutil tzdata==$(target/release/examples/occurrences --tzdata ...)
-    PYTHONTZPATH= VENV/bin/python scripts/series_against_zoneinfo.py target/release/examples/occurrences
+    python3 -m venv VENV
+    VENV/bin/pip install python-dateutil tzdata==$(cargo bench -q --bench occurrences -- --tzdata)
+    PYTHONTZPATH= VENV/bin/python scripts/series_against_zoneinfo.py
 
 Twelve zones, rules of every kind, times of day on which clocks change, 2025 to 2035. The wall times come from dateutil,
 the moments from zoneinfo with fold=0: the first of two, and the later clock across a gap. Exits 1 on any mismatch.
@@ -30,12 +30,18 @@ TIMES = ["00:00", "01:45", "02:05", "18:30"]
 FIRST, END = "2025-01-01", "2036-01-01T00:00:00"
 
 
+def ours_of(*arguments, lines=""):
+    """What the product's own dates are, from its library."""
+    command = ["cargo", "bench", "-q", "--locked", "--bench", "occurrences", "--", *arguments]
+    return subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout
+
+
 def main():
     asked = [(zone, time, EVERY_DAY) for zone in ZONES for time in TIMES_ON_EVERY_DAY]
     asked += [(zone, time, rule) for zone in ZONES for time in TIMES for rule in RULES]
     lines = "".join(f"{zone}\t{FIRST}T{time}:00\t{rule}\t{END}\n" for zone, time, rule in asked)
-    ours_release = subprocess.run([sys.argv[1], "--tzdata"], capture_output=True, text=True, check=True).stdout.strip()
-    ours = subprocess.run([sys.argv[1]], input=lines, capture_output=True, text=True, check=True).stdout.splitlines()
+    ours_release = ours_of("--tzdata").strip()
+    ours = ours_of(lines=lines).splitlines()
     print(f"tzdata here {tzdata.IANA_VERSION}, in the binary {ours_release}; zoneinfo path {zoneinfo.TZPATH}")
     if tzdata.IANA_VERSION != ours_release or zoneinfo.TZPATH:
         sys.exit("the two must read the same release: pip install tzdata of it, and set PYTHONTZPATH to nothing")

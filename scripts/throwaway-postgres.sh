@@ -28,7 +28,12 @@ server_programs() {
 }
 
 bin=$(server_programs)
-dir=$(mktemp -d "${TMPDIR:-/tmp}/throwaway-postgres.XXXXXX")
+# In memory where there are 2 GB of it: the server need not survive a crash.
+parent=${TMPDIR:-/tmp}
+if [ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)" -gt 2000000 ] 2>/dev/null; then
+  parent=/dev/shm
+fi
+dir=$(mktemp -d "$parent/throwaway-postgres.XXXXXX")
 chmod 711 "$dir"
 as_owner=()
 if [ "$(id -u)" -eq 0 ]; then

@@ -4,8 +4,6 @@
 //! `main → cli → app → {http, worker} → index → service → {domain, store, mail::Notice}`; `store → domain`; `mail → domain`;
 //! `domain → nothing of ours` but the plain values `clock::Instant` and `id::Id`.
 
-#![deny(clippy::unwrap_used, clippy::expect_used)]
-
 /// For every answer memory is taken and given back from several threads, where the system's allocator costs several times
 /// as much (musl's most of all).
 #[global_allocator]

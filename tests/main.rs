@@ -1,8 +1,7 @@
 //! The suites: the API on both databases, a model of what people do, privacy of place, the store, and the rules of the
 //! source tree.
 
-#[macro_use]
-mod support;
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod api;
 mod architecture;
@@ -10,3 +9,4 @@ mod harness;
 mod model;
 mod privacy;
 mod store;
+mod support;

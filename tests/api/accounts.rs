@@ -1,11 +1,12 @@
 //! Accounts: registering, proving the address, logging in and out, forgotten passwords, limits, invitations, roles.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Client, PASSWORD, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Client, PASSWORD, Town},
+    support::database_test::database_test,
+};
 
 fn newcomer(email: &str) -> Value {
     json!({

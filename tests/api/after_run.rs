@@ -1,8 +1,7 @@
 //! After a run: one to three taps, a suggestion, a report where it is wished, and somebody who gets in touch.
 
-use serde_json::{Value, json};
-
 use macro_rules_attribute::apply;
+use serde_json::{Value, json};
 
 use crate::{
     harness::{Letter, Person, Run, Town},

@@ -1,11 +1,12 @@
 //! Announcements: what a run's facilitators say to those on it, and what is done with words that do harm.
 
+use macro_rules_attribute::apply;
 use serde_json::json;
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Letter, Person, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Letter, Person, Town},
+    support::database_test::database_test,
+};
 
 fn news<'l>(letters: &'l [Letter], person: &Person) -> Option<&'l Letter> {
     letters.iter().find(|l| l.to == person.email && l.subject == "News about Thursday 26 November")

@@ -1,11 +1,12 @@
 //! What people are asked: requests and their answers, changes of a run, runs of two, and a yes the day before.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Person, Run, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Person, Run, Town},
+    support::database_test::database_test,
+};
 
 async fn by_approval(town: &Town, fay: &Person) -> Run {
     town.run(fay, |run| {

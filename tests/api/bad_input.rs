@@ -1,11 +1,12 @@
 //! Bad input: the right status, every fault by its pointer, nothing stored, and never a 500.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Answer, Client, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Answer, Client, Town},
+    support::database_test::database_test,
+};
 
 /// How many rows there are in every table that requests fill.
 fn stored(town: &Town) -> i64 {

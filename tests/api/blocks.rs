@@ -1,9 +1,8 @@
 //! Blocks: two people do not come to be in one run, and nobody learns why. Promise 5.
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
-
 use macro_rules_attribute::apply;
+use serde_json::{Value, json};
 
 use crate::{
     harness::{Answer, Client, PASSWORD, Person, Run, Town},

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant as Stopwatch},
 };
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use sidebyside::clock::Clock;
 use tokio::{
@@ -14,11 +15,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use macro_rules_attribute::apply;
-
 use crate::{
     harness::{Person, Run, Town},
-    support::{database_test::disk_database_test, databases::Kind},
+    support::{database_test::disk_database_test, databases::Kind, rounds::rounds},
 };
 
 /// The program as it runs in earnest; killed when it is dropped.
@@ -98,12 +97,6 @@ async fn soon(town: &Town, fay: &Person) -> Run {
     .await
 }
 
-fn rounds() -> usize {
-    #[allow(clippy::disallowed_methods, reason = "how long the suite may take is the caller's wish")]
-    let long = std::env::var("SIDEBYSIDE_LONG").is_ok_and(|value| value == "1");
-    if long { 50 } else { 10 }
-}
-
 #[apply(disk_database_test!)]
 async fn nothing_acknowledged_is_lost_when_the_program_is_killed(town: Town) {
     town.leave_mail();
@@ -111,7 +104,8 @@ async fn nothing_acknowledged_is_lost_when_the_program_is_killed(town: Town) {
     let fay = town.facilitator("Fay").await;
     let mut acknowledged: Vec<(String, String)> = Vec::new();
     let mut runs = Vec::new();
-    for round in 1..=rounds() {
+    let rounds = rounds(10, 50);
+    for round in 1..=rounds {
         set_clock(&town);
         let (run, people) = (soon(&town, &fay).await, town.people("Pat", 40).await);
         let mut program = start(&town).await;
@@ -131,7 +125,7 @@ async fn nothing_acknowledged_is_lost_when_the_program_is_killed(town: Town) {
             .collect();
         let [dice] = sidebyside::id::random_bytes::<1>();
         // If nothing was acknowledged before, the last is given time for it.
-        let more = if round == rounds() && acknowledged.is_empty() { 3000 } else { 0 };
+        let more = if round == rounds && acknowledged.is_empty() { 3000 } else { 0 };
         tokio::time::sleep(Duration::from_millis(u64::from(dice) + more)).await;
         program.child.kill().expect("a kill");
         program.child.wait().expect("an end");

@@ -1,9 +1,8 @@
 //! The day itself: ticking people off, walk-ins, guests, emergency contacts, pairs, incidents, and what is forgotten when.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use sidebyside::{domain::account::Role, id::Id, service::housekeeping, store::accounts};
-
-use macro_rules_attribute::apply;
 
 use crate::{
     harness::{Person, Run, Town},

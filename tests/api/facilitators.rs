@@ -1,11 +1,9 @@
 //! Facilitators: applying, credentials, the team's yes or no, and bars.
 
+use macro_rules_attribute::apply;
 use serde_json::json;
 
-use macro_rules_attribute::apply;
-
-use crate::harness::Town;
-use crate::support::database_test::database_test;
+use crate::{harness::Town, support::database_test::database_test};
 
 #[apply(database_test!)]
 async fn from_applying_to_posting_a_run(town: Town) {

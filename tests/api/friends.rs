@@ -1,12 +1,13 @@
 //! Bringing a friend: a place is kept for a while, and whoever signs up first with its link has it.
 
 use futures_util::future::join_all;
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Answer, Person, Run, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Answer, Person, Run, Town},
+    support::database_test::database_test,
+};
 
 async fn keeps(person: &Person, signup: &str) -> Answer {
     person.post(&format!("/signups/{signup}/friend"), json!({})).await

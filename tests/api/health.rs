@@ -1,12 +1,10 @@
 //! Health, the description of the API, the pages of problems, and what every answer carries.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use sidebyside::{domain::refusal::Code, http::problem::GENERAL};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::Town;
-use crate::support::database_test::database_test;
+use crate::{harness::Town, support::database_test::database_test};
 
 #[apply(database_test!)]
 async fn the_process_says_that_it_lives_and_when_it_is_ready(town: Town) {

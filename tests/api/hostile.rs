@@ -1,12 +1,13 @@
 //! What somebody with bad intentions tried, and what held since: each case was a fault once.
 
 use futures_util::future::join;
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Person, Run, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Person, Run, Town},
+    support::database_test::database_test,
+};
 
 fn decision(kind: &str, person: &Person, more: Value) -> Value {
     let mut body = json!({ "account_id": person.id, "kind": kind, "rule": "Be kind", "statement": "You were not." });

@@ -1,11 +1,9 @@
 //! Idempotency-Key: one act for one key, whatever the network does.
 
+use macro_rules_attribute::apply;
 use serde_json::json;
 
-use macro_rules_attribute::apply;
-
-use crate::harness::Town;
-use crate::support::database_test::database_test;
+use crate::{harness::Town, support::database_test::database_test};
 
 #[apply(database_test!)]
 async fn the_same_key_gives_the_same_answer_and_acts_once(town: Town) {

@@ -1,12 +1,13 @@
 //! Mail: what it says, when it comes and when not, and what a mail server that misbehaves does to it.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use sidebyside::{domain::outbox::MAX_ATTEMPTS, store::outbox, worker};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Behaviour, Person, Run, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Behaviour, Person, Run, Town},
+    support::database_test::database_test,
+};
 
 async fn confirmed(town: &Town, run: &Run, name: &str) -> (Person, String) {
     let person = town.person(name).await;

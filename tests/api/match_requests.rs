@@ -1,12 +1,13 @@
 //! Match requests: wishes that stand, alerts that come once, and how they end.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use sidebyside::store::alerts;
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Behaviour, Letter, Person, Run, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Behaviour, Letter, Person, Run, Town},
+    support::database_test::database_test,
+};
 
 const GATHERED_MIN: i64 = 31;
 

@@ -1,11 +1,12 @@
 //! Matches: ranked for the caller, explained in words, closed where somebody may not come.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Person, Run, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Person, Run, Town},
+    support::database_test::database_test,
+};
 
 async fn matched(person: &Person, query: &str) -> Vec<String> {
     let items = person.get(&format!("/matches{query}")).await.expect(200).items();

@@ -1,11 +1,12 @@
 //! Keeping people safe: the queue, decisions and all that follows from one, appeals, the audit log.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Client, PASSWORD, Person, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Client, PASSWORD, Person, Town},
+    support::database_test::database_test,
+};
 
 fn decision(kind: &str, person: &Person, more: Value) -> Value {
     let mut body = json!({

@@ -1,8 +1,7 @@
 //! The running profile: what is kept of a home, and how often home and paces may change.
 
-use serde_json::{Value, json};
-
 use macro_rules_attribute::apply;
+use serde_json::{Value, json};
 
 use crate::{
     harness::Town,

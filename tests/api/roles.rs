@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 use sidebyside::{
@@ -9,8 +10,6 @@ use sidebyside::{
     id::Id,
     store::care::{self, Wish},
 };
-
-use macro_rules_attribute::apply;
 
 use crate::{
     harness::{Client, Person, Town},

@@ -1,12 +1,13 @@
 //! Routes: lines on the map, in and out, for whom the meeting point is shown; and files that want to do harm.
 
+use macro_rules_attribute::apply;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Answer, Client, Person, Run, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Answer, Client, Person, Run, Town},
+    support::database_test::database_test,
+};
 
 const GEOJSON: &str = "application/geo+json";
 const GPX: &str = "application/gpx+xml";

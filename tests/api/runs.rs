@@ -1,11 +1,12 @@
 //! Runs: posting, editing, calling off, hidden meeting points, leading together, stepping down, the public list.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Person, Run, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Person, Run, Town},
+    support::database_test::database_test,
+};
 
 #[apply(database_test!)]
 async fn a_posted_run_has_its_zone_its_local_start_and_its_places(town: Town) {

@@ -1,11 +1,12 @@
 //! Series: posting, dates made ahead, skipping, moving, changing from a date on, ending, and coming to every date.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Answer, Person, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Answer, Person, Town},
+    support::database_test::database_test,
+};
 
 fn body(town: &Town) -> Value {
     let mut run = town.run_body();

@@ -1,11 +1,9 @@
 //! A sign-up's life: places, the waiting list, giving back, removals, approval, the link in the mail.
 
+use macro_rules_attribute::apply;
 use serde_json::json;
 
-use macro_rules_attribute::apply;
-
-use crate::harness::Town;
-use crate::support::database_test::database_test;
+use crate::{harness::Town, support::database_test::database_test};
 
 #[apply(database_test!)]
 async fn a_full_run_puts_the_next_person_on_the_waiting_list(town: Town) {

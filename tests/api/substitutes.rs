@@ -1,12 +1,13 @@
 //! Substitutes: who is called when nobody leads a run or too few do, credentials that lapse before the start, stepping down
 //! at the last moment, and back markers.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Letter, Person, Run, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Letter, Person, Run, Town},
+    support::database_test::database_test,
+};
 
 fn called<'l>(letters: &'l [Letter], person: &Person) -> Vec<&'l Letter> {
     letters.iter().filter(|l| l.to == person.email && l.subject.starts_with("Could you lead")).collect()

@@ -1,11 +1,12 @@
 //! The waiting list: offers and their clock, the first yes of the last day, and nobody in two runs at once.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use macro_rules_attribute::apply;
-
-use crate::harness::{Person, Run, Town};
-use crate::support::database_test::database_test;
+use crate::{
+    harness::{Person, Run, Town},
+    support::database_test::database_test,
+};
 
 /// A full run of one place, its holder, and those who wait for it.
 async fn full(town: &Town, start: &str, waiting: usize) -> (Run, (Person, String), Vec<(Person, String)>) {

@@ -47,7 +47,6 @@ impl Client {
     }
 
     /// The same caller in a copy of their town.
-    #[allow(dead_code, reason = "each of the suites uses its part")]
     pub fn in_town(&self, town: &Town) -> Self {
         Self { town: town.clone(), auth: self.auth.clone() }
     }
@@ -156,7 +155,6 @@ impl std::ops::Deref for Person {
 
 impl Person {
     /// The same person in a copy of their town.
-    #[allow(dead_code, reason = "each of the suites uses its part")]
     pub fn in_town(&self, town: &Town) -> Self {
         Self { client: self.client.in_town(town), ..self.clone() }
     }

@@ -200,7 +200,6 @@ impl Town {
 
     /// Two worlds that go on from here, each a server of its own over a copy of everything that is kept, with a clock and an
     /// inbox of its own. This town can do nothing more.
-    #[allow(dead_code, reason = "each of the suites uses its part")]
     pub async fn fork(&self) -> (Self, Self) {
         self.leave_mail();
         self.0.shared.rows_were_changed.store(true, Ordering::Relaxed);
@@ -221,7 +220,6 @@ impl Town {
     }
 
     /// Stops the server and removes the database of a world.
-    #[allow(dead_code, reason = "each of the suites uses its part")]
     pub async fn close(self) {
         self.0.server.stop(false).await;
         self.0.shared.database.remove();
@@ -400,7 +398,6 @@ impl Town {
     }
 
     /// Somebody who chats at the pace of the usual run and lives beside it, as `change` leaves the profile.
-    #[allow(dead_code, reason = "each of the suites uses its part")]
     pub async fn runner(&self, name: &str, change: impl FnOnce(&mut Value)) -> Person {
         let person = self.person(name).await;
         let mut body = json!({

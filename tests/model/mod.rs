@@ -1,5 +1,5 @@
 //! The model test: random acts of random people on a virtual clock, over the services on both databases, with the first
-//! six promises checked after every step. 500 sequences on each database, always the same; `SIDEBYSIDE_LONG=1` makes it
+//! six promises checked after every step. 150 sequences on each database, always the same; `SIDEBYSIDE_LONG=1` makes it
 //! 20,000 that are new each time, `PROPTEST_CASES` any other number, and `PROPTEST_RNG_SEED` those of a seed that was
 //! printed.
 
@@ -26,6 +26,7 @@ use world::World;
 use crate::support::{
     database_test::database_test,
     databases::{Database, Kind},
+    rounds::{is_long, rounds},
 };
 
 /// The most acts of a sequence.
@@ -42,10 +43,10 @@ const SEED: u64 = 4;
 #[allow(clippy::disallowed_methods, reason = "how long the model runs is asked for from outside")]
 fn sequences() -> (u32, u64) {
     let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-    let long = number("SIDEBYSIDE_LONG") == Some(1);
     let many = number("PROPTEST_CASES").and_then(|many| u32::try_from(many).ok());
-    let seed = number("PROPTEST_RNG_SEED").unwrap_or_else(|| if long { RandomState::new().hash_one(0) } else { SEED });
-    (many.unwrap_or(if long { 20_000 } else { 500 }), seed)
+    let seed =
+        number("PROPTEST_RNG_SEED").unwrap_or_else(|| if is_long() { RandomState::new().hash_one(0) } else { SEED });
+    (many.unwrap_or(rounds(150, 20_000)), seed)
 }
 
 /// How many acts there were, and how many of them did something.

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use sidebyside::domain::place::LatLng;
-
-use macro_rules_attribute::apply;
 
 use super::{
     attack::{Clue, Map, Report},

@@ -3,10 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use macro_rules_attribute::apply;
 use serde_json::json;
 use sidebyside::domain::place::{Cell, LatLng, snap_home};
-
-use macro_rules_attribute::apply;
 
 use super::{
     attack::Report,

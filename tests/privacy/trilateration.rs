@@ -7,13 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use sidebyside::{
     domain::place::{Cell, LatLng},
     service::applications,
 };
-
-use macro_rules_attribute::apply;
 
 use super::{
     attack::{Clue, Map, Report},

@@ -1,13 +1,12 @@
 //! The same two worlds for a hidden meeting point: runs by approval that meet at other points of one area look the same to
 //! everybody who is not let in, by all that they can fetch and by mail, whatever becomes of the run.
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use sidebyside::domain::{
     daylight::after_dark,
     place::{Cell, LatLng, time_zone_at},
 };
-
-use macro_rules_attribute::apply;
 
 use super::{
     earth::{self, Dice, anywhere_in, cells_near, corners, off, on_map, towards},

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use sidebyside::{
     domain::{
@@ -15,8 +16,6 @@ use sidebyside::{
         signups::{self, NewSignup},
     },
 };
-
-use macro_rules_attribute::apply;
 
 use super::{
     earth::{self, Dice, anywhere_in, cells_near, corners, just_outside, off, towards},

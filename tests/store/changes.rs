@@ -1,6 +1,7 @@
 //! Numbered changes: what a transaction changed can be read after it, is soon forgotten, and never silently.
 
 use diesel::connection::SimpleConnection;
+use macro_rules_attribute::apply;
 use sidebyside::{
     clock::Instant,
     config::Policy,
@@ -17,8 +18,6 @@ use sidebyside::{
         sql_types::Json,
     },
 };
-
-use macro_rules_attribute::apply;
 
 use crate::support::{
     database_test::database_test,

@@ -7,9 +7,8 @@ use std::{
 };
 
 use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_types::Text};
-use sidebyside::store::{Conn, Db, migrations};
-
 use macro_rules_attribute::apply;
+use sidebyside::store::{Conn, Db, migrations};
 
 use crate::support::{
     database_test::database_test,

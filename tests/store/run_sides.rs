@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use macro_rules_attribute::apply;
 use sidebyside::{
     clock::{Clock, Instant},
     config::Policy,
@@ -16,8 +17,6 @@ use sidebyside::{
         runs::{self, Run},
     },
 };
-
-use macro_rules_attribute::apply;
 
 use crate::support::{
     database_test::database_test,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use diesel::connection::SimpleConnection;
+use macro_rules_attribute::apply;
 use sidebyside::{
     clock::Instant,
     error::{Error, Result},
@@ -19,8 +20,6 @@ use sidebyside::{
         outbox::{self, Promise},
     },
 };
-
-use macro_rules_attribute::apply;
 
 use crate::support::{
     database_test::database_test,

