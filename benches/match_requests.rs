@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench match_requests [WISHES]`
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on stops")]
+
 #[path = "../tests/support/databases.rs"]
 #[allow(dead_code, reason = "the suites use the rest")]
 mod databases;

@@ -4,6 +4,8 @@
 //! where TEST_DATABASE_URL names a server. The three take turns, run by run, so that whatever else the machine does
 //! meanwhile bears on all of them. `cargo bench --bench signups`; TMPDIR says on which disk SQLite writes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on stops")]
+
 #[path = "../tests/support/databases.rs"]
 #[allow(dead_code, reason = "the suites use the rest")]
 mod databases;

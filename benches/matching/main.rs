@@ -5,6 +5,8 @@
 //! group_runs.csv (real places of weekly runs); without it thirty places serve, and cities are not as dense. What goes over
 //! HTTP needs `wrk`, and for PostgreSQL a server in `TEST_DATABASE_URL`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on stops")]
+
 #[path = "../../tests/support/databases.rs"]
 #[allow(dead_code, reason = "the suites use the rest")]
 mod databases;
