@@ -28,7 +28,7 @@ use sidebyside::{
     store::{
         Db, accounts,
         facilitators::{self, Listing},
-        runs::{self, Run},
+        runs::{self, Run, RunDetails},
         sessions::{self, Session},
     },
 };
@@ -317,11 +317,10 @@ fn made(template: &Run, made: &places::Made, posted_at: Instant) -> Run {
         starts_at: made.starts_at,
         ends_at: made.starts_at.plus_hours(1),
         time_zone: made.zone.clone(),
-        lat: made.place.lat,
-        lng: made.place.lng,
         shown_lat: made.place.lat,
         shown_lng: made.place.lng,
         point_is_public: !made.is_hidden,
+        details: RunDetails { lat: made.place.lat, lng: made.place.lng, ..template.details.clone() },
         ..template.clone()
     }
 }

@@ -185,7 +185,7 @@ fn complete(tx: &mut Tx<'_>, run: Id, over: Instant, now: Instant) -> Result<boo
     let due = locked.run.status == RunStatus::Published && locked.run.ends_at <= over;
     if due {
         locked.run.status = RunStatus::Completed;
-        locked.run.updated_at = now;
+        locked.run.details.updated_at = now;
         runs::update(tx, &locked)?;
         after_run::promise_mails(tx, &locked.run, now)?;
     }

@@ -137,7 +137,8 @@ pub fn facts(conn: &mut Conn, runs: &[Run], viewer: Option<Id>, policy: &Policy,
     }
     if let Some(viewer) = viewer {
         let shown = |run: &&Run| {
-            run.day_contact.is_some() && day::possible(DayAct::SeeDayContact, run.starts_at, run.ends_at, now).is_ok()
+            run.details.day_contact.is_some()
+                && day::possible(DayAct::SeeDayContact, run.starts_at, run.ends_at, now).is_ok()
         };
         for run in runs.iter().filter(shown) {
             let seat = signups::live_in(conn, viewer, run.id)?.map(|seat| seat.status);
@@ -169,7 +170,7 @@ impl Facts {
     pub fn card(&self, run: &Run) -> RunCard {
         let sees_point = run.point_is_public || self.insider_of.contains(&run.id);
         let places = self.places(run.id);
-        let cell = run.area_cell.parse::<Cell>().ok();
+        let cell = run.details.area_cell.parse::<Cell>().ok();
         RunCard {
             id: run.id,
             status: run.status,
@@ -177,7 +178,7 @@ impl Facts {
             activity: run.activity,
             pace: run.pace(),
             no_drop: run.no_drop,
-            distance_km: run.distance_km,
+            distance_km: run.details.distance_km,
             duration_min: run.duration_min,
             starts_at: run.starts_at,
             time_zone: run.time_zone.clone(),
@@ -185,8 +186,12 @@ impl Facts {
             after_dark: run.after_dark,
             meeting_point: sees_point.then(|| run.meeting_point()),
             meeting_area: MeetingArea {
-                cell: run.area_cell.clone(),
-                name: if sees_point { run.place_name.clone() } else { "near the centre of this area".to_owned() },
+                cell: run.details.area_cell.clone(),
+                name: if sees_point {
+                    run.details.place_name.clone()
+                } else {
+                    "near the centre of this area".to_owned()
+                },
                 centre: cell.map_or_else(|| run.shown(), |cell| cell.centre()),
             },
             capacity: run.capacity,
@@ -205,13 +210,13 @@ impl Facts {
         let card = self.card(run);
         RunView {
             series_id: run.series_id,
-            description: run.description.clone(),
-            getting_there: run.getting_there.clone().filter(|_| card.meeting_point.is_some()),
+            description: run.details.description.clone(),
+            getting_there: run.details.getting_there.clone().filter(|_| card.meeting_point.is_some()),
             newcomer_places: run.newcomer_places,
-            day_contact: run.day_contact.clone().filter(|_| self.shown_day_contact_of.contains(&run.id)),
-            questions: run.questions.0.clone(),
-            cancel_reason: run.cancel_reason,
-            cancel_message: run.cancel_message.clone(),
+            day_contact: run.details.day_contact.clone().filter(|_| self.shown_day_contact_of.contains(&run.id)),
+            questions: run.details.questions.0.clone(),
+            cancel_reason: run.details.cancel_reason,
+            cancel_message: run.details.cancel_message.clone(),
             version: run.version,
             card,
         }

@@ -7,8 +7,8 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, Select
 use super::{
     accounts::Account,
     db::{Conn, Tx},
-    runs::Run,
-    schema::{accounts, run_series, runs},
+    runs::{self, Run},
+    schema::{accounts, run_series, runs as schema_runs},
     series::Series,
     sql_types::SqlInstant,
 };
@@ -55,7 +55,7 @@ pub fn lock_account(tx: &mut Tx<'_>, id: Id) -> Result<Option<Account>> {
 
 /// Locks a run's row and reads it.
 pub fn lock_run(tx: &mut Tx<'_>, id: Id) -> Result<Option<Run>> {
-    let query = runs::table.find(id);
+    let query = runs::with_details().filter(schema_runs::id.eq(id));
     Ok(match &mut **tx {
         Conn::Sqlite(conn) => query.select(Run::as_select()).first(conn).optional()?,
         Conn::Postgres(conn) => query.select(Run::as_select()).for_no_key_update().first(conn).optional()?,

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use super::{
     db::{Conn, Tx},
     dialect,
-    schema::{run_facilitators, run_reminders, runs, signups},
+    schema::{run_details, run_facilitators, run_reminders, runs, signups},
     sql_types::Json,
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     id::Id,
 };
 
-/// A run as it is kept.
+/// A run as it is kept: the row that sign-ups change, and its details.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Identifiable)]
 #[diesel(table_name = runs, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct Run {
@@ -33,23 +33,15 @@ pub struct Run {
     pub created_by: Option<Id>,
     pub status: RunStatus,
     pub title: String,
-    pub description: String,
     pub activity: Activity,
     pub fastest_s_per_km: i32,
     pub slowest_s_per_km: i32,
     pub no_drop: bool,
-    pub distance_km: Option<f64>,
     pub duration_min: i32,
     pub starts_at: Instant,
     pub ends_at: Instant,
     pub time_zone: String,
-    pub lat: f64,
-    pub lng: f64,
-    pub place_name: String,
-    pub getting_there: Option<String>,
     pub point_is_public: bool,
-    /// The H3 cell that stands for the meeting point where that is hidden.
-    pub area_cell: String,
     /// What searches and distances are measured to: the point where it is public, else the area's centre.
     pub shown_lat: f64,
     pub shown_lng: f64,
@@ -59,16 +51,10 @@ pub struct Run {
     pub join_policy: JoinPolicy,
     pub languages: Json<Vec<LanguageTag>>,
     pub access: Json<BTreeMap<String, YesNo>>,
-    pub questions: Json<Vec<Question>>,
-    pub day_contact: Option<String>,
-    pub cancel_reason: Option<CancelReason>,
-    pub cancel_message: Option<String>,
     pub paused_at: Option<Instant>,
     /// Rises with every edit by a facilitator; sign-ups never change it.
     pub version: i32,
     pub last_queue_no: i32,
-    pub created_at: Instant,
-    pub updated_at: Instant,
     /// Since when it takes no new sign-ups, because a facilitator said so.
     pub closed_at: Option<Instant>,
     /// How many free places those who wait have been told of, in the last hours when the first yes has them.
@@ -78,8 +64,42 @@ pub struct Run {
     pub series_id: Option<Id>,
     /// Which date of the series it is: the local wall time that the rule gave, even where this date was moved.
     pub series_date: Option<String>,
+    #[diesel(embed, skip_insertion, skip_update)]
+    pub details: RunDetails,
+}
+
+/// The part of a run that only edits change and that only the run's own page and its mails show. It has a row of its own,
+/// since each sign-up writes the run's row again.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = run_details, primary_key(run_id))]
+#[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
+pub struct RunDetails {
+    pub run_id: Id,
+    pub description: String,
+    pub distance_km: Option<f64>,
+    /// The exact meeting point, in degrees.
+    pub lat: f64,
+    pub lng: f64,
+    pub place_name: String,
+    pub getting_there: Option<String>,
+    /// The H3 cell that stands for the meeting point where that is hidden.
+    pub area_cell: String,
+    pub questions: Json<Vec<Question>>,
+    pub day_contact: Option<String>,
+    pub cancel_reason: Option<CancelReason>,
+    pub cancel_message: Option<String>,
+    pub created_at: Instant,
+    pub updated_at: Instant,
     /// The fields in which this date differs from its series: edits of the series leave them alone.
     pub series_kept: Json<Vec<String>>,
+}
+
+/// The two tables that make a [`Run`].
+pub(super) type RunsWithDetails = diesel::dsl::InnerJoin<runs::table, run_details::table>;
+
+/// The two tables that make a [`Run`], to select it from.
+pub(super) fn with_details() -> RunsWithDetails {
+    runs::table.inner_join(run_details::table)
 }
 
 impl Run {
@@ -95,7 +115,7 @@ impl Run {
 
     /// The exact meeting point; not for everybody's eyes.
     pub fn meeting_point(&self) -> MeetingPoint {
-        MeetingPoint { lat: self.lat, lng: self.lng, name: self.place_name.clone() }
+        MeetingPoint { lat: self.details.lat, lng: self.details.lng, name: self.details.place_name.clone() }
     }
 
     /// What a facilitator can edit, as it is now.
@@ -103,24 +123,24 @@ impl Run {
         let by_default = self.join_policy == JoinPolicy::Open;
         RunDraft {
             title: self.title.clone(),
-            description: self.description.clone(),
+            description: self.details.description.clone(),
             activity: self.activity,
             pace: self.pace(),
             no_drop: self.no_drop,
-            distance_km: self.distance_km,
+            distance_km: self.details.distance_km,
             duration_min: self.duration_min,
             starts_at: self.starts_at,
             time_zone: Some(self.time_zone.clone()),
             meeting_point: self.meeting_point(),
-            getting_there: self.getting_there.clone(),
+            getting_there: self.details.getting_there.clone(),
             meeting_point_public: (self.point_is_public != by_default).then_some(self.point_is_public),
             capacity: self.capacity,
             newcomer_places: self.newcomer_places,
             join_policy: self.join_policy,
             languages: self.languages.0.clone(),
             access: self.access.0.clone(),
-            questions: self.questions.0.clone(),
-            day_contact: self.day_contact.clone(),
+            questions: self.details.questions.0.clone(),
+            day_contact: self.details.day_contact.clone(),
             draft: self.status == RunStatus::Draft,
         }
     }
@@ -142,7 +162,7 @@ pub fn lock(tx: &mut Tx<'_>, id: Id) -> Result<RunLocked> {
 
 /// The run, if there is one.
 pub fn find(conn: &mut Conn, id: Id) -> Result<Option<Run>> {
-    Ok(runs::table.find(id).select(Run::as_select()).first(conn).optional()?)
+    Ok(with_details().filter(runs::id.eq(id)).select(Run::as_select()).first(conn).optional()?)
 }
 
 /// The run.
@@ -152,12 +172,13 @@ pub fn get(conn: &mut Conn, id: Id) -> Result<Run> {
 
 /// The run that an import brought under this key, if there is one.
 pub fn find_by_external_id(conn: &mut Conn, key: &str) -> Result<Option<Run>> {
-    Ok(runs::table.filter(runs::external_id.eq(key)).select(Run::as_select()).first(conn).optional()?)
+    Ok(with_details().filter(runs::external_id.eq(key)).select(Run::as_select()).first(conn).optional()?)
 }
 
 /// Keeps a new run.
 pub fn insert(tx: &mut Tx<'_>, run: &Run) -> Result<()> {
     diesel::insert_into(runs::table).values(run).execute(&mut **tx)?;
+    diesel::insert_into(run_details::table).values(&run.details).execute(&mut **tx)?;
     tx.touch_run(run.id);
     Ok(())
 }
@@ -165,6 +186,9 @@ pub fn insert(tx: &mut Tx<'_>, run: &Run) -> Result<()> {
 /// Keeps several new runs.
 pub fn insert_all(tx: &mut Tx<'_>, some: &[Run]) -> Result<()> {
     dialect::insert_rows!(tx, runs::table, some);
+    let of = |run: &Run| RunDetails { run_id: run.id, ..run.details.clone() };
+    let details: Vec<RunDetails> = some.iter().map(of).collect();
+    dialect::insert_rows!(tx, run_details::table, details);
     some.iter().for_each(|run| tx.touch_run(run.id));
     Ok(())
 }
@@ -172,6 +196,7 @@ pub fn insert_all(tx: &mut Tx<'_>, some: &[Run]) -> Result<()> {
 /// Writes every field of a locked run.
 pub fn update(tx: &mut Tx<'_>, locked: &RunLocked) -> Result<()> {
     diesel::update(runs::table.find(locked.run.id)).set(&locked.run).execute(&mut **tx)?;
+    diesel::update(run_details::table.find(locked.run.id)).set(&locked.run.details).execute(&mut **tx)?;
     tx.touch_run(locked.run.id);
     Ok(())
 }
@@ -214,7 +239,7 @@ pub struct Search {
 
 /// Published runs that have not started, by start and id.
 pub fn search(conn: &mut Conn, search: &Search) -> Result<Vec<Run>> {
-    let mut query = runs::table.filter(runs::status.eq(RunStatus::Published)).select(Run::as_select()).into_boxed();
+    let mut query = with_details().filter(runs::status.eq(RunStatus::Published)).select(Run::as_select()).into_boxed();
     if let Some(from) = search.from {
         query = query.filter(runs::starts_at.ge(from));
     }
@@ -249,7 +274,7 @@ pub fn search(conn: &mut Conn, search: &Search) -> Result<Vec<Run>> {
 
 /// Runs in one of these states that start after `from` and until `to`.
 pub fn starting_between(conn: &mut Conn, statuses: &[RunStatus], from: Instant, to: Instant) -> Result<Vec<Run>> {
-    Ok(runs::table
+    Ok(with_details()
         .filter(runs::status.eq_any(statuses))
         .filter(runs::starts_at.gt(from))
         .filter(runs::starts_at.le(to))
@@ -308,7 +333,7 @@ pub fn with_people_waiting(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
 
 /// The runs with these ids, in the order of their ids.
 pub fn of_ids(conn: &mut Conn, ids: &[Id]) -> Result<Vec<Run>> {
-    Ok(runs::table.filter(runs::id.eq_any(ids)).order(runs::id).select(Run::as_select()).load(conn)?)
+    Ok(with_details().filter(runs::id.eq_any(ids)).order(runs::id).select(Run::as_select()).load(conn)?)
 }
 
 /// Ids of published runs to come with an offer whose time is over.
@@ -379,7 +404,7 @@ pub fn leaders_of_upcoming(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
 
 /// Runs led by one facilitator, by start.
 pub fn led_by(conn: &mut Conn, account: Id, statuses: &[RunStatus]) -> Result<Vec<Run>> {
-    Ok(runs::table
+    Ok(with_details()
         .inner_join(run_facilitators::table.on(run_facilitators::run_id.eq(runs::id)))
         .filter(run_facilitators::account_id.eq(account))
         .filter(run_facilitators::status.eq(ListingStatus::Accepted))

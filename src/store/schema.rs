@@ -23,6 +23,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     facilitator_applications,
     credentials,
     runs,
+    run_details,
     run_facilitators,
     run_reminders,
     signups,

@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use super::{
     db::{Conn, Tx},
     dialect,
-    runs::Run,
+    runs::{Run, with_details},
     schema::{run_series, runs, series_facilitators, series_regulars, signups},
     sql_types::Json,
 };
@@ -298,7 +298,7 @@ pub fn was_ever_approved(conn: &mut Conn, series: Id, account: Id) -> Result<boo
 
 /// The dates to come of a series, in whatever state, by id: the order in which they are locked.
 pub fn runs_to_come(conn: &mut Conn, series: Id, now: Instant) -> Result<Vec<Run>> {
-    Ok(runs::table
+    Ok(with_details()
         .filter(runs::series_id.eq(series))
         .filter(runs::starts_at.gt(now))
         .order(runs::id)

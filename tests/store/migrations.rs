@@ -8,11 +8,15 @@ use std::{
 
 use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_types::Text};
 use macro_rules_attribute::apply;
-use sidebyside::store::{Conn, Db, migrations};
+use sidebyside::{
+    service::{applications, runs as run_service},
+    store::{Conn, Db, accounts, migrations, runs},
+};
 
 use crate::support::{
     database_test::database_test,
     databases::{Database, Kind},
+    people::account,
 };
 
 #[derive(QueryableByName)]
@@ -75,6 +79,51 @@ fn up_down_and_up_again(kind: Kind) {
     }
     assert_eq!(migrations::run(&db).expect("up again"), first);
     assert_eq!(shape(&db), before);
+}
+
+/// What the migration of run details does backwards and forwards, on each database.
+fn details_scripts(kind: Kind) -> [&'static str; 2] {
+    macro_rules! scripts {
+        ($database:literal) => {
+            [
+                include_str!(concat!("../../migrations/", $database, "/2026-11-29-000001_run_details/down.sql")),
+                include_str!(concat!("../../migrations/", $database, "/2026-11-29-000001_run_details/up.sql")),
+            ]
+        };
+    }
+    match kind {
+        Kind::Sqlite => scripts!("sqlite"),
+        Kind::Postgres => scripts!("postgres"),
+    }
+}
+
+#[apply(database_test!)]
+fn run_keeps_its_details_over_down_and_up(kind: Kind) {
+    let database = Database::migrated(kind);
+    let db = Db::open(database.target.clone());
+    let now = "2026-11-22T10:00:00Z".parse().expect("an instant");
+    let leader = account("Ana", "ana@example.org", now);
+    let draft = serde_json::from_value(serde_json::json!({
+        "title": "An easy evening", "description": "We start together.", "activity": "run",
+        "pace": { "fastest_s_per_km": 370, "slowest_s_per_km": 405 }, "distance_km": 5.5, "duration_min": 60,
+        "starts_at": "2026-11-24T10:00:00Z", "capacity": 12, "join_policy": "open", "getting_there": "By the bench.",
+        "meeting_point": { "lat": 51.410992, "lng": -0.335791, "name": "The fountain" }, "day_contact": "07700 900123",
+    }))
+    .expect("a draft");
+    let posted = db.write_here(|tx| {
+        accounts::insert(tx, &leader)?;
+        applications::approve_imported(tx, leader.id, now)?;
+        run_service::post(tx, leader.id, &draft, None, now)
+    });
+    let id = posted.expect("a run").id;
+    let shown = || format!("{:?}", db.read_here(|conn| runs::get(conn, id)).expect("the run"));
+    let before = shown();
+    assert!(before.contains("By the bench.") && before.contains("51.410992"), "{before}");
+    for script in details_scripts(kind) {
+        let mut conn = db.connect_alone().expect("a connection");
+        conn.batch_execute(script).expect("the script runs");
+    }
+    assert_eq!(shown(), before);
 }
 
 /// The schema of `src/store/schema.rs`: by table and column, the SQL type as it is written there.

@@ -139,7 +139,7 @@ fn a_second_import_changes_nothing() {
     assert_eq!(counted(bench.people(&people).0), [0, 0, 2, 0, 0]);
     assert_eq!(counted(bench.runs(LOOP).0), [0, 0, 1, 0, 0]);
     let after = bench.run("r");
-    assert_eq!((after.version, after.updated_at), (before.version, before.updated_at));
+    assert_eq!((after.version, after.details.updated_at), (before.version, before.details.updated_at));
     assert_eq!(bench.person("b").updated_at, bench.person("b").created_at);
     assert_eq!(bench.mails(), mails);
     // Not even when the run is over.

@@ -157,7 +157,7 @@ fn forget_list(tx: &mut Tx<'_>, run: Id, before: Instant, now: Instant) -> Resul
     }
     history::keep(tx, &locked)?;
     day::forget_list(tx, &locked)?;
-    locked.run.day_contact = None;
+    locked.run.details.day_contact = None;
     runs::update(tx, &locked)?;
     Ok(true)
 }

@@ -87,7 +87,7 @@ impl Writer<'_, '_> {
             name,
             pace,
             new_here: signup.new_here,
-            answers: run.questions.iter().zip(signup.answers.iter()).map(answered).collect(),
+            answers: run.details.questions.iter().zip(signup.answers.iter()).map(answered).collect(),
             approve_link: self.about_signup(LinkAction::ApproveRequest, signup)?,
             decline_link: self.about_signup(LinkAction::DeclineRequest, signup)?,
         })

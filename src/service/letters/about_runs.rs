@@ -127,7 +127,7 @@ impl Writer<'_, '_> {
         let inside = SignupStatus::HOLDING.contains(&signup.status);
         Ok(Some(Body::RunCancelled {
             reason: cancel_sentence(&run),
-            message: run.cancel_message.clone(),
+            message: run.details.cancel_message.clone(),
             waiting: !inside,
             others: self.others(&run)?,
             run: self.facts(&run, inside)?,
@@ -152,7 +152,7 @@ impl Writer<'_, '_> {
         let Some(run) = self.led(run, &[RunStatus::Cancelled])? else { return Ok(None) };
         Ok(Some(Body::LeadRunCancelled {
             reason: cancel_sentence(&run),
-            message: run.cancel_message.clone(),
+            message: run.details.cancel_message.clone(),
             people: self.people_on(run.id)?,
             run: self.facts(&run, true)?,
         }))
@@ -185,7 +185,7 @@ impl Writer<'_, '_> {
         }
         let mut facts = self.facts(&run, true)?;
         if moment == Moment::TwoHours {
-            facts.day_contact.clone_from(&run.day_contact);
+            facts.day_contact.clone_from(&run.details.day_contact);
         }
         let still_coming_link = match signup.reconfirm_by {
             Some(_) => Some(self.link(LinkAction::StillComing, Some((signup.id, None)))?),
@@ -275,5 +275,5 @@ impl Writer<'_, '_> {
 }
 
 fn cancel_sentence(run: &Run) -> String {
-    run.cancel_reason.map_or("", |reason| reason.sentence()).to_owned()
+    run.details.cancel_reason.map_or("", |reason| reason.sentence()).to_owned()
 }

@@ -131,7 +131,7 @@ impl Writer<'_, '_> {
         }
         let mut dates = Vec::new();
         for run in off.into_iter().filter(|run| run.status == RunStatus::Cancelled) {
-            why = Some((run.cancel_reason.map_or("", |reason| reason.sentence()), run.cancel_message));
+            why = Some((run.details.cancel_reason.map_or("", |reason| reason.sentence()), run.details.cancel_message));
             dates.push((run.starts_at, run_time_in_words(run.starts_at, &run.time_zone)));
         }
         if !on.is_empty() && dates.is_empty() {

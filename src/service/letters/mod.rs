@@ -238,14 +238,14 @@ impl Writer<'_, '_> {
     /// A run's facts; the exact meeting point only where `inside` or public.
     fn facts(&mut self, run: &Run, inside: bool) -> Result<RunFacts> {
         let view = run_views::facts(self.tx, std::slice::from_ref(run), None, &self.desk.policy, self.now)?.card(run);
-        let point = (inside || run.point_is_public).then_some((run.lat, run.lng));
+        let point = (inside || run.point_is_public).then_some((run.details.lat, run.details.lng));
         Ok(RunFacts {
             title: run.title.clone(),
             when: run_time_in_words(run.starts_at, &run.time_zone),
             day: run.starts_at.local(&run.time_zone).strftime("%A %-d %B").to_string(),
             zone: run.time_zone.clone(),
-            where_name: if point.is_some() { run.place_name.clone() } else { view.meeting_area.name },
-            getting_there: run.getting_there.clone().filter(|_| point.is_some()),
+            where_name: if point.is_some() { run.details.place_name.clone() } else { view.meeting_area.name },
+            getting_there: run.details.getting_there.clone().filter(|_| point.is_some()),
             map_url: point.map(|(lat, lng)| {
                 format!("https://www.openstreetmap.org/?mlat={lat:.5}&mlon={lng:.5}#map=17/{lat:.5}/{lng:.5}")
             }),
@@ -262,7 +262,7 @@ impl Writer<'_, '_> {
             pace_words: run.pace().in_words(run.activity).to_owned(),
             walking_is_fine: run.no_drop || run.activity != Activity::Run,
             no_drop: run.no_drop,
-            distance_km: run.distance_km,
+            distance_km: run.details.distance_km,
             duration_min: u32::try_from(run.duration_min).unwrap_or(0),
             after_dark: run.after_dark,
             day_contact: None,

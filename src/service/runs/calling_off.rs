@@ -72,10 +72,10 @@ pub(in crate::service) fn end_quietly(
     now: Instant,
 ) -> Result<Vec<Signup>> {
     locked.run.status = RunStatus::Cancelled;
-    locked.run.cancel_reason = Some(reason);
-    locked.run.cancel_message = message.filter(|words| !words.trim().is_empty());
+    locked.run.details.cancel_reason = Some(reason);
+    locked.run.details.cancel_message = message.filter(|words| !words.trim().is_empty());
     locked.run.version += 1;
-    locked.run.updated_at = now;
+    locked.run.details.updated_at = now;
     runs::update(tx, locked)?;
     let mut people = signups::of_run(tx, locked.run.id, &SignupStatus::LIVE)?;
     for signup in &mut people {

@@ -85,12 +85,13 @@ pub(in crate::service) fn ask(
         let notice = Notice::LeadRunChanged { run_id: run.id, changes: changes.clone() };
         notices::to_facilitators(tx, run.id, Some(by), &notice, now)?;
     }
-    let is_moved = (before.starts_at, before.lat, before.lng) != (run.starts_at, run.lat, run.lng);
+    let is_moved =
+        (before.starts_at, before.details.lat, before.details.lng) != (run.starts_at, run.details.lat, run.details.lng);
     for mut signup in signups::of_run(tx, run.id, &[SignupStatus::Confirmed])? {
         // Several steps that nobody was asked about are as far as they are together.
         let start = *signup.agreed_starts_at.get_or_insert(before.starts_at);
-        let lat = *signup.agreed_lat.get_or_insert(before.lat);
-        let lng = *signup.agreed_lng.get_or_insert(before.lng);
+        let lat = *signup.agreed_lat.get_or_insert(before.details.lat);
+        let lng = *signup.agreed_lng.get_or_insert(before.details.lng);
         match reach_since(start, LatLng { lat, lng }, before, run) {
             Reach::Small if !is_moved => continue,
             // Whatever was moved far is back near what they said yes to.
@@ -158,8 +159,8 @@ const PLACE_CHANGES: [&str; 3] = ["The meeting point", "How to find the group", 
 pub fn changes(before: &Run, after: &Run) -> Vec<Change> {
     let when = |run: &Run| run_time_in_words(run.starts_at, &run.time_zone);
     let minutes = |run: &Run| format!("{} minutes", run.duration_min);
-    let distance = |run: &Run| run.distance_km.map_or("not said".to_owned(), |km| format!("{km} km"));
-    let way = |run: &Run| run.getting_there.clone().unwrap_or_else(|| "not said".to_owned());
+    let distance = |run: &Run| run.details.distance_km.map_or("not said".to_owned(), |km| format!("{km} km"));
+    let way = |run: &Run| run.details.getting_there.clone().unwrap_or_else(|| "not said".to_owned());
     let mut changes = Vec::new();
     let mut compare = |what: &str, before: String, after: String| {
         if before != after {
@@ -172,10 +173,12 @@ pub fn changes(before: &Run, after: &Run) -> Vec<Change> {
     compare("The distance", distance(before), distance(after));
     compare("The activity", before.activity.in_words().to_owned(), after.activity.in_words().to_owned());
     compare("The pace", before.pace().in_min_per_km(), after.pace().in_min_per_km());
-    compare("The meeting point", before.place_name.clone(), after.place_name.clone());
+    compare("The meeting point", before.details.place_name.clone(), after.details.place_name.clone());
     compare("How to find the group", way(before), way(after));
-    if (before.lat, before.lng) != (after.lat, after.lng) && before.place_name == after.place_name {
-        let words = |run: &Run| format!("{:.5}, {:.5}", run.lat, run.lng);
+    if (before.details.lat, before.details.lng) != (after.details.lat, after.details.lng)
+        && before.details.place_name == after.details.place_name
+    {
+        let words = |run: &Run| format!("{:.5}, {:.5}", run.details.lat, run.details.lng);
         compare("The point on the map", words(before), words(after));
     }
     changes

@@ -173,7 +173,7 @@ fn resume_if_led(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Policy, now: 
     }
     locked.run.status = RunStatus::Published;
     locked.run.paused_at = None;
-    locked.run.updated_at = now;
+    locked.run.details.updated_at = now;
     runs::update(tx, locked)?;
     alerts::look_out(tx, &[&locked.run], now)?;
     let run = locked.run.id;
@@ -241,7 +241,7 @@ fn pause_unless_led(
     let id = run.id;
     locked.run.status = RunStatus::Paused;
     locked.run.paused_at = Some(now);
-    locked.run.updated_at = now;
+    locked.run.details.updated_at = now;
     runs::update(tx, locked)?;
     notices::to_everybody_on(tx, id, |signup| Notice::RunPaused { signup_id: signup.id }, now)?;
     notices::to_facilitators(tx, id, None, &Notice::LeadRunPaused { run_id: id }, now)?;

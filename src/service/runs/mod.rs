@@ -26,7 +26,7 @@ use crate::{
     store::{
         Conn, Tx, accounts, audit,
         facilitators::{self, Listing},
-        runs::{self, Run, RunLocked},
+        runs::{self, Run, RunDetails, RunLocked},
         signups,
         sql_types::Json,
     },
@@ -46,28 +46,39 @@ pub fn post(tx: &mut Tx<'_>, author: Id, draft: &RunDraft, external_id: Option<S
 
 /// A run as it begins: what its draft says, and what follows from that.
 pub(in crate::service) fn planned(author: Option<Id>, draft: &RunDraft, derived: Derived, now: Instant) -> Run {
-    let blank = Run {
-        id: Id::at(now),
-        external_id: None,
-        created_by: author,
-        status: if draft.draft { RunStatus::Draft } else { RunStatus::Published },
-        title: String::new(),
+    let id = Id::at(now);
+    let details = RunDetails {
+        run_id: id,
         description: String::new(),
-        activity: draft.activity,
-        fastest_s_per_km: 0,
-        slowest_s_per_km: 0,
-        no_drop: false,
         distance_km: None,
-        duration_min: 0,
-        starts_at: now,
-        ends_at: now,
-        time_zone: String::new(),
         lat: 0.0,
         lng: 0.0,
         place_name: String::new(),
         getting_there: None,
-        point_is_public: false,
         area_cell: String::new(),
+        questions: Json(Vec::new()),
+        day_contact: None,
+        cancel_reason: None,
+        cancel_message: None,
+        created_at: now,
+        updated_at: now,
+        series_kept: Json(Vec::new()),
+    };
+    let blank = Run {
+        id,
+        external_id: None,
+        created_by: author,
+        status: if draft.draft { RunStatus::Draft } else { RunStatus::Published },
+        title: String::new(),
+        activity: draft.activity,
+        fastest_s_per_km: 0,
+        slowest_s_per_km: 0,
+        no_drop: false,
+        duration_min: 0,
+        starts_at: now,
+        ends_at: now,
+        time_zone: String::new(),
+        point_is_public: false,
         shown_lat: 0.0,
         shown_lng: 0.0,
         after_dark: false,
@@ -76,21 +87,15 @@ pub(in crate::service) fn planned(author: Option<Id>, draft: &RunDraft, derived:
         join_policy: draft.join_policy,
         languages: Json(Vec::new()),
         access: Json(Default::default()),
-        questions: Json(Vec::new()),
-        day_contact: None,
-        cancel_reason: None,
-        cancel_message: None,
         paused_at: None,
         version: 1,
         last_queue_no: 0,
-        created_at: now,
-        updated_at: now,
         closed_at: None,
         announced_left: 0,
         asked_one_to_one_at: None,
         series_id: None,
         series_date: None,
-        series_kept: Json(Vec::new()),
+        details,
     };
     filled(blank, draft, derived, now)
 }
@@ -99,22 +104,22 @@ pub(in crate::service) fn planned(author: Option<Id>, draft: &RunDraft, derived:
 fn filled(mut run: Run, draft: &RunDraft, derived: Derived, now: Instant) -> Run {
     let text = |words: &Option<String>| words.clone().filter(|words| !words.trim().is_empty());
     run.title = draft.title.trim().to_owned();
-    run.description = draft.description.trim().to_owned();
+    run.details.description = draft.description.trim().to_owned();
     run.activity = draft.activity;
     run.fastest_s_per_km = draft.pace.fastest_s_per_km;
     run.slowest_s_per_km = draft.pace.slowest_s_per_km;
     run.no_drop = draft.no_drop;
-    run.distance_km = draft.distance_km;
+    run.details.distance_km = draft.distance_km;
     run.duration_min = draft.duration_min;
     run.starts_at = draft.starts_at;
     run.ends_at = derived.ends_at;
     run.time_zone = derived.time_zone;
-    run.lat = draft.meeting_point.lat;
-    run.lng = draft.meeting_point.lng;
-    run.place_name = draft.meeting_point.name.trim().to_owned();
-    run.getting_there = text(&draft.getting_there);
+    run.details.lat = draft.meeting_point.lat;
+    run.details.lng = draft.meeting_point.lng;
+    run.details.place_name = draft.meeting_point.name.trim().to_owned();
+    run.details.getting_there = text(&draft.getting_there);
     run.point_is_public = derived.point_is_public;
-    run.area_cell = derived.area.to_string();
+    run.details.area_cell = derived.area.to_string();
     run.shown_lat = derived.shown.lat;
     run.shown_lng = derived.shown.lng;
     run.after_dark = derived.after_dark;
@@ -123,9 +128,9 @@ fn filled(mut run: Run, draft: &RunDraft, derived: Derived, now: Instant) -> Run
     run.join_policy = draft.join_policy;
     run.languages = Json(draft.languages.clone());
     run.access = Json(draft.access.clone());
-    run.questions = Json(draft.questions.clone());
-    run.day_contact = text(&draft.day_contact);
-    run.updated_at = now;
+    run.details.questions = Json(draft.questions.clone());
+    run.details.day_contact = text(&draft.day_contact);
+    run.details.updated_at = now;
     run
 }
 
@@ -233,9 +238,9 @@ pub(in crate::service) fn fit(
 /// One date of a series keeps what was changed on it alone: later edits of the series leave that as it is.
 fn keep_for_itself(run: &mut Run, draft: &RunDraft) {
     if run.series_id.is_some() {
-        run.series_kept.0.extend(changed_fields(&run.draft(), draft));
-        run.series_kept.0.sort_unstable();
-        run.series_kept.0.dedup();
+        run.details.series_kept.0.extend(changed_fields(&run.draft(), draft));
+        run.details.series_kept.0.sort_unstable();
+        run.details.series_kept.0.dedup();
     }
 }
 
@@ -246,7 +251,7 @@ pub fn close(tx: &mut Tx<'_>, proof: &Leads, now: Instant) -> Result<Run> {
     if locked.run.closed_at.is_none() {
         locked.run.closed_at = Some(now);
         locked.run.version += 1;
-        locked.run.updated_at = now;
+        locked.run.details.updated_at = now;
         runs::update(tx, &locked)?;
     }
     Ok(locked.run)
@@ -281,6 +286,6 @@ pub fn in_short(run: &Run) -> String {
 }
 
 pub(super) fn record(tx: &mut Tx<'_>, act: Act, actor: Id, subject: Option<Id>, run: &Run, now: Instant) -> Result<()> {
-    let about = json!({ "version": run.version, "status": run.status, "reason_code": run.cancel_reason });
+    let about = json!({ "version": run.version, "status": run.status, "reason_code": run.details.cancel_reason });
     audit::record(tx, audit::Deed { act, actor: Some(actor), subject, run: Some(run.id), about }, now)
 }

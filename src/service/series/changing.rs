@@ -206,7 +206,7 @@ fn move_date(
     let before = locked.run.clone();
     let is_on = matches!(before.status, RunStatus::Draft | RunStatus::Published | RunStatus::Paused);
     let start = plan.start_of(date).unwrap_or(before.starts_at);
-    let kept = before.series_kept.0.clone();
+    let kept = before.details.series_kept.0.clone();
     let draft = carried_over(&before.draft(), was, &is.draft, (start, &plan.time_zone), &kept);
     let draft = making::with_newcomer_places(draft, policy);
     // A date that was skipped stays skipped, and one whose new start is over stays as it is.

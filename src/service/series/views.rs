@@ -121,7 +121,7 @@ fn date(run: &Run) -> SeriesDateView {
         starts_at: run.starts_at,
         local_start: run.starts_at.local(&run.time_zone).to_string(),
         status: run.status,
-        kept: run.series_kept.0.clone(),
+        kept: run.details.series_kept.0.clone(),
     }
 }
 

@@ -272,7 +272,7 @@ pub fn sign_up_with(
 
 fn answers_fit(run: &Run, input: &NewSignup) -> Result<()> {
     let mut faults = Faults::default();
-    let (asked, answered) = (run.questions.len(), input.answers.len());
+    let (asked, answered) = (run.details.questions.len(), input.answers.len());
     if run.join_policy == JoinPolicy::Approval || answered > 0 {
         faults.unless(
             asked == answered,

@@ -10,22 +10,15 @@ diesel::table! {
         created_by -> Nullable<SqlId>,
         status -> Text,
         title -> Text,
-        description -> Text,
         activity -> Text,
         fastest_s_per_km -> Integer,
         slowest_s_per_km -> Integer,
         no_drop -> Bool,
-        distance_km -> Nullable<Double>,
         duration_min -> Integer,
         starts_at -> SqlInstant,
         ends_at -> SqlInstant,
         time_zone -> Text,
-        lat -> Double,
-        lng -> Double,
-        place_name -> Text,
-        getting_there -> Nullable<Text>,
         point_is_public -> Bool,
-        area_cell -> Text,
         shown_lat -> Double,
         shown_lng -> Double,
         after_dark -> Bool,
@@ -34,23 +27,41 @@ diesel::table! {
         join_policy -> Text,
         languages -> Text,
         access -> Text,
-        questions -> Text,
-        day_contact -> Nullable<Text>,
-        cancel_reason -> Nullable<Text>,
-        cancel_message -> Nullable<Text>,
         paused_at -> Nullable<SqlInstant>,
         version -> Integer,
         last_queue_no -> Integer,
-        created_at -> SqlInstant,
-        updated_at -> SqlInstant,
         closed_at -> Nullable<SqlInstant>,
         announced_left -> Integer,
         asked_one_to_one_at -> Nullable<SqlInstant>,
         series_id -> Nullable<SqlId>,
         series_date -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{SqlId, SqlInstant};
+
+    run_details (run_id) {
+        run_id -> SqlId,
+        description -> Text,
+        distance_km -> Nullable<Double>,
+        lat -> Double,
+        lng -> Double,
+        place_name -> Text,
+        getting_there -> Nullable<Text>,
+        area_cell -> Text,
+        questions -> Text,
+        day_contact -> Nullable<Text>,
+        cancel_reason -> Nullable<Text>,
+        cancel_message -> Nullable<Text>,
+        created_at -> SqlInstant,
+        updated_at -> SqlInstant,
         series_kept -> Text,
     }
 }
+
+diesel::joinable!(run_details -> runs (run_id));
 
 diesel::table! {
     use diesel::sql_types::*;
