@@ -2,7 +2,7 @@
 #
 # The build has TLS to PostgreSQL (feature `tls`), which builds OpenSSL from source, and is optimised as a whole (profile
 # `dist`): that is most of the time.
-FROM rust:1-bookworm AS build
+FROM rust:1.95-bookworm AS build
 WORKDIR /build
 COPY . .
 RUN cargo build --profile dist --locked --features tls
