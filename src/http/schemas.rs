@@ -264,3 +264,44 @@ fn control_characters(value: &Value, at: &str, faults: &mut Vec<Fault>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    #[test]
+    fn every_component_of_the_description_is_a_valid_schema() {
+        let description: Value = serde_json::from_str(crate::http::api_json().unwrap()).unwrap();
+        let components = description["components"].clone();
+        let schemas = components["schemas"].as_object().unwrap();
+        assert!(schemas.len() > 100, "{} components", schemas.len());
+        // One document with all of them: what one refers to is there, and each is compiled by way of `allOf`.
+        let all: Vec<Value> =
+            schemas.keys().map(|name| json!({ "$ref": format!("#/components/schemas/{name}") })).collect();
+        let root = json!({ "allOf": all, "components": components });
+        let built = jsonschema::draft202012::options().should_validate_formats(true).build(&root);
+        assert!(built.is_ok(), "{:?}", built.err());
+    }
+
+    #[test]
+    fn description_shows_the_schema_that_checks_requests() {
+        let description: Value = serde_json::from_str(crate::http::api_json().unwrap()).unwrap();
+        let shown = |name: &str| description["components"]["schemas"][name].clone();
+        assert_eq!(shown("RunDraft"), serde_json::to_value(crate::domain::run::RunDraft::schema()).unwrap());
+        assert_eq!(shown("SeriesDraft"), serde_json::to_value(crate::domain::series::SeriesDraft::schema()).unwrap());
+    }
+
+    #[test]
+    fn schema_is_compiled_once_and_names_every_fault() {
+        let first = schema_of::<crate::domain::run::RunDraft>().unwrap();
+        assert!(Arc::ptr_eq(&first, &schema_of::<crate::domain::run::RunDraft>().unwrap()));
+        let read = read::<crate::domain::run::RunDraft>(json!({ "title": 7, "unknown": true })).unwrap();
+        let faults = read.unwrap_err().faults;
+        let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        for wanted in ["/title", "/unknown", "/activity", "/starts_at"] {
+            assert!(pointers.contains(&wanted), "{wanted} is not in {pointers:?}");
+        }
+    }
+}
