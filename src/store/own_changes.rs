@@ -121,3 +121,23 @@ impl OwnChanges {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{id::Id, store::changes::ChangeKind};
+
+    #[test]
+    fn round_answers_the_requests_made_before_it_began() {
+        let changes = OwnChanges::default();
+        changes.follow();
+        let (first, second) = (changes.ring(), changes.ring());
+        assert!(first < second);
+        let round = changes.next();
+        assert!(round.looks && round.rings == second);
+        changes.committed(vec![(1, Change { kind: ChangeKind::Run, subject: Id::nil() })]);
+        let later = changes.next();
+        assert!(!later.looks && later.rings == second && later.own.len() == 1);
+        assert!(changes.ring() > second && changes.next().looks);
+    }
+}
