@@ -36,6 +36,9 @@ const IN_ONE_DATABASE: u64 = 50;
 /// Sequences after which a long run says how far it is.
 const SAID_EVERY: u64 = 1_000;
 
+/// Threads among which an everyday run shares its sequences.
+const EVERYDAY_THREADS: u32 = 2;
+
 /// What the everyday run draws its sequences from: what was green once stays so until something changes.
 const SEED: u64 = 4;
 
@@ -68,8 +71,8 @@ struct Tally {
 fn the_promises_hold_whatever_people_do(kind: Kind) {
     let (cases, seed) = sequences(kind);
     let processors = std::thread::available_parallelism().map_or(1, |many| u32::try_from(many.get()).unwrap_or(1));
-    // Many sequences are shared out: whoever waits for the database leaves the processor to another.
-    let hands = if u64::from(cases) > SAID_EVERY { processors } else { 1 };
+    // An everyday run always has the same number of threads: each thread has a seed of its own.
+    let hands = if u64::from(cases) > SAID_EVERY { processors } else { EVERYDAY_THREADS };
     let tallies = std::thread::scope(|scope| {
         let each: Vec<_> = (0..hands)
             .map(|hand| {
