@@ -63,21 +63,21 @@ fn keep_following(held: &Weak<RunIndex>, db: &Db, clock: &Clock) {
     // A connection of its own: whoever wrote waits for this, and must not wait behind all others who want to write.
     let mut own_connection = None;
     let mut is_away = false;
-    // A look that failed is still owed: the round that answers it makes it.
-    let mut owes_look = false;
+    // A poll that failed is made again by the next round, before its request counts as answered.
+    let mut must_poll = false;
     loop {
         let next = db.own_changes().next();
         let Some(index) = held.upgrade() else { return };
         follower.take_own(next.own);
-        owes_look |= next.looks;
+        must_poll |= next.looks;
         let round = connected(&mut own_connection, db)
-            .and_then(|conn| follower.round(&index, conn, db, owes_look, clock.now()));
+            .and_then(|conn| follower.round(&index, conn, db, must_poll, clock.now()));
         match round {
             Ok(()) => {
                 if is_away {
                     tracing::info!("the index follows the database again");
                 }
-                (is_away, owes_look) = (false, false);
+                (is_away, must_poll) = (false, false);
                 index.unseen.store(0, Ordering::Release);
                 db.own_changes().done(next.commits);
                 index.rings_answered.send_replace(next.rings);
