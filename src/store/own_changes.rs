@@ -35,7 +35,7 @@ struct State {
     rings_taken: u64,
 }
 
-/// What the follower is to do in one round.
+/// The work of one round of the follower.
 #[derive(Debug)]
 pub struct Round {
     /// This process's own changes since the last round, by their numbers.

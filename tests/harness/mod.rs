@@ -1,4 +1,4 @@
-//! What every case of the API suite stands on: a real server on a port of its own, people as values, an inbox.
+//! The harness of API cases: a real server on a port of its own, people as values, an inbox.
 
 mod answer;
 mod client;

@@ -81,7 +81,7 @@ fn up_down_and_up_again(kind: Kind) {
     assert_eq!(shape(&db), before);
 }
 
-/// What the migration of run details does backwards and forwards, on each database.
+/// The scripts of the migration of run details, first down and then up, for one kind of database.
 fn details_scripts(kind: Kind) -> [&'static str; 2] {
     macro_rules! scripts {
         ($database:literal) => {
