@@ -256,16 +256,26 @@ impl Db {
 
     /// [`write`](Self::write) on this thread.
     pub fn write_here<T>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut outcome = None;
+        self.write_erased(&mut |tx| {
+            outcome = Some(work(tx)?);
+            Ok(())
+        })?;
+        outcome.ok_or_else(|| Error::Internal(anyhow::anyhow!("a transaction that was committed has no outcome")))
+    }
+
+    /// [`write_here`](Self::write_here) without its types: the compiler makes it once and not for each of 119 closures.
+    fn write_erased(&self, work: &mut dyn FnMut(&mut Tx<'_>) -> Result<()>) -> Result<()> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match attempt(&mut *take(&self.writers)?, &work, &self.own) {
+            match attempt(&mut *take(&self.writers)?, work, &self.own) {
                 Err(Attempt::LostRace(_)) if tries < TRIES => {
                     let [jitter] = crate::id::random_bytes::<1>();
                     std::thread::sleep(Duration::from_millis(u64::from(tries) * 10 + u64::from(jitter) / 4));
                 }
                 Err(Attempt::LostRace(fault) | Attempt::Final(fault)) => return Err(fault),
-                Ok(value) => return Ok(value),
+                Ok(()) => return Ok(()),
             }
         }
     }
@@ -276,21 +286,21 @@ enum Attempt {
     Final(Error),
 }
 
-fn attempt<T>(conn: &mut Conn, work: impl Fn(&mut Tx<'_>) -> Result<T>, own: &OwnChanges) -> Result<T, Attempt> {
+fn attempt(conn: &mut Conn, work: &mut dyn FnMut(&mut Tx<'_>) -> Result<()>, own: &OwnChanges) -> Result<(), Attempt> {
     let begun = match conn {
         Conn::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
         Conn::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres),
     };
     begun.map_err(|fault| Attempt::LostRace(fault.into()))?;
     let mut tx = Tx { conn, touched: Touched::default() };
-    let outcome = work(&mut tx).and_then(|value| Ok((value, changes::write(tx.conn, &tx.touched)?)));
+    let outcome = work(&mut tx).and_then(|()| changes::write(tx.conn, &tx.touched));
     match outcome {
-        Ok((value, written)) => {
+        Ok(written) => {
             // A commit that fails half-way may yet have happened: it is not tried again.
             <Conn as Connection>::TransactionManager::commit_transaction(conn)
                 .map_err(|fault| Attempt::Final(fault.into()))?;
             own.committed(written);
-            Ok(value)
+            Ok(())
         }
         Err(fault) => {
             if let Err(second) = <Conn as Connection>::TransactionManager::rollback_transaction(conn) {
