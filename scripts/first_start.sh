@@ -20,11 +20,13 @@ cd "$clone"
 port=$((RANDOM % 20000 + 20000))
 export BIND=127.0.0.1:$port CARGO_TARGET_DIR=$clone/target
 
+timeout_s=3600
 begun=$(date +%s)
 cargo run --release --locked >run.log 2>&1 &
 server=$!
 until curl -fsS -o /dev/null "http://127.0.0.1:$port/readyz" 2>/dev/null; do
   kill -0 "$server" 2>/dev/null || { tail -n 30 run.log >&2; exit 1; }
+  [ $(($(date +%s) - begun)) -lt $timeout_s ] || { echo "first_start: not ready after $timeout_s s" >&2; exit 1; }
   sleep 0.2
 done
 took=$(($(date +%s) - begun))

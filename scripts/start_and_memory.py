@@ -29,6 +29,7 @@ START_BOUND_S, IDLE_BOUND_MB, GROWTH_BOUND = 0.3, 60, 1.3
 STARTS = 7
 CLIENTS = 4
 FIRST_REQUESTS = 1_000
+START_TIMEOUT_S = 60
 # How long an idle server is left alone before its memory is read: its background work has come round several times.
 IDLE_S = 5
 
@@ -47,6 +48,9 @@ class Server:
         while not self.is_ready():
             if self.process.poll() is not None:
                 sys.exit("the server ended")
+            if time.monotonic() - begun > START_TIMEOUT_S:
+                self.process.kill()
+                sys.exit(f"the server is not ready after {START_TIMEOUT_S} s")
             time.sleep(0.002)
         self.start_s = time.monotonic() - begun
 
