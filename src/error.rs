@@ -33,7 +33,11 @@ pub enum Error {
 pub enum Unreadable {
     NotJson,
     WrongType,
+    /// Its `Content-Encoding` is none that can be undone.
+    WrongEncoding,
     TooLarge,
+    /// It did not arrive in time.
+    TooSlow,
 }
 
 /// What every use case returns.

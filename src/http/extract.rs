@@ -2,17 +2,13 @@
 
 use std::{future::Future, marker::PhantomData, net::IpAddr, pin::Pin, sync::Arc};
 
-use actix_web::{
-    FromRequest, HttpRequest,
-    dev::Payload,
-    http::{StatusCode, header},
-    web::Bytes,
-};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use super::{
-    AppData, Problem,
+    AppData, Problem, body,
     schemas::{self, Read, Rejected},
 };
 use crate::{
@@ -25,9 +21,6 @@ use crate::{
 };
 
 pub(super) type Extracted<T> = Pin<Box<dyn Future<Output = std::result::Result<T, Problem>>>>;
-
-/// The largest JSON body, in bytes.
-pub const BODY_LIMIT: usize = 256 * 1024;
 
 pub(super) fn app(request: &HttpRequest) -> std::result::Result<AppData, Problem> {
     request
@@ -231,21 +224,19 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Request<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
-        let bytes = Bytes::from_request(&request, payload);
+        let payload = payload.take();
         Box::pin(async move {
             let app = app(&request)?;
-            let (bytes, too_large) = match bytes.await {
+            let (bytes, unreadable) = match body::read(&request, payload, body::LIMIT).await {
                 Ok(bytes) => (bytes, None),
-                Err(error) if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE => {
-                    (Bytes::new(), Some((Unreadable::TooLarge, format!("A body may have {BODY_LIMIT} bytes."))))
-                }
-                Err(_) => return Err(Problem::bad_request("The body could not be read.")),
+                Err(Error::Unreadable(why, words)) => (Bytes::new(), Some((why, words))),
+                Err(error) => return Err(error.into()),
             };
             let head = format!("{} {}\n", request.method(), request.uri());
             // Keyed: the body may hold a password, and the fingerprint is kept for a day.
             let mac = app.keyring.mac(Purpose::Idempotency, &[head.as_bytes(), &bytes].concat());
             let fingerprint = hex::encode(mac);
-            let body = match too_large.map_or_else(|| json(&request, &bytes), Err) {
+            let body = match unreadable.map_or_else(|| json(&request, &bytes), Err) {
                 Ok(value) => Ok(schemas::read::<T>(value)?),
                 Err(unreadable) => Err(unreadable),
             };

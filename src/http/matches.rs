@@ -1,6 +1,7 @@
 //! Matches over HTTP.
 
-use actix_web::{get, web::Bytes};
+use actix_web::get;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

@@ -5,6 +5,7 @@ pub mod after_run;
 pub mod announcements;
 pub mod appeals;
 pub mod blocks;
+pub mod body;
 mod by_token;
 pub mod day;
 pub mod extract;

@@ -29,7 +29,8 @@ pub const GENERAL: &[(&str, &str, &str)] = &[
     ("bad_request", "The request cannot be read", "The body is not JSON, or a header or path is malformed."),
     ("not_found", "Not found", "There is nothing here, or nothing that is yours to see."),
     ("payload_too_large", "The body is too large", "Send less than the limit that the answer names."),
-    ("unsupported_media_type", "The body has a wrong type", "Send application/json."),
+    ("unsupported_media_type", "The body has a wrong type", "Send application/json, as it is or gzipped once."),
+    ("body_too_slow", "The body came too slowly", "A whole body must arrive within 10 seconds. Send it again."),
     ("invalid", "Some values are wrong", "`errors` names every one of them by JSON pointer."),
     ("no_time_zone", "There is no time zone at this point", "Is it at sea, or are lat and lng swapped?"),
     ("rate_limited", "Too many requests", "Wait as long as Retry-After says."),
@@ -69,10 +70,18 @@ impl From<Error> for Problem {
             Error::Unreadable(why, words) => {
                 let (status, code) = match why {
                     Unreadable::NotJson => (StatusCode::BAD_REQUEST, "bad_request"),
-                    Unreadable::WrongType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+                    Unreadable::WrongType | Unreadable::WrongEncoding => {
+                        (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+                    }
                     Unreadable::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+                    Unreadable::TooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
                 };
-                Self::general(status, code, words)
+                let mut problem = Self::general(status, code, words);
+                if why == Unreadable::WrongEncoding {
+                    // RFC 7694: the answer tells which encodings would be taken.
+                    problem.headers.push(("Accept-Encoding", "gzip, identity".to_owned()));
+                }
+                problem
             }
             Error::NotFound => Self::general(
                 StatusCode::NOT_FOUND,

@@ -4,8 +4,8 @@ use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
     http::{StatusCode, header},
-    web::Bytes,
 };
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::{

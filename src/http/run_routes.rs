@@ -9,7 +9,7 @@ use actix_web::{
 use serde_json::json;
 
 use super::{
-    AppData, Problem, Reply,
+    AppData, Problem, Reply, body,
     extract::{Caller, MaybeCaller, PathId},
     problem::ProblemDocument,
 };
@@ -140,17 +140,7 @@ async fn read(request: &HttpRequest, payload: Payload) -> Outcome<Route> {
             return Err(Error::Unreadable(Unreadable::WrongType, words));
         }
     };
-    let encoded = request.headers().get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity");
-    if encoded {
-        let words = "Send it as it is, without Content-Encoding.";
-        return Err(Error::Unreadable(Unreadable::WrongType, words.to_owned()));
-    }
-    let too_large = || Error::Unreadable(Unreadable::TooLarge, format!("A route may have {} bytes.", route::MAX_BYTES));
-    let bytes = payload
-        .to_bytes_limited(route::MAX_BYTES)
-        .await
-        .map_err(|_| too_large())?
-        .map_err(|_| Error::Unreadable(Unreadable::NotJson, "The body could not be read.".to_owned()))?;
+    let bytes = body::read(request, payload, route::MAX_BYTES).await?;
     let read = web::block(move || if is_gpx { route::from_gpx(&bytes) } else { route::from_geojson(&bytes) });
     Ok(read.await.map_err(|fault| Error::Internal(anyhow::Error::new(fault)))??)
 }

@@ -7,9 +7,7 @@ use tracing_actix_web::TracingLogger;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    Problem,
-    extract::BODY_LIMIT,
-    links,
+    Problem, links,
     middleware::{self, FloodGate, QuietSpan},
     status,
 };
@@ -32,7 +30,6 @@ pub fn start(app: Arc<App>, listener: TcpListener, workers: NonZeroUsize) -> std
         ActixApp::new()
             .app_data(state.clone())
             .app_data(gate.clone())
-            .app_data(web::PayloadConfig::new(BODY_LIMIT))
             .wrap(actix::Compress::default())
             .wrap(actix::from_fn(middleware::flood))
             .wrap(actix::from_fn(middleware::headers))

@@ -164,7 +164,7 @@ async fn texts_of_a_megabyte_are_too_large(town: Town) {
     town.nobody().post("/accounts", json!({ "password": long })).await.refused(413, "payload_too_large");
     // Just below the limit of a body, a field's own limit speaks.
     let mut body = town.run_body();
-    body["description"] = json!("x".repeat(200 * 1024));
+    body["description"] = json!("x".repeat(60 * 1024));
     fay.post("/runs", body).await.faulty(&["/description too_long"]);
     assert_eq!(stored(&town), before);
 }

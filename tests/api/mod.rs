@@ -7,6 +7,7 @@ mod announcements;
 mod asked;
 mod bad_input;
 mod blocks;
+mod bodies;
 mod crash;
 mod day;
 mod facilitators;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
     http::{StatusCode, header},
-    web::{self, Bytes},
+    web,
 };
 
 use before::{Before, about, before};
@@ -18,6 +18,7 @@ use before::{Before, about, before};
 use super::{
     AppData, Problem,
     accounts::{self, AcceptInvitation, NewPassword},
+    body,
     extract::ClientIp,
     pages::{Appeal, Done, Invite, Reset},
     schemas,
@@ -77,19 +78,15 @@ async fn show(app: AppData, request: HttpRequest) -> HttpResponse {
 }
 
 /// Does it.
-async fn act(
-    app: AppData,
-    ip: ClientIp,
-    request: HttpRequest,
-    body: std::result::Result<Bytes, actix_web::Error>,
-) -> HttpResponse {
+async fn act(app: AppData, ip: ClientIp, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let Some(action) = action(&request) else { return gone(&app, StatusCode::NOT_FOUND) };
-    let form = match body {
+    let form = match body::read(&request, payload, body::LIMIT).await {
         Ok(bytes) => Form::read(&bytes),
-        Err(error) => {
-            let words = "What was sent is too long or was cut off.";
-            return told(&app, error.as_response_error().status_code(), "This could not be read", words);
+        Err(error @ Error::Unreadable(..)) => {
+            let words = "What was sent is too long, came too slowly or was cut off.";
+            return told(&app, Problem::from(error).status_code(), "This could not be read", words);
         }
+        Err(error) => return refused(&app, error),
     };
     let done = match link_id(&app, &request) {
         Ok(link) => perform(&app, ip, action, link, &form).await,
