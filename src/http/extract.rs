@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::{
     AppData, Problem, body,
+    etag::IfMatch,
     schemas::{self, Read, Rejected},
 };
 use crate::{
@@ -319,29 +320,12 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Query<T> {
     }
 }
 
-/// The versions in `If-Match`.
-pub struct IfMatch(Option<String>);
-
-impl IfMatch {
-    /// Compares with the version that stands.
-    ///
-    /// # Errors
-    /// [`Code::VersionMissing`] without the header, [`Code::VersionStale`] when somebody was faster.
-    pub fn check(&self, version: i32) -> Result<()> {
-        let Some(header) = &self.0 else { return Err(Code::VersionMissing.into()) };
-        let current = format!("\"{version}\"");
-        let matches = header.split(',').map(str::trim).any(|tag| tag == "*" || tag == current);
-        if matches { Ok(()) } else { Err(Code::VersionStale.into()) }
-    }
-}
-
 impl FromRequest for IfMatch {
     type Error = Problem;
     type Future = std::future::Ready<std::result::Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let value = request.headers().get(header::IF_MATCH).and_then(|value| value.to_str().ok());
-        std::future::ready(Ok(Self(value.map(str::to_owned))))
+        std::future::ready(Ok(Self::of(request)))
     }
 }
 

@@ -42,5 +42,5 @@ pub async fn help(app: AppData) -> Result<Reply, Problem> {
         terms_version: config.policy.terms_version.clone(),
         min_age: config.policy.min_age,
     };
-    Ok(Reply::ok(&view)?.public())
+    Ok(Reply::ok(&view)?.with_tag().public())
 }

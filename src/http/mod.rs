@@ -8,11 +8,14 @@ pub mod blocks;
 pub mod body;
 mod by_token;
 pub mod day;
+pub mod etag;
 pub mod extract;
 pub mod facilitators;
 pub mod friends;
 pub mod help;
+pub mod home;
 pub mod links;
+mod locations;
 pub mod match_requests;
 pub mod matches;
 pub mod me;
@@ -20,6 +23,7 @@ pub mod middleware;
 pub mod moderation;
 pub mod pages;
 pub mod paging;
+pub mod paths;
 pub mod problem;
 mod reader;
 pub mod reply;
@@ -36,7 +40,7 @@ pub mod status;
 
 pub use problem::Problem;
 pub use reply::Reply;
-pub use routes::{api_doc, api_json, routes};
+pub use routes::{api_doc, api_json, pages_and_health, routes};
 
 /// The state of the process in a handler's signature.
 pub type AppData = actix_web::web::Data<crate::app::App>;

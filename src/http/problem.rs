@@ -9,7 +9,7 @@ use actix_web::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::refusal::{Fault, Kind},
+    domain::refusal::{Code, Fault, Kind},
     error::{Error, Unreadable},
 };
 
@@ -28,6 +28,7 @@ pub struct Problem {
 pub const GENERAL: &[(&str, &str, &str)] = &[
     ("bad_request", "The request cannot be read", "The body is not JSON, or a header or path is malformed."),
     ("not_found", "Not found", "There is nothing here, or nothing that is yours to see."),
+    ("method_not_allowed", "Not with this method", "`Allow` names the methods that this address takes."),
     ("payload_too_large", "The body is too large", "Send less than the limit that the answer names."),
     ("unsupported_media_type", "The body has a wrong type", "Send application/json, as it is or gzipped once."),
     ("body_too_slow", "The body came too slowly", "A whole body must arrive within 10 seconds. Send it again."),
@@ -43,6 +44,12 @@ impl Problem {
     pub fn general(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = GENERAL.iter().find(|row| row.0 == code).map_or("Problem", |row| row.1);
         Self { status, code, title, detail: detail.into(), members: Map::new(), headers: Vec::new() }
+    }
+
+    /// Adds a header to the answer.
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 
     /// 400 with words.
@@ -98,7 +105,10 @@ impl From<Error> for Problem {
                 };
                 let mut headers = Vec::new();
                 if status == StatusCode::UNAUTHORIZED {
-                    headers.push(("WWW-Authenticate", "Bearer".to_owned()));
+                    // RFC 6750, 3.1: a token that came and does not count is named as the reason.
+                    let is_about_a_token = matches!(refusal.code, Code::TokenInvalid | Code::SessionEnded);
+                    let challenge = if is_about_a_token { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+                    headers.push(("WWW-Authenticate", challenge.to_owned()));
                 }
                 Self {
                     status,
@@ -136,8 +146,8 @@ impl From<Error> for Problem {
     }
 }
 
-impl From<crate::domain::refusal::Code> for Problem {
-    fn from(code: crate::domain::refusal::Code) -> Self {
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
         Error::from(code).into()
     }
 }

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
-    Problem,
+    Problem, etag,
     extract::{Caller, Request},
+    locations,
 };
 use crate::{
     app::App,
@@ -24,7 +25,8 @@ use crate::{
     },
 };
 
-/// Status, JSON body and perhaps an ETag; never cached.
+/// Status, JSON body and perhaps an ETag; never cached. A 201 says where the new thing is, a GET of something that the
+/// caller has already is answered 304.
 #[derive(Debug, Clone)]
 pub struct Reply {
     status: u16,
@@ -64,9 +66,15 @@ impl Reply {
         Self { status: 202, body: Bytes::from_static(b"{}"), etag: None, public: false }
     }
 
-    /// Adds the version that `If-Match` is compared with.
+    /// Adds a tag with the version that `If-Match` is compared with.
     pub fn with_version(mut self, version: i32) -> Self {
-        self.etag = Some(format!("\"{version}\""));
+        self.etag = Some(etag::of_version(version, &self.body));
+        self
+    }
+
+    /// Adds a tag by which an unchanged answer is known again.
+    pub fn with_tag(mut self) -> Self {
+        self.etag = Some(etag::of_body(&self.body));
         self
     }
 
@@ -80,15 +88,19 @@ impl Reply {
 impl Responder for Reply {
     type Body = BoxBody;
 
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
-        let mut response = HttpResponse::build(status);
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let is_known = self.status == 200 && self.etag.as_ref().is_some_and(|tag| etag::is_known(request, tag));
+        let status = if is_known { 304 } else { self.status };
+        let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::OK));
         response.insert_header((header::CACHE_CONTROL, if self.public { "no-cache" } else { "no-store" }));
         if let Some(etag) = self.etag {
             response.insert_header((header::ETAG, etag));
         }
-        if self.status == 204 {
+        if matches!(status, 204 | 304) {
             return response.finish();
+        }
+        if let Some(location) = locations::of_created(request, self.status, &self.body) {
+            response.insert_header((header::LOCATION, location));
         }
         response.insert_header((header::CONTENT_TYPE, "application/json"));
         response.body(self.body)

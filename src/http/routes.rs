@@ -1,21 +1,25 @@
-//! The route table, on one page. The paths themselves stand beside their handlers.
+//! The route table, on one page. The paths under `/v1` stand beside their handlers, the others in [`OUTSIDE`].
 
 use std::sync::OnceLock;
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::{
+    http::Method,
+    web::{self, ServiceConfig},
+};
 use utoipa::{
     OpenApi,
     openapi::{
         ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type,
-        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 use utoipa_actix_web::{scope, service_config::ServiceConfig as DocumentedConfig};
 
 use super::{
-    accounts, after_run, announcements, appeals, blocks, day, facilitators, friends, help, match_requests, matches, me,
-    moderation, paging, problem, roster, run_routes, runs, series, sessions, signups,
+    accounts, after_run, announcements, appeals, blocks, day, facilitators, friends, help, home, links, match_requests,
+    matches, me, moderation, paging, paths::Route, problem, roster, run_routes, runs, series, sessions, signups,
+    status,
 };
 use crate::error::Result;
 
@@ -176,6 +180,66 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(with_all_routes!(web::scope("/v1")));
 }
 
+/// The pages of the documentation, which bring a service of their own.
+pub(super) const DOCS: &str = "/docs/{_:.*}";
+
+/// Makes the routes outside `/v1` and the list of them from one table of methods, paths and handlers.
+macro_rules! routes_outside {
+    ($($method:ident $verb:ident $path:literal $handler:path;)*) => {
+        /// Mounts what is outside `/v1`: health, pages for people, and the description of the API.
+        pub fn pages_and_health(config: &mut ServiceConfig) {
+            $(config.route($path, web::$method().to($handler));)*
+        }
+
+        const OUTSIDE: &[(Method, &str)] = &[$((Method::$verb, $path)),*];
+    };
+}
+
+routes_outside! {
+    get GET "/healthz" status::healthz;
+    get GET "/readyz" status::readyz;
+    get GET "/" home::home;
+    get GET "/favicon.ico" home::favicon;
+    get GET "/robots.txt" home::robots;
+    get GET "/problems" home::problem_index;
+    get GET "/problems/{code}" home::problem_page;
+    get GET "/openapi.json" status::openapi;
+    get GET "/docs" home::docs;
+    get GET "/e/{action}/{token}" links::show;
+    post POST "/e/{action}/{token}" links::act;
+}
+
+/// Collects the path and the methods of each handler of [`with_all_routes`].
+#[derive(Default)]
+struct Collector(Vec<Route>);
+
+impl Collector {
+    fn service<H: utoipa::Path>(mut self, _: H) -> Self {
+        let methods = H::methods().into_iter().filter_map(|method| method_of(&method));
+        self.0.extend(methods.map(|method| Route { pattern: format!("/v1{}", H::path()), method }));
+        self
+    }
+}
+
+fn method_of(method: &HttpMethod) -> Option<Method> {
+    match method {
+        HttpMethod::Get => Some(Method::GET),
+        HttpMethod::Post => Some(Method::POST),
+        HttpMethod::Put => Some(Method::PUT),
+        HttpMethod::Patch => Some(Method::PATCH),
+        HttpMethod::Delete => Some(Method::DELETE),
+        HttpMethod::Options | HttpMethod::Head | HttpMethod::Trace => None,
+    }
+}
+
+/// Every route of the server: pattern and method.
+pub(super) fn list() -> Vec<Route> {
+    let Collector(mut routes) = with_all_routes!(Collector::default());
+    let outside = OUTSIDE.iter().cloned().chain([(Method::GET, DOCS)]);
+    routes.extend(outside.map(|(method, pattern)| Route { pattern: pattern.to_owned(), method }));
+    routes
+}
+
 fn documented(config: &mut DocumentedConfig<'_>) {
     config.service(with_all_routes!(scope("/v1")));
 }
@@ -258,6 +322,11 @@ fn say_problems(operation: &mut Operation) {
         responses
             .entry((*status).to_owned())
             .or_insert_with(|| ResponseBuilder::new().description(*words).build().into());
+    }
+    if let Some(RefOr::T(created)) = responses.get_mut("201") {
+        let address = ObjectBuilder::new().schema_type(Type::String);
+        let header = HeaderBuilder::new().schema(Some(address)).description(Some("Where the new thing is")).build();
+        created.headers.insert("Location".to_owned(), header.into());
     }
     for (status, response) in responses.iter_mut() {
         if let (true, RefOr::T(response)) = (status.starts_with(['4', '5']), response) {

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{
     AppData, Problem, Reply, body,
     extract::{Caller, MaybeCaller, PathId},
+    locations,
     problem::ProblemDocument,
 };
 use crate::{
@@ -111,7 +112,13 @@ pub async fn put_route(
         service::put(tx, &proof, &route, now)
     };
     let (kept, is_new) = app.db.write(work).await?;
-    Ok(answer(if is_new { 201 } else { 200 }, GEOJSON, as_geojson(&kept)))
+    let (status, body) = (if is_new { 201 } else { 200 }, as_geojson(&kept));
+    let location = locations::of_created(&request, status, body.as_bytes());
+    let mut response = answer(status, GEOJSON, body);
+    if let Some(location) = location.and_then(|location| header::HeaderValue::from_str(&location).ok()) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
 }
 
 /// Takes the route of a run away; for those who lead it.

@@ -7,7 +7,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     AppData, Problem, Reply,
     by_token::{ByToken, WithToken, act_or_link, link_to},
-    extract::{Caller, IfMatch, MaybeCaller, Nothing, PathId, Query, Request, checked},
+    etag::IfMatch,
+    extract::{Caller, MaybeCaller, Nothing, PathId, Query, Request, checked},
     paging::{Page, Paging},
     problem::ProblemDocument,
     reader::{self, MaybeReader},

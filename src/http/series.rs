@@ -6,7 +6,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     AppData, Problem, Reply,
-    extract::{Caller, IfMatch, MaybeCaller, Nothing, PathId, Query, Request},
+    etag::IfMatch,
+    extract::{Caller, MaybeCaller, Nothing, PathId, Query, Request},
     paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
     schemas,

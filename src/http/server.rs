@@ -7,11 +7,11 @@ use tracing_actix_web::TracingLogger;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    Problem, links,
     middleware::{self, FloodGate, QuietSpan},
-    status,
+    paths,
+    routes::DOCS,
 };
-use crate::{app::App, error::Error};
+use crate::app::App;
 
 /// Longer than the idle connections of the usual proxies, which would otherwise send into a closing one.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -30,19 +30,17 @@ pub fn start(app: Arc<App>, listener: TcpListener, workers: NonZeroUsize) -> std
         ActixApp::new()
             .app_data(state.clone())
             .app_data(gate.clone())
+            .wrap(actix::from_fn(paths::head_as_get))
             .wrap(actix::Compress::default())
             .wrap(actix::from_fn(middleware::flood))
             .wrap(actix::from_fn(middleware::headers))
             .wrap(TracingLogger::<QuietSpan>::new())
+            // The outermost, so that routes and log lines see the path as it is served.
+            .wrap(actix::from_fn(paths::without_extra_slashes))
             .configure(super::routes)
-            .configure(links::pages)
-            .service(status::healthz)
-            .service(status::readyz)
-            .service(status::problem_page)
-            .service(status::openapi)
-            .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")))
-            .service(web::redirect("/docs", "/docs/"))
-            .default_service(web::to(|| async { Err::<String, Problem>(Error::NotFound.into()) }))
+            .configure(super::pages_and_health)
+            .service(SwaggerUi::new(DOCS).config(Config::from("/openapi.json")))
+            .default_service(web::to(paths::fallback))
     })
     .workers(workers.get())
     .disable_signals()

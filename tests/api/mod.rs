@@ -28,3 +28,4 @@ mod series;
 mod signups;
 mod substitutes;
 mod waiting_list;
+mod web;

@@ -58,18 +58,8 @@ const HEADERS: [(&str, &str); 5] = [
     ("X-Robots-Tag", "noindex"),
 ];
 
-/// Mounts the pages, outside `/v1`.
-pub fn pages(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/e/{action}/{token}")
-            .route(web::get().to(show))
-            .route(web::head().to(show))
-            .route(web::post().to(act)),
-    );
-}
-
 /// Says what will happen.
-async fn show(app: AppData, request: HttpRequest) -> HttpResponse {
+pub async fn show(app: AppData, request: HttpRequest) -> HttpResponse {
     let Some(action) = action(&request) else { return gone(&app, StatusCode::NOT_FOUND) };
     match shown(&app, action, &request, &Form::default(), Vec::new()).await {
         Ok(html) => page(StatusCode::OK, html),
@@ -78,7 +68,7 @@ async fn show(app: AppData, request: HttpRequest) -> HttpResponse {
 }
 
 /// Does it.
-async fn act(app: AppData, ip: ClientIp, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+pub async fn act(app: AppData, ip: ClientIp, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let Some(action) = action(&request) else { return gone(&app, StatusCode::NOT_FOUND) };
     let form = match body::read(&request, payload, body::LIMIT).await {
         Ok(bytes) => Form::read(&bytes),

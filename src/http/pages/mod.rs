@@ -11,6 +11,8 @@
 //!   `terms_version`, the last two only when ticked
 //! - `appeal.html`: `statement`; posts `statement`
 //! - `done.html`, `gone.html`: nothing
+//! - `home.html`: `help_lines` (`name`, and perhaps `phone`, `url`, `hours`, `about`)
+//! - `problem.html`: `code`, `words`; `problem_index.html`: `rows` (`code`, `title`)
 //!
 //! Every value is escaped; nothing here acts.
 
@@ -19,7 +21,9 @@ use std::sync::OnceLock;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value, context};
 
-const FILES: [(&str, &str); 8] = [
+use crate::config::HelpLine;
+
+const FILES: [(&str, &str); 11] = [
     ("layout.html", include_str!("layout.html")),
     ("confirm.html", include_str!("confirm.html")),
     ("password.html", include_str!("password.html")),
@@ -28,6 +32,9 @@ const FILES: [(&str, &str); 8] = [
     ("appeal.html", include_str!("appeal.html")),
     ("done.html", include_str!("done.html")),
     ("gone.html", include_str!("gone.html")),
+    ("home.html", include_str!("home.html")),
+    ("problem.html", include_str!("problem.html")),
+    ("problem_index.html", include_str!("problem_index.html")),
 ];
 
 /// Who runs this installation: the footer of every page.
@@ -82,6 +89,27 @@ pub struct Appeal {
 pub struct Done {
     pub title: String,
     pub lines: Vec<String>,
+}
+
+/// The page of an installation's address.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// Where somebody in need is helped.
+    pub help_lines: Vec<HelpLine>,
+}
+
+/// What a problem code means.
+#[derive(Clone, Copy, Debug)]
+pub struct ProblemPage {
+    pub code: &'static str,
+    pub title: &'static str,
+    pub words: &'static str,
+}
+
+impl From<(&'static str, &'static str, &'static str)> for ProblemPage {
+    fn from((code, title, words): (&'static str, &'static str, &'static str)) -> Self {
+        Self { code, title, words }
+    }
 }
 
 /// The pages, compiled once.
@@ -178,6 +206,41 @@ impl Pages {
         self.page("gone.html", "This link does not work any more", &lines, &[], context! {})
     }
 
+    /// What this is, and where somebody in need is helped.
+    ///
+    /// # Errors
+    /// As [`Pages::confirm`].
+    pub fn home(&self, page: &Home) -> Result<String, Error> {
+        let line = |line: &HelpLine| {
+            let HelpLine { name, phone, url, hours, about } = line.clone();
+            context! { name, phone, url, hours, about }
+        };
+        let more = context! { help_lines => page.help_lines.iter().map(line).collect::<Vec<Value>>() };
+        let title = match self.house.org_name.as_str() {
+            "Side by Side" => "Side by Side".to_owned(),
+            org_name => format!("{org_name}: Side by Side"),
+        };
+        self.page("home.html", &title, &[], &[], more)
+    }
+
+    /// What a problem code means.
+    ///
+    /// # Errors
+    /// As [`Pages::confirm`].
+    pub fn problem(&self, page: &ProblemPage) -> Result<String, Error> {
+        self.page("problem.html", page.title, &[], &[], context! { code => page.code, words => page.words })
+    }
+
+    /// All problem codes.
+    ///
+    /// # Errors
+    /// As [`Pages::confirm`].
+    pub fn problem_index(&self, rows: &[ProblemPage]) -> Result<String, Error> {
+        let row = |row: &ProblemPage| context! { code => row.code, title => row.title };
+        let rows: Vec<Value> = rows.iter().map(row).collect();
+        self.page("problem_index.html", "Problem codes", &[], &[], context! { rows })
+    }
+
     fn page(&self, name: &str, title: &str, lines: &[String], errors: &[String], more: Value) -> Result<String, Error> {
         let PageHouse { org_name, contact, help_url } = self.house.clone();
         let house = context! { org_name, contact, help_url };
@@ -212,6 +275,29 @@ mod tests {
             pages.done(&Done { title: text, lines: some }).unwrap(),
             pages.gone().unwrap(),
         ]
+    }
+
+    #[test]
+    fn home_page_names_the_organisation_and_every_help_line() {
+        let house = PageHouse {
+            org_name: "Town <Runners>".into(),
+            contact: "hello@town.example".into(),
+            help_url: "https://h.example/".into(),
+        };
+        let line = HelpLine {
+            name: "Somebody <b>".into(),
+            phone: Some("0800 1".into()),
+            url: Some("https://help.example/a?b=1".into()),
+            hours: Some("always".into()),
+            about: None,
+        };
+        let page = Pages::new(house).unwrap().home(&Home { help_lines: vec![line] }).unwrap();
+        for needed in
+            ["Town &lt;Runners&gt;", "Somebody &lt;b&gt;", "0800 1", "always", "href=\"docs/\"", "<h1>", "lang=\"en\""]
+        {
+            assert!(page.contains(needed), "{needed} missing in {page}");
+        }
+        assert!(!page.contains("<b>") && !page.contains("undefined") && !page.contains("noindex"), "{page}");
     }
 
     #[test]
