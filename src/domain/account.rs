@@ -34,14 +34,8 @@ word_enum! {
 pub const PASSWORD_MIN_CHARS: usize = 15;
 /// The longest password; the same document asks for at least 64.
 pub const PASSWORD_MAX_CHARS: usize = 256;
-/// The longest e-mail address that can be delivered to (RFC 5321, 4.5.3.1.3, less the angle brackets).
-pub const EMAIL_MAX_CHARS: usize = 254;
 
-/// The one spelling under which an address is kept and looked up: trimmed, lower case (in Rust: SQLite's `lower` knows
-/// ASCII alone).
-pub fn normalise_email(email: &str) -> String {
-    email.trim().to_lowercase()
-}
+pub use super::email::normalise as normalise_email;
 
 /// Passwords that are long enough and yet among the first that anybody would try.
 const COMMON_PASSWORDS: [&str; 16] = [
