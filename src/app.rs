@@ -19,7 +19,7 @@ use crate::{
     http::pages::{PageHouse, Pages},
     index::{self, RunIndex, WishIndex},
     mail::{House, Templates, Transport},
-    service::letters::Desk,
+    service::{addresses as address_hashes, letters::Desk},
     store::{Db, installation, migrations},
 };
 
@@ -59,6 +59,8 @@ impl App {
             tracing::info!(count = done.len(), newest = done.last().map(String::as_str), "database migrated");
         }
         let (resolution, address_key) = fix_installation(&db, &config)?;
+        let addresses = AddressHasher::new(address_key);
+        address_hashes::fill_all_missing(&db, &addresses)?;
         let keyring = Arc::new(Keyring::new(&config.secret_keys));
         let templates = Templates::new(config.templates_dir.clone())?;
         let help_url = format!("{}/v1/help", config.base_url);
@@ -86,7 +88,7 @@ impl App {
                 help: config.help.lines.clone(),
             },
             passwords: Passwords::default(),
-            addresses: AddressHasher::new(address_key),
+            addresses,
             cell_resolution: resolution,
             mail_waits: Notify::new(),
             ready: AtomicBool::new(false),

@@ -94,7 +94,7 @@ class House:
 
     TABLES = ["accounts", "account_roles", "running_profiles", "facilitator_applications", "runs", "run_facilitators"]
 
-    def __init__(self, folder, binary, database, clock, smtp_port=None):
+    def __init__(self, folder, binary, database, clock, smtp_port=None, settings=()):
         self.folder, self.clock, self._binary = folder, clock, binary
         self._postgres = ThrowawayPostgres(clock) if database == "postgres" else None
         self._sqlite = folder / "data" / "sidebyside.db"
@@ -110,6 +110,7 @@ class House:
             self._env["SMTP_URL"] = f"smtp://127.0.0.1:{smtp_port}"
         if self._postgres:
             self._env.update(DATABASE_URL=self._postgres.url, SECRET_KEY=secrets.token_hex(32))
+        self._env.update(settings)
         self._server, self._others = None, []
 
     @property

@@ -18,6 +18,7 @@ use crate::{
     id::{Id, random_bytes},
     service::{
         accounts::{self, Acceptance, NewAdmin},
+        addresses,
         imports::{Import, What},
         links,
         signups::{self, NewSignup},
@@ -81,7 +82,7 @@ fn fill(tx: &mut Tx<'_>, app: &App, hash: &str, now: Instant) -> Outcome<Filled>
         display_name: "Robin".to_owned(),
         password_hash: hash.to_owned(),
         terms_version: terms.clone(),
-        address_hash: app.addresses.hash(town::MODERATOR),
+        address_hashes: addresses::hashes(&app.addresses, town::MODERATOR),
     };
     let (admin, _) = accounts::make_admin(tx, &admin, now)?;
     accounts::grant_role(tx, admin.id, admin.id, Role::Moderator, now)?;

@@ -9,14 +9,13 @@ use crate::{
     app::App,
     auth::passwords,
     config::Config,
-    domain::{
-        account::{normalise_email, password_faults},
-        outbox::OutboxStatus,
-        refusal::Fault,
-    },
+    domain::{account::password_faults, outbox::OutboxStatus, refusal::Fault},
     error::Error,
     id::Id,
-    service::accounts::{self, NewAdmin},
+    service::{
+        accounts::{self, NewAdmin},
+        addresses,
+    },
     store::{Db, migrations, outbox},
 };
 
@@ -48,7 +47,7 @@ pub fn create_admin(app: &App, email: &str, display_name: &str) -> Result<bool> 
         display_name: display_name.to_owned(),
         password_hash: passwords::hash_here(&SecretString::from(password))?,
         terms_version: app.config.policy.terms_version.clone(),
-        address_hash: app.addresses.hash(&normalise_email(email)),
+        address_hashes: addresses::hashes(&app.addresses, email),
     };
     let now = app.clock.now();
     match app.db.write_here(|tx| accounts::make_admin(tx, &admin, now)) {

@@ -15,6 +15,7 @@ macro_rules! word_enum {
 }
 
 pub mod account;
+pub mod address;
 pub mod after_run;
 pub mod availability;
 pub mod change;

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     domain::{
         account::{AccountStatus, Role, password_faults},
+        address::AddressRequestKind,
         link::LinkAction,
         refusal::{Code, Faults},
     },
@@ -167,7 +168,6 @@ pub async fn register(app: AppData, ip: ClientIp, request: Request<NewAccount>) 
     };
     let now = app.clock.now();
     app.db.write(move |tx| service::register(tx, &to, &new, now)).await?;
-    app.mail_waits.notify_one();
     Ok(Reply::accepted())
 }
 
@@ -200,20 +200,19 @@ pub async fn verify_email(app: AppData, request: Request<LinkToken>) -> Result<R
     (status = 422, body = ProblemDocument), (status = 429, body = ProblemDocument)))]
 #[post("/accounts/resend-verification")]
 pub async fn resend_verification(app: AppData, ip: ClientIp, request: Request<EmailOnly>) -> Result<Reply, Problem> {
-    let to = asked_mail(&app, ip, request.body()?).await?;
-    let now = app.clock.now();
-    app.db.write(move |tx| service::resend(tx, &to, now)).await?;
-    app.mail_waits.notify_one();
+    ask_for_mail(&app, ip, request.body()?, AddressRequestKind::Verification).await?;
     Ok(Reply::accepted())
 }
 
-/// Checks and counts somebody's wish for a mail to an address.
-async fn asked_mail(app: &AppData, ip: ClientIp, body: &EmailOnly) -> Outcome<Addressee> {
+/// Checks, counts and keeps somebody's wish for a mail to an address. The worker is not woken: what it does right after
+/// the answer would tell whether there is an account.
+async fn ask_for_mail(app: &AppData, ip: ClientIp, body: &EmailOnly, kind: AddressRequestKind) -> Outcome<()> {
     let mut faults = Faults::default();
     service::email_faults(&mut faults, &body.email);
     faults.none()?;
     spend(app, vec![by_client(app, limits::MAIL_REQUEST, ip)]).await?;
-    Ok(addressee(app, &body.email))
+    let (to, now) = (addressee(app, &body.email), app.clock.now());
+    app.db.write(move |tx| service::ask_for_mail(tx, kind, &to, now)).await
 }
 
 /// Opens the account of an invited person.
@@ -270,10 +269,7 @@ async fn person_behind(app: &AppData, link: Id, action: LinkAction) -> Outcome<a
     (status = 422, body = ProblemDocument), (status = 429, body = ProblemDocument)))]
 #[post("/password-resets")]
 pub async fn request_reset(app: AppData, ip: ClientIp, request: Request<EmailOnly>) -> Result<Reply, Problem> {
-    let to = asked_mail(&app, ip, request.body()?).await?;
-    let now = app.clock.now();
-    app.db.write(move |tx| service::request_reset(tx, &to, now)).await?;
-    app.mail_waits.notify_one();
+    ask_for_mail(&app, ip, request.body()?, AddressRequestKind::PasswordReset).await?;
     Ok(Reply::accepted())
 }
 

@@ -94,7 +94,7 @@ fn tokens_of(app: &AppData, opened: Opened, now: Instant) -> Outcome<Reply> {
 pub async fn log_in(app: AppData, ip: ClientIp, request: Request<LogIn>) -> Result<Reply, Problem> {
     let body = request.body()?.clone();
     let to = addressee(&app, &body.email);
-    let charges = vec![(limits::LOG_IN_ADDRESS, to.hash.clone()), by_client(&app, limits::LOG_IN_CLIENT, ip)];
+    let charges = vec![(limits::LOG_IN_ADDRESS, to.hashes.address.clone()), by_client(&app, limits::LOG_IN_CLIENT, ip)];
     spend(&app, charges).await?;
     let account = app.db.read(move |conn| accounts::find_by_email(conn, &to.email)).await?;
     let (account, hash) = account.map_or((None, None), |known| (Some(known.id), known.password_hash));

@@ -13,7 +13,7 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        account::normalise_email,
+        address::{AddressHashes, AddressRequestKind},
         moderation::Act,
         refusal::{Code, Faults, Refusal},
         run::{ListingStatus, RunStatus},
@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{accounts as account_rules, callers, notices, places},
+    service::{accounts as account_rules, address_requests, addresses as address_hashes, callers, notices, places},
     store::{
         Conn, Tx, accounts, audit,
         blocks::{self, Block},
@@ -69,7 +69,7 @@ pub struct NewBlock {
 /// Whom a block is about, as the blocker says it.
 enum Whom {
     Account(Id),
-    Address { email: String, hash: String },
+    Address(AddressHashes),
     Described { run: Id, description: String },
 }
 
@@ -100,13 +100,17 @@ pub fn make(
 ) -> Result<Block> {
     was_on_named_run(tx, blocker, new, now)?;
     let whom = whom(new, addresses)?;
-    let blocked = person_behind(tx, &whom)?;
-    let blocked = lock_pair(tx, blocker, blocked)?;
+    let named = match &whom {
+        Whom::Account(id) => Some(*id),
+        // Whose it is, the worker looks up.
+        Whom::Address(_) | Whom::Described { .. } => None,
+    };
+    let blocked = lock_pair(tx, blocker, named)?;
     callers::still_welcome(tx, blocker, now)?;
-    let own_hash = addresses.hash(&accounts::get(tx, blocker)?.email);
+    let own = address_hashes::hashes(addresses, &accounts::get(tx, blocker)?.email);
     let oneself = match &whom {
         Whom::Account(id) => *id == blocker,
-        Whom::Address { hash, .. } => *hash == own_hash,
+        Whom::Address(hashes) => hashes.mailbox == own.mailbox,
         Whom::Described { .. } => false,
     };
     if oneself {
@@ -117,13 +121,21 @@ pub fn make(
         return Ok(same.clone());
     }
     within_budget(tx, blocker, standing.len(), now)?;
-    let block = written(blocker, blocked, whom, new, now);
+    let block = written(blocker, blocked, &whom, new, now);
     blocks::insert(tx, &block)?;
     record(tx, Act::BlockSet, blocker, &block, now)?;
     if block.waits_for_team() {
         finding::tell_team(tx, &block, now)?;
     }
-    keep_apart(tx, &block, policy, now)?;
+    match (&whom, blocked) {
+        (Whom::Address(hashes), _) => {
+            address_hashes::fill_missing(tx, addresses)?;
+            let kind = AddressRequestKind::Block;
+            address_requests::ask(tx, kind, &hashes.address, Some(block.id), now)?;
+        }
+        (_, Some(blocked)) => keep_apart(tx, &block, blocked, policy, now)?,
+        (_, None) => {}
+    }
     Ok(block)
 }
 
@@ -135,7 +147,7 @@ fn whom(new: &NewBlock, addresses: &AddressHasher) -> Result<Whom> {
     let words = "give account_id, or email, or run_id and description";
     let whom = match (new.account_id, &new.email, new.run_id, &new.description) {
         (Some(account), None, None, None) => Some(Whom::Account(account)),
-        (None, Some(email), None, None) => Some(address(email, addresses)),
+        (None, Some(email), None, None) => Some(Whom::Address(address_hashes::hashes(addresses, email))),
         (None, None, Some(run), Some(description)) => {
             Some(Whom::Described { run, description: description.trim().to_owned() })
         }
@@ -154,24 +166,6 @@ fn whom(new: &NewBlock, addresses: &AddressHasher) -> Result<Whom> {
     };
     faults.none()?;
     whom.ok_or_else(|| Error::Internal(anyhow::anyhow!("a block about nobody without a fault")))
-}
-
-fn address(typed: &str, addresses: &AddressHasher) -> Whom {
-    let email = normalise_email(typed);
-    Whom::Address { hash: addresses.hash(&email), email }
-}
-
-/// The account that there is now, if any. Whoever registers with the same address waits until this block is written, or
-/// has been waited for.
-fn person_behind(tx: &mut Tx<'_>, whom: &Whom) -> Result<Option<Id>> {
-    match whom {
-        Whom::Account(id) => Ok(accounts::find(tx, *id)?.map(|account| account.id)),
-        Whom::Address { email, hash } => {
-            blocks::lock_address(tx, hash)?;
-            Ok(accounts::find_by_email(tx, email)?.map(|account| account.id))
-        }
-        Whom::Described { .. } => Ok(None),
-    }
 }
 
 /// Locks both people in the order of their ids; the other may have gone in the meantime.
@@ -195,7 +189,9 @@ pub(super) fn lock_pair(tx: &mut Tx<'_>, blocker: Id, other: Option<Id>) -> Resu
 fn is_about(block: &Block, whom: &Whom) -> bool {
     match whom {
         Whom::Account(id) => block.named_id == Some(*id),
-        Whom::Address { hash, .. } => block.email_hash.as_ref() == Some(hash),
+        Whom::Address(hashes) => {
+            block.email_hash.as_ref().is_some_and(|known| [&hashes.mailbox, &hashes.address].contains(&known))
+        }
         Whom::Described { run, description } => {
             block.run_id == Some(*run) && block.description.as_ref() == Some(description)
         }
@@ -213,12 +209,12 @@ fn within_budget(conn: &mut Conn, blocker: Id, standing: usize, now: Instant) ->
     }
 }
 
-fn written(blocker: Id, blocked: Option<Id>, whom: Whom, new: &NewBlock, now: Instant) -> Block {
+fn written(blocker: Id, blocked: Option<Id>, whom: &Whom, new: &NewBlock, now: Instant) -> Block {
     let (mut named_id, mut email_hash, mut run_id, mut description) = (None, None, None, None);
     match whom {
-        Whom::Account(id) => named_id = Some(id),
-        Whom::Address { hash, .. } => email_hash = Some(hash),
-        Whom::Described { run, description: words } => (run_id, description) = (Some(run), Some(words)),
+        Whom::Account(id) => named_id = Some(*id),
+        Whom::Address(hashes) => email_hash = Some(hashes.mailbox.clone()),
+        Whom::Described { run, description: words } => (run_id, description) = (Some(*run), Some(words.clone())),
     }
     Block {
         id: Id::at(now),
@@ -263,8 +259,7 @@ fn presence(conn: &mut Conn, person: Id, run: Id) -> Result<Presence> {
 /// Sees to the runs to come in which either is, once a block stands between two people whose rows are locked: who is only
 /// offered a place where the other is waits on, without a word, and who is in stays in. Where both are in, the blocker
 /// is told.
-pub(super) fn keep_apart(tx: &mut Tx<'_>, block: &Block, policy: &Policy, now: Instant) -> Result<()> {
-    let Some(blocked) = block.blocked_id else { return Ok(()) };
+pub(super) fn keep_apart(tx: &mut Tx<'_>, block: &Block, blocked: Id, policy: &Policy, now: Instant) -> Result<()> {
     let blocker = block.blocker_id;
     let mut both_are_in = false;
     for run in blocks::runs_to_come_of(tx, &[blocker, blocked], now)? {
@@ -301,11 +296,18 @@ fn take_offer_back(tx: &mut Tx<'_>, locked: &mut RunLocked, person: Id, policy: 
 
 /// The runs to come in which both people of a standing block are, by start.
 pub fn shared_runs(conn: &mut Conn, block: &Block, now: Instant) -> Result<Vec<runs::Run>> {
-    let Some(blocked) = block.blocked_id.filter(|_| block.ended_at.is_none()) else { return Ok(Vec::new()) };
+    if block.ended_at.is_some() {
+        return Ok(Vec::new());
+    }
+    let people = blocks::people_behind(conn, block)?;
     let mut shared = Vec::new();
     for run in blocks::runs_to_come_of(conn, &[block.blocker_id], now)? {
-        let both =
-            presence(conn, block.blocker_id, run)? == Presence::In && presence(conn, blocked, run)? == Presence::In;
+        let mut both = false;
+        if presence(conn, block.blocker_id, run)? == Presence::In {
+            for person in &people {
+                both |= presence(conn, *person, run)? == Presence::In;
+            }
+        }
         let run = runs::get(conn, run)?;
         if both && matches!(run.status, RunStatus::Published | RunStatus::Paused) {
             shared.push(run);

@@ -19,7 +19,7 @@ use crate::{
     id::Id,
     mail::Notice,
     service::{
-        after_run, blocks, care,
+        address_requests, after_run, blocks, care,
         day::retention,
         match_requests, one_to_one, places, requests,
         runs::leading,
@@ -28,8 +28,9 @@ use crate::{
         signups::{friends, reconfirming},
     },
     store::{
-        Conn, Db, Tx, accounts, after_runs, blocks as block_store, care as wishes, changes, extra_places, facilitators,
-        idempotency, limits, match_requests as match_request_store,
+        Conn, Db, Tx, accounts, address_requests as address_request_store, after_runs, blocks as block_store,
+        care as wishes, changes, extra_places, facilitators, idempotency, limits,
+        match_requests as match_request_store,
         outbox::{self, Promise},
         runs, sessions, signups, substitutes,
     },
@@ -244,6 +245,7 @@ pub fn forget(db: &Db, policy: &Policy, now: Instant) -> Result<()> {
         changes::purge(tx)?;
         idempotency::purge(tx, now.plus_hours(-idempotency::KEPT_HOURS))?;
         limits::purge(tx, now.plus_days(-2))?;
+        address_request_store::purge(tx, now.plus_hours(-address_requests::KEPT_HOURS))?;
         accounts::purge_unverified(tx, now.plus_days(-UNVERIFIED_KEPT_DAYS))?;
         block_store::purge(tx, now.plus_days(-blocks::MADE_DAYS))?;
         after_runs::forget(tx, now.plus_days(-ANSWER_DAYS), now.plus_days(-KEPT_DAYS))?;

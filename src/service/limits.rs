@@ -9,8 +9,9 @@ use std::net::IpAddr;
 use crate::{
     auth::AddressHasher,
     clock::Instant,
-    domain::account::normalise_email,
+    domain::{account::normalise_email, address::AddressHashes},
     error::{Error, Result},
+    service::addresses,
     store::{Tx, limits},
 };
 
@@ -74,13 +75,13 @@ fn window_start(now: Instant, window_s: u32) -> Instant {
     start.checked_mul(1_000_000).and_then(Instant::from_micros).unwrap_or(now)
 }
 
-/// An address that somebody typed: its one spelling, and the keyed hash under which bans and budgets know it.
+/// An address that somebody typed: its one spelling, and the keyed hashes under which bans and budgets know it.
 #[derive(Debug, Clone)]
 pub struct Addressee {
     /// As [`normalise_email`] leaves it.
     pub email: String,
     /// By the installation's [`AddressHasher`].
-    pub hash: String,
+    pub hashes: AddressHashes,
     /// Whether mails to it are counted.
     pub limited: bool,
 }
@@ -88,8 +89,7 @@ pub struct Addressee {
 impl Addressee {
     /// The addressee behind what was typed.
     pub fn new(hasher: &AddressHasher, typed: &str, limited: bool) -> Self {
-        let email = normalise_email(typed);
-        Self { hash: hasher.hash(&email), email, limited }
+        Self { email: normalise_email(typed), hashes: addresses::hashes(hasher, typed), limited }
     }
 }
 
@@ -101,7 +101,7 @@ pub fn may_mail(tx: &mut Tx<'_>, to: &Addressee, now: Instant) -> Result<bool> {
     }
     let mut within = true;
     for budget in MAILS {
-        let (used, _) = hit(tx, budget, &to.hash, now)?;
+        let (used, _) = hit(tx, budget, &to.hashes.mailbox, now)?;
         within &= used <= i64::from(budget.limit);
     }
     Ok(within)

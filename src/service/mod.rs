@@ -3,6 +3,8 @@
 //! A function that only forwards does not belong here; plain reads go from `http` to `store`.
 
 pub mod accounts;
+pub mod address_requests;
+pub mod addresses;
 pub mod after_run;
 pub mod alerts;
 pub mod announcements;

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::{Notice, Touch},
-    service::{callers, match_requests, notices, places, runs::leading, signups as seats},
+    service::{addresses as address_hashes, callers, match_requests, notices, places, runs::leading, signups as seats},
     store::{
         Tx, accounts, audit, facilitators,
         moderation::{self, Sanction},
@@ -93,7 +93,9 @@ pub fn impose(
             match_requests::end_or_rest(tx, &sanction)?;
         }
         if sanction.kind == SanctionKind::Ban && sanction.scope == SanctionScope::Site {
-            moderation::ban_address(tx, &addresses.hash(&person.account().email), sanction.id)?;
+            let hashes = address_hashes::hashes(addresses, &person.account().email);
+            moderation::ban_address(tx, &hashes.address, sanction.id)?;
+            moderation::ban_address(tx, &hashes.mailbox, sanction.id)?;
         }
         if sanction.kind == SanctionKind::Ban {
             revoke_application(tx, &sanction, now)?;

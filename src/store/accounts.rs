@@ -14,6 +14,7 @@ use crate::{
     clock::Instant,
     domain::{
         account::{AccountStatus, Role},
+        address::AddressHashes,
         availability::Window,
         pace::{Activity, PaceBand},
         profile::TalkOrQuiet,
@@ -105,8 +106,47 @@ pub fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<bool> {
     Ok(inserted == 1)
 }
 
-/// Writes every field of the account.
+/// Accounts whose address has no keyed hashes yet, with the address.
+pub fn without_hashes(conn: &mut Conn, limit: i64) -> Result<Vec<(Id, String)>> {
+    let bare = accounts::table.filter(accounts::address_hash.is_null()).select((accounts::id, accounts::email));
+    Ok(bare.limit(limit).load(conn)?)
+}
+
+/// Keeps the keyed hashes of an account's address.
+pub fn set_hashes(tx: &mut Tx<'_>, id: Id, hashes: &AddressHashes) -> Result<()> {
+    diesel::update(accounts::table.find(id))
+        .set((accounts::address_hash.eq(&hashes.address), accounts::mailbox_hash.eq(&hashes.mailbox)))
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// The account whose address has this keyed hash, if there is one.
+pub fn find_by_address_hash(conn: &mut Conn, hash: &str) -> Result<Option<Id>> {
+    Ok(accounts::table.filter(accounts::address_hash.eq(hash)).select(accounts::id).first(conn).optional()?)
+}
+
+/// The keyed hashes of an account's address and mailbox, as far as they are kept.
+pub fn hashes_of(conn: &mut Conn, id: Id) -> Result<Vec<String>> {
+    let kept: Option<(Option<String>, Option<String>)> =
+        accounts::table.find(id).select((accounts::address_hash, accounts::mailbox_hash)).first(conn).optional()?;
+    Ok(kept.into_iter().flat_map(|(address, mailbox)| [address, mailbox]).flatten().collect())
+}
+
+/// Accounts whose address or mailbox has this keyed hash, in the order of their ids.
+pub fn with_hash(conn: &mut Conn, hash: &str) -> Result<Vec<Id>> {
+    Ok(accounts::table
+        .filter(accounts::address_hash.eq(hash).or(accounts::mailbox_hash.eq(hash)))
+        .order(accounts::id)
+        .select(accounts::id)
+        .load(conn)?)
+}
+
+/// Writes every field of the account. Hashes of an address that is no longer its own are forgotten.
 pub fn update(tx: &mut Tx<'_>, account: &Account) -> Result<()> {
+    diesel::update(accounts::table.find(account.id))
+        .filter(accounts::email.ne(&account.email))
+        .set((accounts::address_hash.eq(None::<String>), accounts::mailbox_hash.eq(None::<String>)))
+        .execute(&mut **tx)?;
     diesel::update(accounts::table.find(account.id)).set(account).execute(&mut **tx)?;
     facilitators::touch_runs_led_by(tx, account.id)
 }

@@ -8,13 +8,14 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 
 use super::{
+    accounts,
     db::{Conn, Tx},
-    dialect,
     schema::{blocks, run_facilitators, runs, signups},
 };
 use crate::{
     clock::Instant,
     domain::{
+        address::AddressHashes,
         run::{ListingStatus, RunStatus},
         signup::SignupStatus,
     },
@@ -116,22 +117,40 @@ pub fn made_since(conn: &mut Conn, blocker: Id, since: Instant) -> Result<Vec<In
         .load(conn)?)
 }
 
-/// From here on nobody else writes about this address: who registers with it and who blocks it come one after the other.
-pub fn lock_address(tx: &mut Tx<'_>, hash: &str) -> Result<()> {
-    dialect::one_at_a_time(tx, hash)
+/// Says whose address it is now: standing blocks of it, or of its mailbox, that are about nobody yet are about them.
+pub fn link_address(tx: &mut Tx<'_>, hashes: &AddressHashes, account: Id) -> Result<()> {
+    relink(tx, hashes, None, Some(account))
 }
 
-/// Says whose address it is now, or that it is nobody's: the standing blocks of it are about them.
-pub fn link_address(tx: &mut Tx<'_>, hash: &str, account: Option<Id>) -> Result<()> {
-    let of_address = blocks::email_hash.eq(hash).and(blocks::ended_at.is_null());
-    let both: Vec<(Id, Option<Id>)> =
-        blocks::table.filter(of_address).select((blocks::blocker_id, blocks::blocked_id)).load(&mut **tx)?;
-    diesel::update(blocks::table.filter(of_address)).set(blocks::blocked_id.eq(account)).execute(&mut **tx)?;
-    for (blocker, before) in both {
-        touch(tx, blocker, before);
-        touch(tx, blocker, account);
+/// Says that an address is no longer somebody's: blocks of it are about nobody that is known.
+pub fn unlink_address(tx: &mut Tx<'_>, hashes: &AddressHashes, account: Id) -> Result<()> {
+    relink(tx, hashes, Some(account), None)
+}
+
+fn relink(tx: &mut Tx<'_>, hashes: &AddressHashes, from: Option<Id>, to: Option<Id>) -> Result<()> {
+    let rows: Vec<(Id, Id, Option<Id>)> = blocks::table
+        .filter(blocks::email_hash.eq_any([&hashes.address, &hashes.mailbox]))
+        .filter(blocks::ended_at.is_null())
+        .select((blocks::id, blocks::blocker_id, blocks::blocked_id))
+        .load(&mut **tx)?;
+    for (block, blocker, blocked) in rows {
+        if blocked == from && to != Some(blocker) {
+            diesel::update(blocks::table.find(block)).set(blocks::blocked_id.eq(to)).execute(&mut **tx)?;
+            touch(tx, blocker, from.or(to));
+        }
     }
     Ok(())
+}
+
+/// Everybody whom a block is about, in the order of their ids: several accounts may share the mailbox that it names. Never
+/// the blocker.
+pub fn people_behind(conn: &mut Conn, block: &Block) -> Result<Vec<Id>> {
+    let mut people: BTreeSet<Id> = block.blocked_id.into_iter().collect();
+    if let Some(hash) = &block.email_hash {
+        people.extend(accounts::with_hash(conn, hash)?);
+    }
+    people.remove(&block.blocker_id);
+    Ok(people.into_iter().collect())
 }
 
 /// Descriptions that wait for a moderator, the oldest first, after `cursor`.
@@ -191,15 +210,29 @@ pub fn people_of_past_run(conn: &mut Conn, run: Id) -> Result<Vec<(Id, bool)>> {
     Ok(led.into_iter().map(|id| (id, true)).chain(seated.into_iter().map(|id| (id, false))).collect())
 }
 
-/// Everybody between whom and this person a block stands, whichever of the two made it.
+/// Everybody between whom and this person a block stands, whichever of the two made it. A block of an address holds for
+/// its owner from the moment it is made, also before the worker has looked whose the address is.
 pub fn apart_from(conn: &mut Conn, person: Id) -> Result<BTreeSet<Id>> {
-    let rows: Vec<(Id, Option<Id>)> = blocks::table
+    let own = accounts::hashes_of(conn, person)?;
+    let about = blocks::blocker_id.eq(person).or(blocks::blocked_id.eq(person)).or(blocks::email_hash.eq_any(own));
+    let rows: Vec<(Id, Option<Id>, Option<String>)> = blocks::table
         .filter(blocks::ended_at.is_null())
-        .filter(blocks::blocker_id.eq(person).or(blocks::blocked_id.eq(person)))
-        .select((blocks::blocker_id, blocks::blocked_id))
+        .filter(about)
+        .select((blocks::blocker_id, blocks::blocked_id, blocks::email_hash))
         .load(conn)?;
-    let pairs = rows.into_iter().filter_map(|(blocker, blocked)| Some((blocker, blocked?)));
-    Ok(pairs.map(|(blocker, blocked)| if blocker == person { blocked } else { blocker }).collect())
+    let mut apart = BTreeSet::new();
+    for (blocker, blocked, hash) in rows {
+        if blocker != person {
+            apart.insert(blocker);
+            continue;
+        }
+        apart.extend(blocked);
+        if let Some(hash) = hash {
+            apart.extend(accounts::with_hash(conn, &hash)?);
+        }
+    }
+    apart.remove(&person);
+    Ok(apart)
 }
 
 /// Who is in a run in any role: with a place, offered one, missing so far (they may come late), or listed as leading it.

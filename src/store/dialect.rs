@@ -62,17 +62,6 @@ pub fn lock_run(tx: &mut Tx<'_>, id: Id) -> Result<Option<Run>> {
     })
 }
 
-/// Lets two transactions about the same word, of which there is no row to lock yet, go one after the other. Taken before
-/// any row is locked.
-pub fn one_at_a_time(tx: &mut Tx<'_>, word: &str) -> Result<()> {
-    if let Conn::Postgres(conn) = &mut **tx {
-        diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
-            .bind::<diesel::sql_types::Text, _>(word)
-            .execute(conn)?;
-    }
-    Ok(())
-}
-
 /// Locks several accounts' rows in the order of their ids, for a step of the clock that seats them.
 pub fn lock_accounts(tx: &mut Tx<'_>, ids: &[Id]) -> Result<()> {
     if let Conn::Postgres(conn) = &mut **tx {

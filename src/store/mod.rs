@@ -4,6 +4,7 @@
 //! between the two databases stands in `dialect` and nowhere else.
 
 pub mod accounts;
+pub mod address_requests;
 pub mod after_runs;
 pub mod alerts;
 pub mod announcements;
@@ -19,6 +20,7 @@ pub mod facilitators;
 pub mod history;
 pub mod idempotency;
 pub mod installation;
+pub mod known_networks;
 pub mod limits;
 pub mod match_requests;
 pub mod migrations;

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use super::{
     db::{Conn, Tx},
     dialect, facilitators,
-    schema::{appeals, banned_addresses, bars, reports, run_facilitators, sanctions},
+    schema::{accounts, appeals, banned_addresses, bars, reports, run_facilitators, sanctions},
 };
 use crate::{
     clock::Instant,
@@ -115,6 +115,33 @@ pub fn unban_address(tx: &mut Tx<'_>, sanction: Id) -> Result<()> {
 pub fn address_is_banned(conn: &mut Conn, hash: &str) -> Result<bool> {
     let found: i64 = banned_addresses::table.filter(banned_addresses::hash.eq(hash)).count().get_result(conn)?;
     Ok(found > 0)
+}
+
+/// Whether the address of an account, or its mailbox, is banned.
+pub fn account_address_is_banned(conn: &mut Conn, account: Id) -> Result<bool> {
+    let of_account = accounts::id.eq(account);
+    let banned = banned_addresses::hash.nullable().eq(accounts::address_hash);
+    let found: i64 = banned_addresses::table
+        .inner_join(accounts::table.on(banned.or(banned_addresses::hash.nullable().eq(accounts::mailbox_hash))))
+        .filter(of_account)
+        .count()
+        .get_result(conn)?;
+    Ok(found > 0)
+}
+
+/// Lets bans that were made before mailboxes were compared reach the mailboxes of those whom they are about.
+pub fn ban_mailboxes(tx: &mut Tx<'_>) -> Result<()> {
+    let known: Vec<(Option<String>, Id)> = banned_addresses::table
+        .inner_join(sanctions::table.on(sanctions::id.eq(banned_addresses::sanction_id)))
+        .inner_join(accounts::table.on(accounts::id.eq(sanctions::account_id)))
+        .select((accounts::mailbox_hash, sanctions::id))
+        .load(&mut **tx)?;
+    for (mailbox, sanction) in known {
+        if let Some(mailbox) = mailbox {
+            ban_address(tx, &mailbox, sanction)?;
+        }
+    }
+    Ok(())
 }
 
 /// A facilitator keeps one account out of all their own runs, until a date.

@@ -13,6 +13,8 @@ pub use of_wishes::*;
 diesel::allow_tables_to_appear_in_same_query!(
     installation,
     accounts,
+    address_requests,
+    known_networks,
     account_roles,
     running_profiles,
     sessions,

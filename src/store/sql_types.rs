@@ -229,6 +229,7 @@ words![
     pace::Activity,
     account::AccountStatus,
     account::Role,
+    address::AddressRequestKind,
     run::RunStatus,
     run::JoinPolicy,
     run::CancelReason,

@@ -9,7 +9,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, error::Result, service::housekeeping};
+use crate::{
+    app::App,
+    clock::Instant,
+    error::Result,
+    service::{address_requests, housekeeping},
+};
 
 pub use delivery::deliver;
 
@@ -22,9 +27,11 @@ const KEEP_UP_EVERY: u64 = 60;
 /// How long mails under way get when the worker is told to stop; what is given up is claimed again later.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// Takes every due step and delivers every due mail once; returns how many of both there were.
+/// Takes every due step and delivers every due mail once; returns how many of both there were. What was asked for with
+/// an address is answered at once: its random pause hides the worker from callers who measure, and here are none.
 pub async fn tick(app: &Arc<App>) -> Result<usize> {
-    let done = take_steps(app).await? + deliver(app).await?;
+    let pauses_end = app.clock.now().plus_seconds(address_requests::PAUSE_MAX_S);
+    let done = take_steps(app, pauses_end).await? + deliver(app).await?;
     app.db.own_changes().all_followed().await;
     Ok(done)
 }
@@ -43,7 +50,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 async fn keep_house(app: &Arc<App>, stop: &CancellationToken) {
     let mut round: u64 = 0;
     while !stop.is_cancelled() {
-        match take_steps(app).await {
+        match take_steps(app, app.clock.now()).await {
             Ok(0) => {}
             Ok(_) => app.mail_waits.notify_one(),
             Err(error) => tracing::warn!(%error, "the housekeeping has to wait"),
@@ -91,9 +98,15 @@ async fn keep_delivering(app: &Arc<App>, stop: &CancellationToken) {
     }
 }
 
-async fn take_steps(app: &Arc<App>) -> Result<usize> {
+/// Takes the due steps, and answers what was asked for with an address and has waited until `pauses_end`.
+async fn take_steps(app: &Arc<App>, pauses_end: Instant) -> Result<usize> {
     let (db, policy, now) = (app.db.clone(), app.config.policy.clone(), app.clock.now());
-    let done = blocking(move || housekeeping::tick(&db, &policy, now)).await?;
+    let mut done = blocking(move || housekeeping::tick(&db, &policy, now)).await?;
+    let asked = app.clone();
+    done += blocking(move || {
+        address_requests::decide_due(&asked.db, &asked.addresses, &asked.config.policy, pauses_end, now)
+    })
+    .await?;
     // After the housekeeping, which may have made dates of series.
     let looking = app.clone();
     Ok(done + blocking(move || alerts::look(&looking)).await?)

@@ -628,6 +628,7 @@ async fn an_address_blocked_while_it_registers_is_known(town: Town) {
         registered.unwrap().expect(202);
         blocked.unwrap().expect(202);
     }
+    town.work().await;
     assert_eq!(town.rows("blocks WHERE blocked_id IS NULL"), 0);
     assert_eq!(town.rows("blocks"), 15);
 }

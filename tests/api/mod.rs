@@ -2,6 +2,7 @@
 //! every case once on SQLite and once on PostgreSQL.
 
 mod accounts;
+mod address_requests;
 mod after_run;
 mod announcements;
 mod asked;

@@ -8,11 +8,12 @@ mod rules;
 
 use crate::{
     clock::Instant,
-    domain::{account::AccountStatus, link::LinkAction, refusal::Code},
+    domain::{account::AccountStatus, address::AddressRequestKind, link::LinkAction, refusal::Code},
     error::Result,
     id::Id,
     mail::Notice,
     service::{
+        address_requests, addresses,
         limits::{self, Addressee},
         links, notices,
     },
@@ -51,36 +52,55 @@ impl Registration {
     }
 }
 
-/// Registers somebody, or tells the owner of the address by mail that there is an account already.
+/// Registers somebody; the worker tells the owner of the address by mail how to go on, or that there is an account
+/// already.
 ///
 /// An account that nobody has verified belongs to nobody yet: whoever registers last replaces password, name and terms,
 /// and older links stop working, so that nobody can prepare an account with a password of their own for somebody else to
 /// verify. A banned address gets nothing at all.
 pub fn register(tx: &mut Tx<'_>, to: &Addressee, new: &Registration, now: Instant) -> Result<()> {
-    if moderation::address_is_banned(tx, &to.hash)? || !limits::may_mail(tx, to, now)? {
+    if !limits::may_mail(tx, to, now)? {
         return Ok(());
     }
-    // Whoever blocks this address at this moment is waited for, so that one of the two sees the other.
-    blocks::lock_address(tx, &to.hash)?;
+    if !addresses::is_banned(tx, &to.hashes)? {
+        open_account(tx, to, new, now)?;
+    }
+    address_requests::ask(tx, AddressRequestKind::Registration, &to.hashes.address, None, now)
+}
+
+fn open_account(tx: &mut Tx<'_>, to: &Addressee, new: &Registration, now: Instant) -> Result<()> {
     let mut fresh = blank(to.email.clone(), AccountStatus::Unverified, now);
     new.write_to(&mut fresh, now);
     if accounts::insert(tx, &fresh)? {
-        blocks::link_address(tx, &to.hash, Some(fresh.id))?;
-        return ask_to_verify(tx, fresh.id, now);
+        addresses::keep(tx, fresh.id, &to.hashes)?;
+        return blocks::link_address(tx, &to.hashes, fresh.id);
     }
     let Some(mut account) = lock_by_email(tx, &to.email)? else { return Ok(()) };
-    match account.status {
-        AccountStatus::Unverified => {
-            new.write_to(&mut account, now);
-            accounts::update(tx, &account)?;
-            sessions::use_links_of(tx, account.id, LinkAction::VerifyEmail, now)?;
-            sessions::use_links_of(tx, account.id, LinkAction::ResetPassword, now)?;
-            ask_to_verify(tx, account.id, now)
-        }
-        AccountStatus::Invited => invite(tx, account.id, now),
-        AccountStatus::Active => {
+    if account.status == AccountStatus::Unverified {
+        new.write_to(&mut account, now);
+        accounts::update(tx, &account)?;
+        sessions::use_links_of(tx, account.id, LinkAction::VerifyEmail, now)?;
+        sessions::use_links_of(tx, account.id, LinkAction::ResetPassword, now)?;
+    }
+    Ok(())
+}
+
+/// Promises the mail that answers what was asked for with the address of an account.
+pub fn answer_request(tx: &mut Tx<'_>, account: Id, kind: AddressRequestKind, now: Instant) -> Result<()> {
+    let account = accounts::lock(tx, account)?.account().clone();
+    let banned = moderation::account_address_is_banned(tx, account.id)?;
+    match (kind, account.status) {
+        (AddressRequestKind::Registration, _) if banned => Ok(()),
+        (AddressRequestKind::Registration, AccountStatus::Active) => {
             notices::to_person(tx, account.id, Notice::AlreadyRegistered { account_id: account.id }, now)
         }
+        (AddressRequestKind::Verification, AccountStatus::Active) | (AddressRequestKind::Block, _) => Ok(()),
+        (_, AccountStatus::Invited) => invite(tx, account.id, now),
+        (AddressRequestKind::PasswordReset, _) => {
+            let link = links::make(tx, account.id, LinkAction::ResetPassword, None, now)?;
+            notices::to_person(tx, account.id, Notice::ResetPassword { link: link.id }, now)
+        }
+        (_, AccountStatus::Unverified) => ask_to_verify(tx, account.id, now),
     }
 }
 
@@ -119,16 +139,10 @@ pub fn invite(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<()> {
     notices::to_person(tx, account, Notice::Invitation { link: link.id }, now)
 }
 
-/// Sends the link to verify the address, or the invitation, once more. Older links go on working until one is used.
-pub fn resend(tx: &mut Tx<'_>, to: &Addressee, now: Instant) -> Result<()> {
-    if !limits::may_mail(tx, to, now)? {
-        return Ok(());
-    }
-    match lock_by_email(tx, &to.email)? {
-        Some(account) if account.status == AccountStatus::Unverified => ask_to_verify(tx, account.id, now),
-        Some(account) if account.status == AccountStatus::Invited => invite(tx, account.id, now),
-        _ => Ok(()),
-    }
+/// Asks for a mail to an address: the link to verify it once more, or one to choose a new password. An invited person
+/// gets the invitation. Older links go on working until one is used.
+pub fn ask_for_mail(tx: &mut Tx<'_>, kind: AddressRequestKind, to: &Addressee, now: Instant) -> Result<()> {
+    if limits::may_mail(tx, to, now)? { address_requests::ask(tx, kind, &to.hashes.address, None, now) } else { Ok(()) }
 }
 
 /// Takes the proof that an address is its owner's.
@@ -137,7 +151,7 @@ pub fn verify_email(tx: &mut Tx<'_>, link: Id, now: Instant) -> Result<()> {
     if account.status == AccountStatus::Invited {
         return Err(Code::LinkInvalid.into());
     }
-    activate(&mut account, now);
+    activate(tx, &mut account, now)?;
     accounts::update(tx, &account)
 }
 
@@ -150,10 +164,18 @@ fn use_link(tx: &mut Tx<'_>, link: Id, action: LinkAction, now: Instant) -> Resu
     Ok(account)
 }
 
-fn activate(account: &mut Account, now: Instant) {
+/// Opens an account whose address is proved.
+///
+/// # Errors
+/// [`Code::LinkInvalid`] for an account that was begun with another spelling of an address that is banned by now.
+fn activate(tx: &mut Tx<'_>, account: &mut Account, now: Instant) -> Result<()> {
+    if account.status != AccountStatus::Active && moderation::account_address_is_banned(tx, account.id)? {
+        return Err(Code::LinkInvalid.into());
+    }
     account.status = AccountStatus::Active;
     account.verified_at.get_or_insert(now);
     account.updated_at = now;
+    Ok(())
 }
 
 /// What an invited person says when accepting.
@@ -177,21 +199,8 @@ pub fn accept_invitation(tx: &mut Tx<'_>, link: Id, said: &Acceptance, now: Inst
     }
     account.terms_version = Some(said.terms_version.clone());
     account.terms_accepted_at = Some(now);
-    activate(&mut account, now);
+    activate(tx, &mut account, now)?;
     accounts::update(tx, &account)
-}
-
-/// Mails a link to choose a new password, where there is an account; an invited person gets the invitation.
-pub fn request_reset(tx: &mut Tx<'_>, to: &Addressee, now: Instant) -> Result<()> {
-    if !limits::may_mail(tx, to, now)? {
-        return Ok(());
-    }
-    let Some(account) = lock_by_email(tx, &to.email)? else { return Ok(()) };
-    if account.status == AccountStatus::Invited {
-        return invite(tx, account.id, now);
-    }
-    let link = links::make(tx, account.id, LinkAction::ResetPassword, None, now)?;
-    notices::to_person(tx, account.id, Notice::ResetPassword { link: link.id }, now)
 }
 
 /// Sets a new password by a link from a mail, which also proves the address. Ends all sessions.
@@ -201,7 +210,7 @@ pub fn reset_password(tx: &mut Tx<'_>, link: Id, password_hash: &str, now: Insta
         return Err(Code::LinkInvalid.into());
     }
     sessions::use_links_of(tx, account.id, LinkAction::VerifyEmail, now)?;
-    activate(&mut account, now);
+    activate(tx, &mut account, now)?;
     keep_password(tx, &mut account, password_hash, None, now)
 }
 

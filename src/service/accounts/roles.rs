@@ -12,11 +12,13 @@ use crate::{
     clock::Instant,
     domain::{
         account::{AccountStatus, Role, normalise_email},
+        address::AddressHashes,
         moderation::{Act, SanctionScope},
         refusal::{Code, Faults},
     },
     error::{Error, Result},
     id::Id,
+    service::addresses,
     store::{
         Conn, Tx,
         accounts::{self, Account},
@@ -30,8 +32,8 @@ pub struct NewAdmin {
     pub display_name: String,
     pub password_hash: String,
     pub terms_version: String,
-    /// The keyed hash of the normalised address.
-    pub address_hash: String,
+    /// The keyed hashes of the address.
+    pub address_hashes: AddressHashes,
 }
 
 /// Makes an admin with a verified account, for the operator at the command line. The flag says whether it is new: an
@@ -50,13 +52,13 @@ pub fn make_admin(tx: &mut Tx<'_>, new: &NewAdmin, now: Instant) -> Result<(Acco
     account.terms_version = Some(new.terms_version.clone());
     account.terms_accepted_at = Some(now);
     account.verified_at = Some(now);
-    blocks::lock_address(tx, &new.address_hash)?;
     if !accounts::insert(tx, &account)? {
         let there = lock_by_email(tx, &account.email)?.ok_or(Error::NotFound)?;
         let same = there.status == AccountStatus::Active && accounts::roles(tx, there.id)?.contains(&Role::Admin);
         return if same { Ok((there, false)) } else { Err(Code::AddressTaken.into()) };
     }
-    blocks::link_address(tx, &new.address_hash, Some(account.id))?;
+    addresses::keep(tx, account.id, &new.address_hashes)?;
+    blocks::link_address(tx, &new.address_hashes, account.id)?;
     accounts::grant_role(tx, account.id, Role::Admin, None, now)?;
     record(tx, Act::RoleGranted, None, account.id, Some(Role::Admin), now)?;
     Ok((account, true))

@@ -109,7 +109,7 @@ pub fn resolve(tx: &mut Tx<'_>, moderator: Id, block: Id, person: Id, policy: &P
     blocks::update(tx, &block)?;
     record(tx, Act::BlockResolved, moderator, &block, now)?;
     tell_blocker(tx, &block, now)?;
-    keep_apart(tx, &block, policy, now)?;
+    keep_apart(tx, &block, person, policy, now)?;
     Ok(block)
 }
 

@@ -23,12 +23,12 @@ use crate::{
     id::Id,
     service::{
         accounts::{self as service, DEFAULT_LOCALE},
-        applications, profiles,
+        addresses, applications, profiles,
     },
     store::{
         Tx,
         accounts::{self, Account, Profile},
-        blocks, facilitators, moderation, sessions,
+        blocks, facilitators, sessions,
     },
 };
 
@@ -198,7 +198,7 @@ fn address_is_free(tx: &mut Tx<'_>, cells: &mut Cells<'_>, house: &House<'_>, th
             other.external_id.map_or("somebody who is here already".to_owned(), |key| format!("external_id {key}"));
         cells.fault("email", format!("this is the address of {whose}"));
     }
-    if moderation::address_is_banned(tx, &house.addresses.hash(&email))? {
+    if addresses::is_banned(tx, &addresses::hashes(house.addresses, &email))? {
         cells.fault("email", "the owner of this address was banned");
     }
     Ok(())
@@ -221,13 +221,13 @@ fn add(tx: &mut Tx<'_>, house: &House<'_>, key: &str, said: &Said, now: Instant)
         updated_at: now,
         verified_at: None,
     };
-    let hash = house.addresses.hash(&account.email);
-    blocks::lock_address(tx, &hash)?;
+    let hashes = addresses::hashes(house.addresses, &account.email);
     if !accounts::insert(tx, &account)? {
         let words = "somebody took this address or key at this very moment; import the file again";
         return Err(crate::domain::refusal::Fault::at("/email", "taken", words).into());
     }
-    blocks::link_address(tx, &hash, Some(account.id))?;
+    addresses::keep(tx, account.id, &hashes)?;
+    blocks::link_address(tx, &hashes, account.id)?;
     if said.profile.home.is_some() {
         profiles::put(tx, account.id, &said.profile, house.cell_resolution, now)?;
     }
@@ -272,6 +272,7 @@ fn change(
         accounts::update(tx, &account)?;
     }
     if !same_address {
+        addresses::keep(tx, account.id, &addresses::hashes(house.addresses, &said.email))?;
         // Whoever has the old address must not be able to accept.
         sessions::use_links_of(tx, account.id, LinkAction::Invitation, now)?;
         service::invite(tx, account.id, now)?;
@@ -287,12 +288,9 @@ fn change(
 
 /// Blocks of the old address are no longer about this person, and those of the new one are.
 fn moves_to(tx: &mut Tx<'_>, house: &House<'_>, account: &Account, email: &str) -> Result<()> {
-    let (old, new) = (house.addresses.hash(&account.email), house.addresses.hash(email));
-    for hash in std::collections::BTreeSet::from([&old, &new]) {
-        blocks::lock_address(tx, hash)?;
-    }
-    blocks::link_address(tx, &old, None)?;
-    blocks::link_address(tx, &new, Some(account.id))
+    let (old, new) = (addresses::hashes(house.addresses, &account.email), addresses::hashes(house.addresses, email));
+    blocks::unlink_address(tx, &old, account.id)?;
+    blocks::link_address(tx, &new, account.id)
 }
 
 /// Whether a row adds nothing to a profile. Without a home there is none to make.

@@ -29,6 +29,33 @@ diesel::table! {
         created_at -> SqlInstant,
         updated_at -> SqlInstant,
         verified_at -> Nullable<SqlInstant>,
+        address_hash -> Nullable<Text>,
+        mailbox_hash -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{SqlId, SqlInstant};
+
+    address_requests (id) {
+        id -> SqlId,
+        kind -> Text,
+        address_hash -> Text,
+        block_id -> Nullable<SqlId>,
+        created_at -> SqlInstant,
+        due_at -> SqlInstant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{SqlId, SqlInstant};
+
+    known_networks (key) {
+        key -> Text,
+        account_id -> SqlId,
+        last_used_at -> SqlInstant,
     }
 }
 
