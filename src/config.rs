@@ -26,6 +26,8 @@ pub use network::Network;
 pub use policy::{Policy, Rule};
 pub use secrets::SecretKeys;
 
+/// Who runs an installation that does not say so.
+const DEFAULT_ORG_NAME: &str = "Side by Side";
 /// Longest name or address of the people who run the installation, in characters.
 const LINE_MAX: usize = 200;
 
@@ -149,6 +151,13 @@ pub struct Config {
     pub notes: Vec<String>,
 }
 
+impl Config {
+    /// Whether `ORG_NAME` says who runs the installation.
+    pub fn has_own_org_name(&self) -> bool {
+        !self.org_name.trim().eq_ignore_ascii_case(DEFAULT_ORG_NAME)
+    }
+}
+
 impl fmt::Debug for Config {
     /// Names every field, so that a new one cannot be shown by accident.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -257,7 +266,7 @@ pub fn from_values(values: &BTreeMap<&str, String>, toml: Option<&str>) -> Resul
     let database =
         reader.read("DATABASE_URL", Target::parse).unwrap_or_else(|| Target::Sqlite(data_dir.join("sidebyside.db")));
     let smtp_url = reader.read("SMTP_URL", smtp_url);
-    let org_name = reader.read("ORG_NAME", line).unwrap_or_else(|| "Side by Side".to_owned());
+    let org_name = reader.read("ORG_NAME", line).unwrap_or_else(|| DEFAULT_ORG_NAME.to_owned());
     let mail_from = reader.read("MAIL_FROM", mailbox);
     let bind = reader.read("BIND", bind).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
     let base_url = reader.read("BASE_URL", base_url);

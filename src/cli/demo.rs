@@ -68,7 +68,7 @@ fn pass_phrase() -> String {
 fn fill(tx: &mut Tx<'_>, app: &App, hash: &str, now: Instant) -> Outcome<Filled> {
     let house = super::import::house(app);
     let terms = &app.config.policy.terms_version;
-    let read = |what, text: &str| Import::read(what, text.as_bytes()).map_err(anyhow::Error::msg);
+    let read = |what, text: &str| Import::read(what, text.as_bytes(), None).map_err(anyhow::Error::msg);
     read(What::People, town::PEOPLE)?.run_whole(tx, &house, now)?;
     for key in town::keys(town::PEOPLE) {
         let account = person(tx, key)?;

@@ -46,10 +46,16 @@ enum Command {
     Migrate,
     /// Fill a fresh database with a small invented town
     Demo,
-    /// Bring people or runs in from a CSV file
+    /// Bring people or runs in from a CSV file; nobody is written to without --invite
     Import {
         #[command(subcommand)]
         what: Import,
+    },
+    /// Write to imported people who have not accepted and whose invitation was never sent or has run out
+    Invite {
+        /// Only say to whom
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Make the first admin; the password comes from standard input
     CreateAdmin {
@@ -70,9 +76,31 @@ enum Command {
 #[derive(Subcommand)]
 enum Import {
     /// Runs, each led by a facilitator who is in good standing
-    Runs { file: PathBuf },
-    /// People, who are invited by one mail each
-    People { file: PathBuf },
+    Runs {
+        #[command(flatten)]
+        table: Table,
+    },
+    /// People, who can log in once they accept an invitation
+    People {
+        #[command(flatten)]
+        table: Table,
+        /// Invite everybody in the file who is not invited yet, by one mail each; `sidebyside invite` does so later
+        #[arg(long)]
+        invite: bool,
+    },
+}
+
+/// A file and how it is taken.
+#[derive(clap::Args)]
+struct Table {
+    /// CSV with a header line, separated by commas, semicolons or tabs
+    file: PathBuf,
+    /// Say what would happen, row by row, and change nothing; meanwhile nothing else is written to an SQLite database
+    #[arg(long)]
+    dry_run: bool,
+    /// The encoding, such as windows-1252 (default: told by the bytes; what was assumed is said)
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -101,10 +129,13 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Worker) => serve::work(config)?,
         Some(Command::Migrate) => operate::migrate(&config)?,
         Some(Command::Demo) => demo::demo(&build(config)?)?,
-        Some(Command::Import { what: Import::Runs { file } }) => import::import(&build(config)?, What::Runs, &file)?,
-        Some(Command::Import { what: Import::People { file } }) => {
-            import::import(&build(config)?, What::People, &file)?
+        Some(Command::Import { what: Import::Runs { table } }) => {
+            import::import(&build(config)?, What::Runs, &table, false)?
         }
+        Some(Command::Import { what: Import::People { table, invite } }) => {
+            import::import(&build(config)?, What::People, &table, invite)?
+        }
+        Some(Command::Invite { dry_run }) => import::invite(&build(config)?, dry_run)?,
         Some(Command::CreateAdmin { email, display_name }) => {
             operate::create_admin(&build(config)?, &email, &display_name)?
         }

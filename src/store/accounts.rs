@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use super::{
     db::{Conn, Tx},
     dialect, facilitators,
-    schema::{account_roles, accounts, running_profiles, signups},
+    schema::{account_roles, accounts, links, running_profiles, signups},
     sql_types::Json,
 };
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
         account::{AccountStatus, Role},
         address::AddressHashes,
         availability::Window,
+        link::LinkAction,
         pace::{Activity, PaceBand},
         profile::TalkOrQuiet,
         run::LanguageTag,
@@ -95,6 +96,21 @@ pub fn find_by_external_id(conn: &mut Conn, key: &str) -> Result<Option<Account>
 /// How many accounts there are.
 pub fn count(conn: &mut Conn) -> Result<i64> {
     Ok(accounts::table.count().get_result(conn)?)
+}
+
+/// Imported people who have not accepted and hold no invitation that works, in the order of their addresses.
+pub fn waiting_for_invitation(conn: &mut Conn, now: Instant) -> Result<Vec<Account>> {
+    let working = links::table
+        .filter(links::account_id.eq(accounts::id))
+        .filter(links::action.eq(LinkAction::Invitation))
+        .filter(links::used_at.is_null())
+        .filter(links::expires_at.gt(now));
+    Ok(accounts::table
+        .filter(accounts::status.eq(AccountStatus::Invited))
+        .filter(diesel::dsl::not(diesel::dsl::exists(working)))
+        .order(accounts::email)
+        .select(Account::as_select())
+        .load(conn)?)
 }
 
 /// Inserts unless the address is taken; says whether it did.
@@ -243,6 +259,11 @@ impl Profile {
 /// The running profile of an account, if it has one.
 pub fn find_profile(conn: &mut Conn, id: Id) -> Result<Option<Profile>> {
     Ok(running_profiles::table.find(id).select(Profile::as_select()).first(conn).optional()?)
+}
+
+/// Every cell in which somebody lives.
+pub fn home_cells(conn: &mut Conn) -> Result<Vec<String>> {
+    Ok(running_profiles::table.select(running_profiles::home_cell).distinct().load(conn)?)
 }
 
 /// Whether somebody is new here, by what they say; whoever says nothing is.

@@ -38,7 +38,7 @@ pub struct Change {
 }
 
 /// What one transaction changed, collected while it runs and written before it commits.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Touched(BTreeSet<Change>);
 
 /// From so many on, a transaction's changes are written as one: reading everything afresh is quicker.

@@ -137,6 +137,27 @@ pub struct Tx<'c> {
 }
 
 impl Tx<'_> {
+    /// Does a part of the transaction that is taken back alone when it fails.
+    ///
+    /// # Errors
+    /// Those of `work`; the transaction can go on.
+    pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        type Manager = <Conn as Connection>::TransactionManager;
+        let touched_before = self.touched.clone();
+        Manager::begin_transaction(self.conn)?;
+        match work(self) {
+            Ok(done) => {
+                Manager::commit_transaction(self.conn)?;
+                Ok(done)
+            }
+            Err(fault) => {
+                Manager::rollback_transaction(self.conn)?;
+                self.touched = touched_before;
+                Err(fault)
+            }
+        }
+    }
+
     /// Notes that a run, its places or those who lead it changed: the change is written with this transaction.
     pub(super) fn touch_run(&mut self, run: Id) {
         self.touched.note(ChangeKind::Run, run);
@@ -256,20 +277,31 @@ impl Db {
 
     /// [`write`](Self::write) on this thread.
     pub fn write_here<T>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.transact(work, End::Commit)
+    }
+
+    /// Does the same as [`write_here`](Self::write_here) and takes all of it back: it tells what would happen. Meanwhile
+    /// it holds the locks that writing holds; on SQLite nobody else writes.
+    pub fn rehearse<T>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.transact(work, End::RollBack)
+    }
+
+    fn transact<T>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T>, end: End) -> Result<T> {
         let mut outcome = None;
-        self.write_erased(&mut |tx| {
+        let mut work = |tx: &mut Tx<'_>| {
             outcome = Some(work(tx)?);
             Ok(())
-        })?;
+        };
+        self.write_erased(&mut work, end)?;
         outcome.ok_or_else(|| Error::Internal(anyhow::anyhow!("a transaction that was committed has no outcome")))
     }
 
-    /// [`write_here`](Self::write_here) without its types: the compiler makes it once and not for each of 119 closures.
-    fn write_erased(&self, work: &mut dyn FnMut(&mut Tx<'_>) -> Result<()>) -> Result<()> {
+    /// [`transact`](Self::transact) without its types: the compiler makes it once and not for each of 119 closures.
+    fn write_erased(&self, work: &mut dyn FnMut(&mut Tx<'_>) -> Result<()>, end: End) -> Result<()> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match attempt(&mut *take(&self.writers)?, work, &self.own) {
+            match attempt(&mut *take(&self.writers)?, work, end, &self.own) {
                 Err(Attempt::LostRace(_)) if tries < TRIES => {
                     let [jitter] = crate::id::random_bytes::<1>();
                     std::thread::sleep(Duration::from_millis(u64::from(tries) * 10 + u64::from(jitter) / 4));
@@ -286,7 +318,19 @@ enum Attempt {
     Final(Error),
 }
 
-fn attempt(conn: &mut Conn, work: &mut dyn FnMut(&mut Tx<'_>) -> Result<()>, own: &OwnChanges) -> Result<(), Attempt> {
+/// How a transaction ends whose work is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Commit,
+    RollBack,
+}
+
+fn attempt(
+    conn: &mut Conn,
+    work: &mut dyn FnMut(&mut Tx<'_>) -> Result<()>,
+    end: End,
+    own: &OwnChanges,
+) -> Result<(), Attempt> {
     let begun = match conn {
         Conn::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
         Conn::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres),
@@ -295,6 +339,8 @@ fn attempt(conn: &mut Conn, work: &mut dyn FnMut(&mut Tx<'_>) -> Result<()>, own
     let mut tx = Tx { conn, touched: Touched::default() };
     let outcome = work(&mut tx).and_then(|()| changes::write(tx.conn, &tx.touched));
     match outcome {
+        Ok(_) if end == End::RollBack => <Conn as Connection>::TransactionManager::rollback_transaction(conn)
+            .map_err(|fault| Attempt::Final(fault.into())),
         Ok(written) => {
             // A commit that fails half-way may yet have happened: it is not tried again.
             <Conn as Connection>::TransactionManager::commit_transaction(conn)

@@ -223,6 +223,12 @@ pub fn next_queue_no(tx: &mut Tx<'_>, locked: &mut RunLocked) -> Result<i32> {
     Ok(locked.run.last_queue_no)
 }
 
+/// Every place at which a run is shown, once.
+pub fn shown_places(conn: &mut Conn) -> Result<Vec<LatLng>> {
+    let places: Vec<(f64, f64)> = runs::table.select((runs::shown_lat, runs::shown_lng)).distinct().load(conn)?;
+    Ok(places.into_iter().map(|(lat, lng)| LatLng { lat, lng }).collect())
+}
+
 /// What a search may ask of upcoming, published runs.
 #[derive(Debug, Clone, Default)]
 pub struct Search {

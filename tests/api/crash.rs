@@ -34,7 +34,8 @@ impl Drop for Program {
     }
 }
 
-fn command(town: &Town) -> Command {
+/// The program, with the settings of a town.
+pub fn command(town: &Town) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sidebyside"));
     command
         .env_clear()

@@ -16,6 +16,7 @@ mod friends;
 mod health;
 mod hostile;
 mod idempotency;
+mod imports;
 mod mail;
 mod match_requests;
 mod matches;

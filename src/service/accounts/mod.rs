@@ -7,6 +7,7 @@ mod roles;
 mod rules;
 
 use crate::{
+    auth::AddressHasher,
     clock::Instant,
     domain::{account::AccountStatus, address::AddressRequestKind, link::LinkAction, refusal::Code},
     error::Result,
@@ -20,7 +21,7 @@ use crate::{
     store::{
         Tx,
         accounts::{self, Account},
-        blocks, moderation, sessions,
+        blocks, sessions,
     },
 };
 
@@ -137,6 +138,19 @@ fn ask_to_verify(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<()> {
 pub fn invite(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<()> {
     let link = links::ensure(tx, account, LinkAction::Invitation, None, now)?;
     notices::to_person(tx, account, Notice::Invitation { link: link.id }, now)
+}
+
+/// Invites somebody whom an import brought, unless they accepted, have an invitation that still works, or own a banned
+/// address; says whether it did.
+pub fn invite_if_due(tx: &mut Tx<'_>, account: Id, hasher: &AddressHasher, now: Instant) -> Result<bool> {
+    let account = accounts::lock(tx, account)?.account().clone();
+    let is_due = account.status == AccountStatus::Invited
+        && sessions::find_link_for(tx, account.id, LinkAction::Invitation, None, now)?.is_none()
+        && !addresses::is_banned(tx, &addresses::hashes(hasher, &account.email))?;
+    if is_due {
+        invite(tx, account.id, now)?;
+    }
+    Ok(is_due)
 }
 
 /// Asks for a mail to an address: the link to verify it once more, or one to choose a new password. An invited person

@@ -4,11 +4,11 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::sheet::Row;
-use crate::domain::{
-    pace::parse_pace,
-    refusal::{Fault, Faults},
+use super::{
+    sheet::Row,
+    values::{self, Comma},
 };
+use crate::domain::refusal::{Fault, Faults};
 
 /// The longest key.
 const KEY_MAX_CHARS: usize = 120;
@@ -17,50 +17,55 @@ const KEY_MAX_CHARS: usize = 120;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Text,
-    /// Several, separated by `;`; repeats count once.
+    /// Several, separated by `;`, `,` or `|`; repeats count once.
     Words,
     YesNo,
     /// `step_free` in `access`: yes or no in words.
     Access,
     Whole,
+    /// Kilometres.
     Number,
+    /// A latitude in degrees.
+    Latitude,
+    /// A longitude in degrees.
+    Longitude,
     /// Seconds per kilometre, or minutes and seconds.
     Pace,
 }
 
+/// A number in kilometres that no thousands reach, so that a comma in one below may stand for thousands.
+const KILOMETRES_LIMIT: f64 = 40_000.0;
+
 impl Kind {
-    fn read(self, text: &str) -> Result<Value, &'static str> {
-        let yes_no = "write yes or no";
+    /// The JSON value of a text, by how the file separates its fields.
+    ///
+    /// # Errors
+    /// How to write it, in words.
+    pub fn read(self, text: &str, comma: Comma) -> Result<Value, &'static str> {
+        let yes_no = |text| values::yes_no(text).ok_or("write yes or no");
+        let number = |limit| {
+            let number = values::number(text, comma, limit)?;
+            Number::from_f64(number).map(Value::Number).ok_or("write a number, with a point and not a comma")
+        };
         match self {
             Self::Text => Ok(text.into()),
             Self::Words => {
                 let mut words: Vec<&str> = Vec::new();
-                for word in text.split(';').map(str::trim).filter(|word| !word.is_empty()) {
+                for word in text.split([';', ',', '|']).map(str::trim).filter(|word| !word.is_empty()) {
                     if !words.contains(&word) {
                         words.push(word);
                     }
                 }
                 Ok(words.into())
             }
-            Self::YesNo => parse_yes_no(text).map(Value::from).ok_or(yes_no),
-            Self::Access => parse_yes_no(text).map(|yes| if yes { "yes" } else { "no" }.into()).ok_or(yes_no),
-            Self::Whole => text.parse::<i64>().map(Value::from).map_err(|_| "write a whole number"),
-            Self::Number => {
-                let number = text.parse().ok().and_then(Number::from_f64);
-                number.map(Value::Number).ok_or("write a number, with a point and not a comma")
-            }
-            Self::Pace => parse_pace(text)
-                .map(Value::from)
-                .ok_or("write seconds per kilometre such as 370, or 6:10; from 2:00 to 30:00"),
+            Self::YesNo => yes_no(text).map(Value::from),
+            Self::Access => yes_no(text).map(|yes| if yes { "yes" } else { "no" }.into()),
+            Self::Whole => values::whole(text).map(Value::from),
+            Self::Number => number(KILOMETRES_LIMIT),
+            Self::Latitude => number(90.0),
+            Self::Longitude => number(180.0),
+            Self::Pace => values::pace(text).map(Value::from),
         }
-    }
-}
-
-fn parse_yes_no(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "yes" | "true" | "1" => Some(true),
-        "no" | "false" | "0" => Some(false),
-        _ => None,
     }
 }
 
@@ -117,7 +122,7 @@ impl<'r> Cells<'r> {
 
     /// Whether a cell says yes; none when it is empty, or wrong and noted.
     pub fn yes_no(&mut self, column: &str) -> Option<bool> {
-        let said = Kind::YesNo.read(self.text(column)?);
+        let said = Kind::YesNo.read(self.text(column)?, self.row.comma);
         said.map_err(|words| self.fault(column, words)).ok()?.as_bool()
     }
 
@@ -126,7 +131,7 @@ impl<'r> Cells<'r> {
         if !self.says(column) {
             return;
         }
-        match self.text(column).map(|text| kind.read(text)) {
+        match self.text(column).map(|text| kind.read(text, self.row.comma)) {
             Some(Ok(value)) => drop(object.insert(name.to_owned(), value)),
             Some(Err(words)) => {
                 object.remove(name);
@@ -155,22 +160,25 @@ mod tests {
 
     #[test]
     fn cells_are_read_as_people_write_them() {
-        assert_eq!(Kind::Words.read(" en; de ;en;"), Ok(json!(["en", "de"])));
+        let read = |kind: Kind, text| kind.read(text, Comma::Unclear);
+        assert_eq!(read(Kind::Words, " en; de ;en,fr|"), Ok(json!(["en", "de", "fr"])));
         for (text, value) in [("yes", true), ("No", false), ("TRUE", true), ("0", false)] {
-            assert_eq!(Kind::YesNo.read(text), Ok(json!(value)));
+            assert_eq!(read(Kind::YesNo, text), Ok(json!(value)));
         }
-        assert_eq!(Kind::Pace.read("6:10"), Ok(json!(370)));
-        assert_eq!(Kind::Pace.read("370"), Ok(json!(370)));
+        assert_eq!(read(Kind::Access, "ja"), Ok(json!("yes")));
+        assert_eq!(read(Kind::Pace, "6:10"), Ok(json!(370)));
+        assert_eq!(read(Kind::Latitude, "48,137"), Ok(json!(48.137)));
+        assert_eq!(Kind::Number.read("1,500", Comma::Decimal), Ok(json!(1.5)));
         for (kind, text) in [
             (Kind::YesNo, "maybe"),
             (Kind::Whole, "1.5"),
             (Kind::Number, "NaN"),
-            (Kind::Number, "inf"),
-            (Kind::Number, "51,5"),
+            (Kind::Number, "1,500"),
+            (Kind::Longitude, "east"),
             (Kind::Pace, "6.10"),
             (Kind::Pace, "60"),
         ] {
-            assert!(kind.read(text).is_err(), "{text}");
+            assert!(read(kind, text).is_err(), "{text}");
         }
     }
 }

@@ -5,10 +5,15 @@
 
 mod cells;
 mod people;
+mod places;
+mod records;
+mod report;
 mod runs;
 mod sheet;
+mod text;
+mod values;
 
-use std::fmt;
+use std::cell::Cell;
 
 use serde_json::Value;
 
@@ -20,7 +25,12 @@ use crate::{
     store::{Db, Tx},
 };
 
-use sheet::{Row, Sheet};
+use places::{PointColumns, Surroundings};
+use report::{Outcome, in_columns};
+use sheet::{Broken, Row, Sheet};
+
+pub use report::Report;
+pub use text::MAX_BYTES;
 
 /// Reads a value and checks it by the schema of `T`: what could be read, and every fault.
 pub type Reader<'a, T> = Box<dyn Fn(Value) -> Result<(Option<T>, Vec<Fault>)> + 'a>;
@@ -33,9 +43,11 @@ pub struct House<'a> {
     pub addresses: &'a AddressHasher,
     pub cell_resolution: u8,
     pub policy: &'a crate::config::Policy,
+    /// Whether people of the file who are not invited yet are invited.
+    pub invite: bool,
 }
 
-/// Rows that share a transaction while none of them is refused: a commit waits for the disk, which costs more than a row.
+/// Rows that share a transaction: a commit waits for the disk, which costs more than a row.
 const BATCH: usize = 50;
 
 /// What a file holds.
@@ -45,37 +57,19 @@ pub enum What {
     Runs,
 }
 
-/// What came of a row.
+/// Whether an import changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    New,
-    Changed,
-    Unchanged,
-    /// It says something else than the person, whose own word counts since they accepted.
-    Kept,
+pub enum Mode {
+    /// Commits the rows in batches.
+    Import,
+    /// Does all the same in one transaction and takes it back.
+    DryRun,
 }
 
-/// What came of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
-    what: What,
-    pub new: usize,
-    pub changed: usize,
-    pub unchanged: usize,
-    pub kept: usize,
-    pub refused: usize,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, new, changed, unchanged, kept, refused } = self;
-        let what = if *what == What::People { "people" } else { "runs" };
-        write!(f, "{what}: {new} new, {changed} changed, {unchanged} unchanged")?;
-        if *kept > 0 {
-            write!(f, ", {kept} kept as they are")?;
-        }
-        write!(f, ", {refused} refused")
-    }
+/// What came of a row that was taken.
+struct Taken {
+    outcome: Outcome,
+    was_invited: bool,
 }
 
 /// A file whose columns are known, ready to be imported.
@@ -85,16 +79,16 @@ pub struct Import {
 }
 
 impl Import {
-    /// Reads a file.
+    /// Reads a file, in the encoding that is named, else in the one that its bytes tell.
     ///
     /// # Errors
-    /// What is wrong with its columns, in words; nothing can be imported then.
-    pub fn read(what: What, file: &[u8]) -> Result<Self, String> {
+    /// What is wrong with the file or its columns, in words; nothing can be imported then.
+    pub fn read(what: What, file: &[u8], encoding: Option<&str>) -> Result<Self, String> {
         let (known, required) = match what {
             What::People => (people::COLUMNS.as_slice(), people::REQUIRED.as_slice()),
             What::Runs => (runs::COLUMNS.as_slice(), runs::REQUIRED.as_slice()),
         };
-        let mut sheet = Sheet::read(file, known, required)?;
+        let mut sheet = Sheet::read(file, encoding, known, required)?;
         sheet.note_repeats("external_id", str::to_owned);
         if what == What::People {
             sheet.note_repeats("email", normalise_email);
@@ -105,36 +99,45 @@ impl Import {
     /// Brings the rows in, each whole or not at all; `tell` hears of each that was not taken, and why.
     ///
     /// # Errors
-    /// When the database fails or is busy for long, with the line; the rows before are in.
+    /// When the database fails or is busy for long, with the line; the batches before are in.
     pub fn run(
-        &self,
+        &mut self,
         db: &Db,
         house: &House<'_>,
+        mode: Mode,
         now: Instant,
         tell: &mut dyn FnMut(String),
     ) -> anyhow::Result<Report> {
-        let mut report = Report { what: self.what, new: 0, changed: 0, unchanged: 0, kept: 0, refused: 0 };
-        for batch in self.sheet.rows.chunks(BATCH) {
-            let take_all = |tx: &mut Tx<'_>| batch.iter().flatten().map(|row| self.take(tx, house, row, now)).collect();
-            // A single row that is refused takes its batch back; then each row stands for itself.
-            let mut taken: Option<std::vec::IntoIter<Outcome>> = db.write_here(take_all).ok().map(Vec::into_iter);
-            for row in batch {
-                let row = match row {
-                    Ok(row) => row,
-                    Err(broken) => {
-                        report.refused += 1;
-                        tell(format!("line {}: {}", broken.line, broken.words));
-                        continue;
-                    }
-                };
-                let outcome = match taken.as_mut().and_then(Iterator::next) {
-                    Some(outcome) => Ok(outcome),
-                    None => db.write_here(|tx| self.take(tx, house, row, now)),
-                };
-                self.count(&mut report, row.line, outcome, tell)?;
+        self.note_places(db, tell)?;
+        let mut report = Report::new(self.what, self.sheet.blank);
+        let batch = if mode == Mode::DryRun { self.sheet.rows.len() } else { BATCH };
+        for rows in self.sheet.rows.chunks(batch.max(1)) {
+            let at = Cell::new(0);
+            let work = |tx: &mut Tx<'_>| rows.iter().map(|row| self.attempt(tx, house, row, now, &at)).collect();
+            let outcomes: Vec<Result<Taken, Vec<String>>> = match mode {
+                Mode::Import => db.write_here(work),
+                Mode::DryRun => db.rehearse(work),
+            }
+            .map_err(|fault| stopped(fault, at.get(), rows))?;
+            for (row, outcome) in rows.iter().zip(outcomes) {
+                let line = row.as_ref().map_or_else(|broken| broken.line, |row| row.line);
+                count(&mut report, line, outcome, tell);
             }
         }
+        let (told, records) = (report.records(), self.sheet.records);
+        anyhow::ensure!(told == records, "{records} rows were read, and {told} are accounted for");
         Ok(report)
+    }
+
+    /// Tells what was assumed about the file, and notes at its rows which places are likely wrong.
+    fn note_places(&mut self, db: &Db, tell: &mut dyn FnMut(String)) -> Result<()> {
+        let columns = match self.what {
+            What::People => PointColumns { lat: "home_lat", lng: "home_lng", are_homes: true },
+            What::Runs => PointColumns { lat: "lat", lng: "lng", are_homes: false },
+        };
+        let notes = places::note_swapped(&mut self.sheet.rows, columns, db.read_here(Surroundings::load)?);
+        self.sheet.notes.iter().chain(&notes).for_each(|words| tell(format!("note: {words}")));
+        Ok(())
     }
 
     /// Brings all rows in within one transaction, for files that are known to be right.
@@ -149,76 +152,71 @@ impl Import {
         Ok(())
     }
 
-    fn count(
-        &self,
-        report: &mut Report,
-        line: usize,
-        outcome: Result<Outcome>,
-        tell: &mut dyn FnMut(String),
-    ) -> anyhow::Result<()> {
-        match outcome {
-            Ok(Outcome::New) => report.new += 1,
-            Ok(Outcome::Changed) => report.changed += 1,
-            Ok(Outcome::Unchanged) => report.unchanged += 1,
-            Ok(Outcome::Kept) => {
-                report.kept += 1;
-                tell(format!("line {line}: kept: the person has accepted, so what they say themselves counts"));
-            }
-            Err(fault) => {
-                let reasons = self.reasons(fault, line)?;
-                report.refused += 1;
-                reasons.into_iter().for_each(|words| tell(format!("line {line}: {words}")));
-            }
-        }
-        Ok(())
-    }
-
-    fn take(&self, tx: &mut Tx<'_>, house: &House<'_>, row: &Row, now: Instant) -> Result<Outcome> {
-        match self.what {
-            What::People => people::bring_in(tx, house, row, now),
-            What::Runs => runs::bring_in(tx, house, row, now),
-        }
-    }
-
-    /// Why a row was not taken, each reason under its column.
+    /// Brings one row in, or takes back all that it did and says why.
     ///
     /// # Errors
     /// When it is no fault of the row: nothing after it would fare better.
-    fn reasons(&self, fault: Error, line: usize) -> anyhow::Result<Vec<String>> {
-        let columns: &[(&str, &'static str)] = match self.what {
+    fn attempt(
+        &self,
+        tx: &mut Tx<'_>,
+        house: &House<'_>,
+        row: &Result<Row, Broken>,
+        now: Instant,
+        at: &Cell<usize>,
+    ) -> Result<Result<Taken, Vec<String>>> {
+        let row = match row {
+            Ok(row) => row,
+            Err(broken) => return Ok(Err(vec![broken.words.clone()])),
+        };
+        at.set(row.line);
+        match tx.savepoint(|tx| self.take(tx, house, row, now)) {
+            Ok(taken) => Ok(Ok(taken)),
+            Err(Error::Invalid(faults)) => Ok(Err(in_columns(&faults, self.pointers()))),
+            Err(Error::Refused(refusal)) => {
+                let words = refusal.detail.clone().unwrap_or_else(|| refusal.code.words().to_owned());
+                Ok(Err(vec![format!("{}: {words}", refusal.code.title())]))
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    fn pointers(&self) -> &'static [(&'static str, &'static str)] {
+        match self.what {
             What::People => &people::POINTERS,
             What::Runs => &runs::POINTERS,
-        };
-        match fault {
-            Error::Invalid(faults) => Ok(in_columns(&faults, columns)),
-            Error::Refused(refusal) => {
-                let words = refusal.detail.clone().unwrap_or_else(|| refusal.code.words().to_owned());
-                Ok(vec![format!("{}: {words}", refusal.code.title())])
+        }
+    }
+
+    fn take(&self, tx: &mut Tx<'_>, house: &House<'_>, row: &Row, now: Instant) -> Result<Taken> {
+        match self.what {
+            What::People => people::bring_in(tx, house, row, now),
+            What::Runs => {
+                let outcome = runs::bring_in(tx, house, row, now)?;
+                Ok(Taken { outcome, was_invited: false })
             }
-            other => Err(anyhow::Error::new(other).context(format!(
-                "stopped at line {line}; the rows before it are in: import the same file again when this is mended"
-            ))),
         }
     }
 }
 
-/// Faults under the names of their columns. Where a cell could not be read, that it is needed goes without saying.
-fn in_columns(faults: &[Fault], columns: &[(&str, &'static str)]) -> Vec<String> {
-    let named: Vec<(&str, &Fault)> = faults.iter().map(|fault| (column(&fault.pointer, columns), fault)).collect();
-    let mut reasons: Vec<String> = Vec::new();
-    for (column, fault) in &named {
-        let said = named.iter().any(|(other, one)| other == column && one.code != "required");
-        let words = format!("{column}: {}", fault.detail);
-        let known = reasons.contains(&words) || (fault.code == "required" && said);
-        if !known {
-            reasons.push(words);
+fn count(report: &mut Report, line: usize, outcome: Result<Taken, Vec<String>>, tell: &mut dyn FnMut(String)) {
+    match outcome {
+        Ok(Taken { outcome, was_invited }) => {
+            report.count(outcome);
+            report.invited += usize::from(was_invited);
+            if outcome == Outcome::Kept {
+                tell(format!("line {line}: kept: the person has accepted, so what they say themselves counts"));
+            }
+        }
+        Err(reasons) => {
+            report.refused += 1;
+            reasons.into_iter().for_each(|words| tell(format!("line {line}: {words}")));
         }
     }
-    reasons
 }
 
-/// The column that a pointer means: the table's, else the first part of the pointer.
-fn column<'p>(pointer: &'p str, columns: &[(&str, &'static str)]) -> &'p str {
-    let known = columns.iter().find(|(known, _)| *known == pointer);
-    known.map_or_else(|| pointer.trim_start_matches('/').split('/').next().unwrap_or(pointer), |(_, column)| column)
+fn stopped(fault: Error, line: usize, rows: &[Result<Row, Broken>]) -> anyhow::Error {
+    let first = rows.first().map_or(line, |row| row.as_ref().map_or_else(|broken| broken.line, |row| row.line));
+    anyhow::Error::new(fault).context(format!(
+        "stopped at line {line}; the rows before line {first} are in: import the same file again when this is mended"
+    ))
 }

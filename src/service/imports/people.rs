@@ -1,4 +1,5 @@
-//! People: a row becomes an invited account with a running profile, and one mail that invites.
+//! People: a row becomes an account that waits for its owner, with a running profile, and on request one mail that
+//! invites.
 //!
 //! Until the person accepts, a later import may correct the row; from then on their own word counts and nothing is
 //! overwritten.
@@ -6,8 +7,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    House, Outcome,
+    House, Taken,
     cells::{Cells, Kind},
+    report::Outcome,
     sheet::Row,
 };
 use crate::{
@@ -78,8 +80,8 @@ struct Said {
     profile: RunningProfile,
 }
 
-/// Brings one row in.
-pub fn bring_in(tx: &mut Tx<'_>, house: &House<'_>, row: &Row, now: Instant) -> Result<Outcome> {
+/// Brings one row in, and invites its person where that is asked for and was not done yet.
+pub fn bring_in(tx: &mut Tx<'_>, house: &House<'_>, row: &Row, now: Instant) -> Result<Taken> {
     let mut cells = Cells::new(row);
     let key = cells.key();
     let there = match accounts::find_by_external_id(tx, key)?.filter(|_| !key.is_empty()) {
@@ -97,10 +99,12 @@ pub fn bring_in(tx: &mut Tx<'_>, house: &House<'_>, row: &Row, now: Instant) -> 
     let faults = std::mem::take(&mut cells.faults);
     let Some(said) = said else { return Err(faults.into()) };
     faults.none()?;
-    match there {
-        None => add(tx, house, key, &said, now),
-        Some(account) => change(tx, house, (account, before), &said, now),
-    }
+    let (id, outcome) = match there {
+        None => (add(tx, house, key, &said, now)?, Outcome::New),
+        Some(account) => (account.id, change(tx, house, (account, before), &said, now)?),
+    };
+    let was_invited = house.invite && service::invite_if_due(tx, id, house.addresses, now)?;
+    Ok(Taken { outcome, was_invited })
 }
 
 fn read(cells: &mut Cells<'_>, house: &House<'_>, before: Option<&Profile>) -> Result<Option<Said>> {
@@ -166,7 +170,7 @@ fn profile_value(cells: &mut Cells<'_>, before: Option<&Profile>) -> Result<Valu
     cells.set_inside(&mut profile, "comfortable_pace", &comfortable);
     let walking = pace("walking_fastest_s_per_km", "walking_slowest_s_per_km");
     cells.set_inside(&mut profile, "walking_pace", &walking);
-    let home = [("lat", "home_lat", Kind::Number), ("lng", "home_lng", Kind::Number)];
+    let home = [("lat", "home_lat", Kind::Latitude), ("lng", "home_lng", Kind::Longitude)];
     cells.set_inside(&mut profile, "home", &home);
     Ok(Value::Object(profile))
 }
@@ -204,7 +208,7 @@ fn address_is_free(tx: &mut Tx<'_>, cells: &mut Cells<'_>, house: &House<'_>, th
     Ok(())
 }
 
-fn add(tx: &mut Tx<'_>, house: &House<'_>, key: &str, said: &Said, now: Instant) -> Result<Outcome> {
+fn add(tx: &mut Tx<'_>, house: &House<'_>, key: &str, said: &Said, now: Instant) -> Result<Id> {
     let account = Account {
         id: Id::random(),
         email: said.email.clone(),
@@ -231,11 +235,10 @@ fn add(tx: &mut Tx<'_>, house: &House<'_>, key: &str, said: &Said, now: Instant)
     if said.profile.home.is_some() {
         profiles::put(tx, account.id, &said.profile, house.cell_resolution, now)?;
     }
-    service::invite(tx, account.id, now)?;
     if said.facilitator == Some(true) {
         applications::approve_imported(tx, account.id, now)?;
     }
-    Ok(Outcome::New)
+    Ok(account.id)
 }
 
 fn change(
@@ -273,9 +276,8 @@ fn change(
     }
     if !same_address {
         addresses::keep(tx, account.id, &addresses::hashes(house.addresses, &said.email))?;
-        // Whoever has the old address must not be able to accept.
+        // Whoever has the old address must not be able to accept; the new one has to be invited.
         sessions::use_links_of(tx, account.id, LinkAction::Invitation, now)?;
-        service::invite(tx, account.id, now)?;
     }
     if !same_profile {
         profiles::put(tx, account.id, &said.profile, house.cell_resolution, now)?;

@@ -5,9 +5,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    House, Outcome,
+    House,
     cells::{Cells, Kind},
+    report::Outcome,
     sheet::Row,
+    values::local_time,
 };
 use crate::{
     clock::{Instant, at_local},
@@ -186,7 +188,7 @@ fn draft_value(cells: &mut Cells<'_>, there: Option<&Run>) -> Result<Value> {
     let pace =
         [("fastest_s_per_km", "fastest_s_per_km", Kind::Pace), ("slowest_s_per_km", "slowest_s_per_km", Kind::Pace)];
     cells.set_inside(&mut draft, "pace", &pace);
-    let place = [("lat", "lat", Kind::Number), ("lng", "lng", Kind::Number), ("name", "place_name", Kind::Text)];
+    let place = [("lat", "lat", Kind::Latitude), ("lng", "lng", Kind::Longitude), ("name", "place_name", Kind::Text)];
     cells.set_inside(&mut draft, "meeting_point", &place);
     cells.set_inside(&mut draft, "access", &[("step_free", "step_free", Kind::Access)]);
     for (name, without) in [("pace", json!({})), ("meeting_point", json!({})), ("access", json!({}))] {
@@ -213,13 +215,11 @@ fn set_start(cells: &mut Cells<'_>, draft: &mut Map<String, Value>) {
     if text.is_empty() {
         return;
     }
-    let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"]
-        .iter()
-        .find_map(|format| jiff::civil::DateTime::strptime(format, text).ok());
     let number = |name: &str| draft.get("meeting_point")?.get(name)?.as_f64();
     let zone = number("lat").zip(number("lng")).and_then(|(lat, lng)| time_zone_at(LatLng { lat, lng }));
-    match local.and_then(|local| at_local(local, zone.unwrap_or("UTC"))) {
-        Some(starts_at) => drop(draft.insert("starts_at".to_owned(), json!(starts_at))),
-        None => cells.fault("local_start", "write the time on the clock there, such as 2026-11-28T09:00"),
+    let wrong = "write the time on the clock there, such as 2026-11-28T09:00";
+    match local_time(text).and_then(|local| at_local(local, zone.unwrap_or("UTC")).ok_or(wrong)) {
+        Ok(starts_at) => drop(draft.insert("starts_at".to_owned(), json!(starts_at))),
+        Err(words) => cells.fault("local_start", words),
     }
 }
