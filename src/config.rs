@@ -22,7 +22,7 @@ use secrecy::SecretString;
 use crate::{mail::Transport, store::db::Target};
 
 pub use help::{HelpLine, HelpLines};
-pub use network::Network;
+pub use network::{ForwardedHeader, Network};
 pub use policy::{Policy, Rule};
 pub use secrets::SecretKeys;
 
@@ -67,8 +67,10 @@ flags! {
     base_url BASE_URL "URL" false;
     /// Master secret, 32 characters or more; several with commas, of which the first signs (default: DATA_DIR/secret.key, required with PostgreSQL)
     secret_key SECRET_KEY "SECRET" true;
-    /// Proxies whose X-Forwarded-For is believed: addresses or networks, with commas (default: none)
+    /// Proxies that are believed about the client's address: addresses or networks, with commas (default: none)
     trusted_proxies TRUSTED_PROXIES "NETWORKS" false;
+    /// The header in which they name it: x-forwarded-for or forwarded (default: x-forwarded-for)
+    forwarded_header FORWARDED_HEADER "HEADER" false;
     /// on or off (default: on)
     rate_limits RATE_LIMITS "SWITCH" false;
     /// text or json (default: text)
@@ -129,6 +131,8 @@ pub struct Config {
     pub secret_keys: SecretKeys,
     /// Proxies whose word about the caller's address is believed.
     pub trusted_proxies: Vec<Network>,
+    /// The header in which they name the caller's address.
+    pub forwarded_header: ForwardedHeader,
     /// Whether there are rate limits.
     pub rate_limits: bool,
     /// How log lines look.
@@ -163,8 +167,8 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         #[rustfmt::skip]
         let Self {
-            database, smtp_url, mail_dir, mail_from, bind, base_url, secret_keys, trusted_proxies, rate_limits, log_format,
-            org_name, contact, safeguarding_contact, help, templates_dir, data_dir, policy, notes,
+            database, smtp_url, mail_dir, mail_from, bind, base_url, secret_keys, trusted_proxies, forwarded_header, rate_limits,
+            log_format, org_name, contact, safeguarding_contact, help, templates_dir, data_dir, policy, notes,
         } = self;
         let database: &dyn fmt::Debug = match database {
             Target::Sqlite(path) => path,
@@ -179,6 +183,7 @@ impl fmt::Debug for Config {
             .field("base_url", base_url)
             .field("secret_keys", secret_keys)
             .field("trusted_proxies", trusted_proxies)
+            .field("forwarded_header", forwarded_header)
             .field("rate_limits", rate_limits)
             .field("log_format", log_format)
             .field("org_name", org_name)
@@ -228,7 +233,7 @@ impl Config {
         self.mail_from.rsplit('@').next().map_or("localhost", |host| host.trim_end_matches(['>', ' ']))
     }
 
-    /// Whether an address is a proxy whose `X-Forwarded-For` is believed.
+    /// Whether an address is a proxy that is believed about its client's address.
     pub fn trusts(&self, address: std::net::IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(address))
     }
@@ -291,6 +296,7 @@ pub fn from_values(values: &BTreeMap<&str, String>, toml: Option<&str>) -> Resul
             local
         }),
         trusted_proxies: reader.read("TRUSTED_PROXIES", networks).unwrap_or_default(),
+        forwarded_header: reader.read("FORWARDED_HEADER", ForwardedHeader::from_str).unwrap_or_default(),
         rate_limits: reader.read("RATE_LIMITS", |text| one_of(text, [("on", true), ("off", false)])).unwrap_or(true),
         log_format: reader
             .read("LOG_FORMAT", |text| one_of(text, [("text", LogFormat::Text), ("json", LogFormat::Json)]))

@@ -10,7 +10,7 @@ use crate::{
     app::App,
     clock::Clock,
     config::Config,
-    http::server,
+    http::{connections::raise_descriptor_limit, server},
     store::{accounts, db::Target},
     worker,
 };
@@ -21,10 +21,11 @@ pub fn serve(config: Config, with_worker: bool) -> Result<bool> {
         Target::Sqlite(path) => Some(only_one_server(path)?),
         Target::Postgres(_) => None,
     };
+    let descriptors = raise_descriptor_limit();
     let listener =
         TcpListener::bind(config.bind).with_context(|| format!("cannot listen on {} (BIND)", config.bind))?;
     let app = Arc::new(App::build(config, Clock::system())?);
-    announce(&app, with_worker)?;
+    announce(&app, with_worker, descriptors)?;
     app.follow_runs()?;
     let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     actix_web::rt::System::new().block_on(async move {
@@ -87,7 +88,7 @@ fn only_one_server(database: &Path) -> Result<File> {
     Ok(file)
 }
 
-fn announce(app: &App, with_worker: bool) -> Result<()> {
+fn announce(app: &App, with_worker: bool, descriptors: u64) -> Result<()> {
     let config = &app.config;
     match &config.database {
         Target::Sqlite(path) => tracing::info!(file = %path.display(), "database: SQLite"),
@@ -101,6 +102,7 @@ fn announce(app: &App, with_worker: bool) -> Result<()> {
     if !with_worker {
         tracing::info!("no worker here: `sidebyside worker` sends mails and reminders");
     }
+    tracing::info!(open_files = descriptors, "limit of open files, from which that of connections follows");
     tracing::info!("listening on http://{}", config.bind);
     tracing::info!("the API is described at {}/docs", config.base_url);
     if app.db.read_here(accounts::count)? == 0 {

@@ -1,4 +1,4 @@
-//! An address or a network of addresses, for the proxies that are trusted.
+//! An address or a network of addresses, for the proxies that are trusted, and the header that they write.
 
 use std::{net::IpAddr, str::FromStr};
 
@@ -31,6 +31,37 @@ impl FromStr for Network {
     }
 }
 
+/// The header in which trusted proxies name the client's address. Only one is read: a proxy passes the other on as the
+/// client sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, as nearly all proxies write it.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` of RFC 7239.
+    Forwarded,
+}
+
+impl ForwardedHeader {
+    /// The name of the header, in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
+impl FromStr for ForwardedHeader {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::XForwardedFor, Self::Forwarded];
+        let found = known.into_iter().find(|header| header.name().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| format!("\"{text}\" is not x-forwarded-for or forwarded"))
+    }
+}
+
 /// The address as a number, and how many bits it has.
 fn bits(address: IpAddr) -> (u128, u32) {
     match address {
@@ -55,6 +86,15 @@ mod tests {
         assert!(within("fd00::/8", "fd12::1") && !within("fd00::/8", "fe80::1"));
         assert!(within("::/0", "2001:db8::1") && !within("::/0", "10.0.0.1"));
         assert!(within("10.0.0.0/8", "::ffff:10.1.2.3") && within("::ffff:10.0.0.1", "10.0.0.1"));
+    }
+
+    #[test]
+    fn header_of_the_proxies_is_one_of_two() {
+        assert_eq!("X-Forwarded-For".parse(), Ok(ForwardedHeader::XForwardedFor));
+        assert_eq!("forwarded".parse(), Ok(ForwardedHeader::Forwarded));
+        for wrong in ["x-real-ip", "x-forwarded-for, forwarded"] {
+            assert!(wrong.parse::<ForwardedHeader>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use flate2::read::MultiGzDecoder;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::connections;
 use crate::error::{Error, Result, Unreadable};
 
 /// The largest body, in bytes, except where a route says more. The longest texts that the schemas allow fit in it.
@@ -44,7 +45,16 @@ where
         let words = format!("The body must arrive within {} seconds.", TIMEOUT.as_secs());
         Error::Unreadable(Unreadable::TooSlow, words)
     };
-    let (sent, share) = tokio::time::timeout(TIMEOUT, collect(payload, limit)).await.map_err(|_| slow())??;
+    // While it waits for its client, a connection can lose its place to another.
+    let connection = connections::of(request);
+    if let Some(connection) = connection {
+        connection.waits_for_body();
+    }
+    let collected = tokio::time::timeout(TIMEOUT, collect(payload, limit)).await;
+    if let Some(connection) = connection {
+        connection.works();
+    }
+    let (sent, share) = collected.map_err(|_| slow())??;
     match encoding {
         Encoding::Identity => Ok(with_share(sent.into(), share)),
         Encoding::Gzip if sent.is_empty() => Ok(Bytes::new()),

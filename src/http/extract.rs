@@ -1,8 +1,8 @@
 //! What handlers take: who is calling, what they sent, which version they saw.
 
-use std::{future::Future, marker::PhantomData, net::IpAddr, pin::Pin, sync::Arc};
+use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -20,6 +20,8 @@ use crate::{
     id::Id,
     service::callers,
 };
+
+pub use super::client_ip::ClientIp;
 
 pub(super) type Extracted<T> = Pin<Box<dyn Future<Output = std::result::Result<T, Problem>>>>;
 
@@ -219,7 +221,10 @@ impl<T> Request<T> {
     }
 }
 
-impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Request<T> {
+/// What was read of a body, or why it cannot be read at all.
+type ReadBody<T> = std::result::Result<Read<T>, (Unreadable, String)>;
+
+impl<T: ToSchema + DeserializeOwned + Send + 'static> FromRequest for Request<T> {
     type Error = Problem;
     type Future = Extracted<Self>;
 
@@ -228,31 +233,50 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Request<T> {
         let payload = payload.take();
         Box::pin(async move {
             let app = app(&request)?;
-            let (bytes, unreadable) = match body::read(&request, payload, body::LIMIT).await {
-                Ok(bytes) => (bytes, None),
-                Err(Error::Unreadable(why, words)) => (Bytes::new(), Some((why, words))),
+            let sent = match body::read(&request, payload, body::LIMIT).await {
+                Ok(bytes) => Ok(bytes),
+                Err(Error::Unreadable(why, words)) => Err((why, words)),
                 Err(error) => return Err(error.into()),
             };
             let head = format!("{} {}\n", request.method(), request.uri());
-            // Keyed: the body may hold a password, and the fingerprint is kept for a day.
-            let mac = app.keyring.mac(Purpose::Idempotency, &[head.as_bytes(), &bytes].concat());
-            let fingerprint = hex::encode(mac);
-            let body = match unreadable.map_or_else(|| json(&request, &bytes), Err) {
-                Ok(value) => Ok(schemas::read::<T>(value)?),
-                Err(unreadable) => Err(unreadable),
+            let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+            let kind = kind.to_owned();
+            let is_small = sent.as_ref().map_or(true, |bytes| bytes.len() <= body::INLINE_LIMIT);
+            let work = move || read_body::<T>(&app, &head, &kind, sent);
+            let read = if is_small && schemas::is_compiled::<T>() {
+                work()
+            } else {
+                web::block(work).await.map_err(|fault| Error::Internal(anyhow::Error::new(fault)))?
             };
+            let (body, fingerprint) = read?;
             let key = request.headers().get("Idempotency-Key").cloned();
             Ok(Self { body: Arc::new(body), key, fingerprint })
         })
     }
 }
 
+/// Reads and checks a body, and makes the fingerprint of its request; takes milliseconds for a large one.
+fn read_body<T: ToSchema + DeserializeOwned + 'static>(
+    app: &AppData,
+    head: &str,
+    kind: &str,
+    sent: std::result::Result<Bytes, (Unreadable, String)>,
+) -> Result<(ReadBody<T>, String)> {
+    let bytes = sent.as_deref().unwrap_or_default();
+    // Keyed: the body may hold a password, and the fingerprint is kept for a day.
+    let mac = app.keyring.mac(Purpose::Idempotency, &[head.as_bytes(), bytes].concat());
+    let body = match sent.and_then(|bytes| json(kind, &bytes)) {
+        Ok(value) => Ok(schemas::read::<T>(value)?),
+        Err(unreadable) => Err(unreadable),
+    };
+    Ok((body, hex::encode(mac)))
+}
+
 /// The body as JSON; an empty one is an object without members.
-fn json(request: &HttpRequest, bytes: &Bytes) -> std::result::Result<serde_json::Value, (Unreadable, String)> {
+fn json(kind: &str, bytes: &Bytes) -> std::result::Result<serde_json::Value, (Unreadable, String)> {
     if bytes.is_empty() {
         return Ok(serde_json::Value::Object(serde_json::Map::new()));
     }
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     let fine = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
     if !fine {
@@ -284,6 +308,9 @@ pub fn checked<'v, T>(
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
+/// Parameters of a query; no route has twenty.
+const QUERY_MAX_PAIRS: usize = 100;
+
 /// The query, checked against its schema like a body; faults point at `?name`.
 pub struct Query<T>(std::result::Result<T, Rejected<T>>);
 
@@ -311,6 +338,10 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Query<T> {
     type Future = std::future::Ready<std::result::Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        if request.query_string().bytes().filter(|byte| *byte == b'&').count() >= QUERY_MAX_PAIRS {
+            let many = Fault::at("?", "too_many", format!("a query may have {QUERY_MAX_PAIRS} parameters"));
+            return std::future::ready(Ok(Self(Err(Rejected { faults: vec![many], readable: None }))));
+        }
         let pairs: std::result::Result<Vec<(String, String)>, _> = serde_urlencoded::from_str(request.query_string());
         let read = match pairs {
             Ok(pairs) => schemas::read_query::<T>(&pairs).map(Self).map_err(Problem::from),
@@ -326,35 +357,5 @@ impl FromRequest for IfMatch {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         std::future::ready(Ok(Self::of(request)))
-    }
-}
-
-/// The address a request comes from: the peer's, or what a trusted proxy says it is.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientIp(pub IpAddr);
-
-impl ClientIp {
-    /// Reads it from a request's parts.
-    pub fn of(peer: Option<IpAddr>, forwarded: Option<&str>, is_trusted: impl Fn(IpAddr) -> bool) -> Self {
-        let peer = peer.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
-        if !is_trusted(peer) {
-            return Self(peer);
-        }
-        // The right-most address that no trusted proxy of ours wrote is the client's.
-        let hops = forwarded.into_iter().flat_map(|list| list.rsplit(',')).map(|hop| hop.trim().parse::<IpAddr>());
-        Self(hops.map_while(std::result::Result::ok).find(|hop| !is_trusted(*hop)).unwrap_or(peer))
-    }
-}
-
-impl FromRequest for ClientIp {
-    type Error = Problem;
-    type Future = std::future::Ready<std::result::Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(app(request).map(|app| {
-            let forwarded = request.headers().get("X-Forwarded-For").and_then(|value| value.to_str().ok());
-            let peer = request.peer_addr().map(|address| address.ip());
-            Self::of(peer, forwarded, |ip| app.config.trusts(ip))
-        }))
     }
 }

@@ -7,6 +7,8 @@ pub mod appeals;
 pub mod blocks;
 pub mod body;
 mod by_token;
+pub mod client_ip;
+pub mod connections;
 pub mod day;
 pub mod etag;
 pub mod extract;

@@ -13,6 +13,11 @@ use crate::{
     error::{Error, Unreadable},
 };
 
+/// Faults that one answer tells: nobody mends more at once, and a small body may have thousands.
+const MOST_FAULTS: usize = 50;
+/// Characters of a pointer and of the words of a fault: both may hold what was sent.
+const FAULT_MAX_CHARS: usize = 400;
+
 /// An error on its way out.
 #[derive(Debug)]
 pub struct Problem {
@@ -31,6 +36,8 @@ pub const GENERAL: &[(&str, &str, &str)] = &[
     ("method_not_allowed", "Not with this method", "`Allow` names the methods that this address takes."),
     ("payload_too_large", "The body is too large", "Send less than the limit that the answer names."),
     ("unsupported_media_type", "The body has a wrong type", "Send application/json, as it is or gzipped once."),
+    ("uri_too_long", "The address is too long", "Path and query may have 8,192 bytes together."),
+    ("head_too_large", "The headers are too large", "All headers may have 32,768 bytes together."),
     ("body_too_slow", "The body came too slowly", "A whole body must arrive within 10 seconds. Send it again."),
     ("invalid", "Some values are wrong", "`errors` names every one of them by JSON pointer."),
     ("no_time_zone", "There is no time zone at this point", "Is it at sea, or are lat and lng swapped?"),
@@ -60,12 +67,17 @@ impl Problem {
     fn invalid(faults: &[Fault]) -> Self {
         // The one fault with a name of its own, where it stands alone.
         let code = if matches!(faults, [only] if only.code == "no_time_zone") { "no_time_zone" } else { "invalid" };
-        let mut problem = Self::general(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            code,
-            format!("{} value(s) cannot be taken as they are.", faults.len()),
-        );
-        problem.members.insert("errors".to_owned(), json!(faults));
+        let told: Vec<Fault> = faults.iter().take(MOST_FAULTS).map(shortened).collect();
+        let more = faults.len() - told.len();
+        let mut words = format!("{} value(s) cannot be taken as they are.", faults.len());
+        if more > 0 {
+            words += &format!(" The first {MOST_FAULTS} are told; there are {more} more.");
+        }
+        let mut problem = Self::general(StatusCode::UNPROCESSABLE_ENTITY, code, words);
+        problem.members.insert("errors".to_owned(), json!(told));
+        if more > 0 {
+            problem.members.insert("more_errors".to_owned(), json!(more));
+        }
         problem
     }
 }
@@ -180,6 +192,11 @@ impl ResponseError for Problem {
     }
 }
 
+fn shortened(fault: &Fault) -> Fault {
+    let short = |text: &str| text.chars().take(FAULT_MAX_CHARS).collect::<String>();
+    Fault { pointer: short(&fault.pointer), detail: short(&fault.detail), ..fault.clone() }
+}
+
 /// The shape of a problem document, for the description of the API.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct ProblemDocument {
@@ -190,7 +207,10 @@ pub struct ProblemDocument {
     pub status: u16,
     pub detail: String,
     pub code: String,
-    /// For bad input: every fault at once.
+    /// For bad input: every fault at once, up to 50.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<Fault>>,
+    /// How many faults there are beyond those in `errors`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_errors: Option<usize>,
 }

@@ -4,7 +4,7 @@
 //! the counters tell no addresses. Whoever spends does so in a transaction of its own before the act: a try counts even
 //! if the act fails.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::{
     auth::AddressHasher,
@@ -107,16 +107,18 @@ pub fn may_mail(tx: &mut Tx<'_>, to: &Addressee, now: Instant) -> Result<bool> {
     Ok(within)
 }
 
-/// The subject key of a client: a whole IPv6 /64 is one, since whoever has one address there has all of them.
+/// The network that counts as one client: an IPv4 address by itself, also where it is written as IPv6, and the /64 of
+/// an IPv6 address, since whoever has one address there has all of them (RFC 6177).
+pub fn client_network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+        ipv4 => ipv4,
+    }
+}
+
+/// The subject key of a client: the keyed hash of its [`client_network`].
 pub fn client_key(hasher: &AddressHasher, ip: IpAddr) -> String {
-    let network = match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, ..] = ip.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    };
-    hasher.hash(&network)
+    hasher.hash(&client_network(ip).to_string())
 }
 
 #[cfg(test)]

@@ -106,6 +106,9 @@ fn link_id(app: &AppData, request: &HttpRequest) -> Result<Id> {
     Ok(app.keyring.read_link_token(request.match_info().query("token")).ok_or(Code::LinkInvalid)?)
 }
 
+/// Fields of a form that are looked at; ours have at most five.
+const FORM_MAX_FIELDS: usize = 100;
+
 /// The fields of a posted form.
 #[derive(Debug, Default)]
 struct Form(BTreeMap<String, String>);
@@ -113,7 +116,7 @@ struct Form(BTreeMap<String, String>);
 impl Form {
     /// What cannot be read is empty: an unsubscribing mail program may send any form.
     fn read(bytes: &[u8]) -> Self {
-        Self(serde_urlencoded::from_bytes::<Vec<(String, String)>>(bytes).unwrap_or_default().into_iter().collect())
+        Self(url::form_urlencoded::parse(bytes).into_owned().take(FORM_MAX_FIELDS).collect())
     }
 
     fn text(&self, name: &str) -> String {
