@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     http::pages::{PageHouse, Pages},
     index::{self, RunIndex, WishIndex},
-    mail::{House, Templates, Transport},
+    mail::{House, RefusalLog, Templates, Transport},
     service::{addresses as address_hashes, letters::Desk},
     store::{Db, installation, migrations},
 };
@@ -38,6 +38,8 @@ pub struct App {
     pub pages: Pages,
     pub desk: Desk,
     pub transport: Transport,
+    /// Refusals of this installation by mail servers that were logged.
+    pub refusals: RefusalLog,
     /// Hashes addresses that are banned; its key is fixed at first start and never rotated.
     pub addresses: AddressHasher,
     /// H3 resolution of home cells, fixed at first start.
@@ -78,7 +80,7 @@ impl App {
             base_url: config.base_url.clone(),
         };
         let smtp_url = config.smtp_url();
-        let transport = Transport::from_url(smtp_url.as_deref(), &config.mail_dir)?;
+        let transport = Transport::from_url(smtp_url.as_deref(), config.smtp_ehlo_name.as_deref(), &config.mail_dir)?;
         Ok(Self {
             desk: Desk {
                 keyring: keyring.clone(),
@@ -101,6 +103,7 @@ impl App {
             keyring,
             pages,
             transport,
+            refusals: RefusalLog::default(),
         })
     }
 

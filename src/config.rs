@@ -59,6 +59,8 @@ flags! {
     database_url DATABASE_URL "URL" true;
     /// Mail server: smtp://, smtps:// or smtp://…?tls=required (default: .eml files in DATA_DIR/mail)
     smtp_url SMTP_URL "URL" true;
+    /// Name by which we greet the mail server, a full host name (default: the host of BASE_URL, where it is one, else this machine's name)
+    smtp_ehlo_name SMTP_EHLO_NAME "NAME" false;
     /// Sender of all mail (default: ORG_NAME at no-reply@localhost)
     mail_from MAIL_FROM "MAILBOX" false;
     /// Where to listen (default: 127.0.0.1:8080)
@@ -119,6 +121,9 @@ pub struct Config {
     pub database: Target,
     /// The mail server; none means files in `mail_dir`.
     pub smtp_url: Option<SecretString>,
+    /// How this installation calls itself to the mail server; none means the machine's own name. Many servers refuse a
+    /// name without a dot, which a machine's often is, above all in a container.
+    pub smtp_ehlo_name: Option<String>,
     /// Where mail goes as files: `data_dir/mail`.
     pub mail_dir: PathBuf,
     /// Sender of all mail: a mailbox, with or without a name.
@@ -167,8 +172,9 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         #[rustfmt::skip]
         let Self {
-            database, smtp_url, mail_dir, mail_from, bind, base_url, secret_keys, trusted_proxies, forwarded_header, rate_limits,
-            log_format, org_name, contact, safeguarding_contact, help, templates_dir, data_dir, policy, notes,
+            database, smtp_url, smtp_ehlo_name, mail_dir, mail_from, bind, base_url, secret_keys, trusted_proxies,
+            forwarded_header, rate_limits, log_format, org_name, contact, safeguarding_contact, help, templates_dir,
+            data_dir, policy, notes,
         } = self;
         let database: &dyn fmt::Debug = match database {
             Target::Sqlite(path) => path,
@@ -177,6 +183,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("database", database)
             .field("smtp_url", smtp_url)
+            .field("smtp_ehlo_name", smtp_ehlo_name)
             .field("mail_dir", mail_dir)
             .field("mail_from", mail_from)
             .field("bind", bind)
@@ -271,6 +278,7 @@ pub fn from_values(values: &BTreeMap<&str, String>, toml: Option<&str>) -> Resul
     let database =
         reader.read("DATABASE_URL", Target::parse).unwrap_or_else(|| Target::Sqlite(data_dir.join("sidebyside.db")));
     let smtp_url = reader.read("SMTP_URL", smtp_url);
+    let smtp_ehlo_name = reader.read("SMTP_EHLO_NAME", ehlo_name);
     let org_name = reader.read("ORG_NAME", line).unwrap_or_else(|| DEFAULT_ORG_NAME.to_owned());
     let mail_from = reader.read("MAIL_FROM", mailbox);
     let bind = reader.read("BIND", bind).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
@@ -278,6 +286,7 @@ pub fn from_values(values: &BTreeMap<&str, String>, toml: Option<&str>) -> Resul
     let policy = policy::read(&mut reader, toml);
     let config = Config {
         smtp_url,
+        smtp_ehlo_name: smtp_ehlo_name.or_else(|| base_url.as_deref().and_then(host_with_a_dot)),
         mail_dir: data_dir.join("mail"),
         mail_from: mail_from.unwrap_or_else(|| {
             if reader.text("SMTP_URL").is_some() {
@@ -351,10 +360,47 @@ impl<'a> Reader<'a> {
 
 /// The mail floor reads the URL in earnest; it never shows it, since it may hold a password.
 fn smtp_url(text: &str) -> Result<SecretString, String> {
-    match Transport::from_url(Some(text), Path::new("")) {
+    match Transport::from_url(Some(text), None, Path::new("")) {
         Ok(_) => Ok(SecretString::from(text)),
         Err(fault) => Err(fault.to_string().trim_start_matches("SMTP_URL: ").to_owned()),
     }
+}
+
+/// Longest name of a host, and of one part of it, in characters (RFC 1035, section 2.3.4).
+const HOST_MAX: usize = 253;
+const LABEL_MAX: usize = 63;
+
+/// A host name, or an address in brackets as RFC 5321, section 4.1.3, writes it.
+fn ehlo_name(text: &str) -> Result<String, String> {
+    let is_address = |inside: &str| match inside.strip_prefix("IPv6:") {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => inside.parse::<Ipv4Addr>().is_ok(),
+    };
+    let fine = match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(inside) => is_address(inside),
+        None => is_host_name(text),
+    };
+    if fine {
+        return Ok(text.to_owned());
+    }
+    Err(format!("\"{text}\" is no host name such as mail.example.org, nor an address such as [192.0.2.1]"))
+}
+
+fn is_host_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=LABEL_MAX).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_number = text.rsplit('.').next().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()));
+    text.len() <= HOST_MAX && text.split('.').all(is_label) && !is_number
+}
+
+/// The host of a URL, if it is a name that servers take for a real one.
+fn host_with_a_dot(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    url.host_str().filter(|host| host.contains('.') && is_host_name(host)).map(str::to_owned)
 }
 
 fn mailbox(text: &str) -> Result<String, String> {

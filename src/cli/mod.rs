@@ -105,9 +105,9 @@ struct Table {
 
 #[derive(Subcommand)]
 enum Outbox {
-    /// What waits and what is dead, newest first
+    /// What waits and what is dead; first what the mail server refuses because of this installation
     List,
-    /// Try dead mails again: all, or one by its id
+    /// Try dead and refused mails again now: all, or one by its id
     Retry { id: Option<Id> },
 }
 

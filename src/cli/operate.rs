@@ -9,14 +9,18 @@ use crate::{
     app::App,
     auth::passwords,
     config::Config,
-    domain::{account::password_faults, outbox::OutboxStatus, refusal::Fault},
+    domain::{
+        account::password_faults,
+        outbox::{OutboxStatus, Setback},
+        refusal::Fault,
+    },
     error::Error,
     id::Id,
     service::{
         accounts::{self, NewAdmin},
         addresses,
     },
-    store::{Db, migrations, outbox},
+    store::{Db, migrations, outbox, outbox::Parcel},
 };
 
 /// `migrate`
@@ -73,18 +77,25 @@ pub fn outbox_list(app: &App) -> Result<bool> {
     let open = [OutboxStatus::Queued, OutboxStatus::Dead];
     let parcels = app.db.read_here(|conn| outbox::list(conn, &open, 1000))?;
     println!("{} mail(s) wait or are dead", parcels.len());
+    let refused = parcels.iter().filter(|parcel| parcel.setback == Some(Setback::RefusedUs)).count();
+    if refused > 0 {
+        println!("{refused} of them because the mail server refuses this installation; `outbox retry` tries them now:");
+    }
     for parcel in parcels {
-        println!(
-            "{} {} {} tries={} next={} {}",
-            parcel.id,
-            parcel.status,
-            parcel.kind,
-            parcel.attempts,
-            parcel.not_before,
-            parcel.last_error.unwrap_or_default()
-        );
+        println!("{}", outbox_line(&parcel));
     }
     Ok(true)
+}
+
+/// One mail on one line: its id, what became of it, why, and when it is tried next.
+fn outbox_line(parcel: &Parcel) -> String {
+    let next = match parcel.status {
+        OutboxStatus::Queued => format!(" next={}", parcel.not_before),
+        _ => String::new(),
+    };
+    let setback = parcel.setback.map(|setback| format!(" {setback}")).unwrap_or_default();
+    let reason = parcel.last_error.as_deref().unwrap_or_default();
+    format!("{} {}{setback} {} tries={}{next} {reason}", parcel.id, parcel.status, parcel.kind, parcel.attempts)
 }
 
 /// `outbox retry`

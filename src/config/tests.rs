@@ -52,6 +52,7 @@ fn all_faults_are_told_at_once_and_by_name() {
     let wrong = [
         ("DATABASE_URL", "mysql://somewhere"),
         ("SMTP_URL", "http://mail"),
+        ("SMTP_EHLO_NAME", "my machine"),
         ("MAIL_FROM", "nobody"),
         ("BIND", "everywhere"),
         ("BASE_URL", "ftp://example.org"),
@@ -217,4 +218,40 @@ fn a_flag_works_before_and_after_the_command() {
         assert!(matches!(cli.command, Some(Command::Serve)));
         assert_eq!(cli.flags.values().get("BIND").map(String::as_str), Some("[::1]:1"));
     }
+}
+
+#[test]
+fn ehlo_name_is_a_host_or_an_address_in_brackets() {
+    let dir = tempfile::tempdir().unwrap();
+    let with = |pairs: &[(&'static str, &str)]| {
+        let mut all = values(&[("DATA_DIR", dir.path().to_str().unwrap())]);
+        all.extend(values(pairs));
+        from_values(&all, None).map(|config| config.smtp_ehlo_name)
+    };
+    let (label, long) = ("a".repeat(63), [&*"a".repeat(63); 4].join("."));
+    let named = |name: &str| with(&[("SMTP_EHLO_NAME", name)]);
+    for fine in ["mail.example.org", "localhost", "[192.0.2.1]", "[IPv6:2001:db8::1]", &label, &long[..253]] {
+        assert_eq!(named(fine).unwrap().as_deref(), Some(fine));
+    }
+    let (long_label, long) = ("a".repeat(64), long[..254].to_owned());
+    for wrong in [
+        "my machine",
+        "a..b",
+        ".",
+        "-a.b",
+        "a-.b",
+        "ünï.example",
+        "192.0.2.1",
+        "[1.2.3]",
+        "a\r\nQUIT",
+        "a_b",
+        &long_label,
+        &long,
+    ] {
+        assert!(named(wrong).is_err(), "{wrong}");
+    }
+    let of_base = |url: &str| with(&[("BASE_URL", url)]).unwrap();
+    assert_eq!(of_base("https://runs.example.org:8443/x").as_deref(), Some("runs.example.org"));
+    assert_eq!((of_base("http://localhost"), of_base("http://192.0.2.1")), (None, None));
+    assert_eq!(with(&[]).unwrap(), None);
 }

@@ -1,5 +1,5 @@
 //! One mail as it leaves: headers and MIME. Everything that depends on time or chance is given, so that a mail sent
-//! twice is the same mail, byte for byte.
+//! twice is the same mail but for its `Date`.
 
 use super::transport::SendFailure;
 use jiff::Timestamp;
@@ -15,8 +15,10 @@ pub struct Outgoing {
     pub message_id: String,
     /// [`super::Notice::name`]: in file names and logs.
     pub kind: &'static str,
-    /// The `Date` header and the file name: when the mail became due, the same for every attempt.
+    /// The `Date` header: when this attempt is made.
     pub date: Timestamp,
+    /// In the file name: when the mail was promised, the same for every attempt.
+    pub promised: Timestamp,
     /// A mailbox, `Side by Side <hello@example.org>`.
     pub from: String,
     pub to_address: String,
@@ -77,7 +79,7 @@ impl Outgoing {
     pub(super) fn file_name(&self) -> String {
         let id: String =
             self.message_id.chars().take_while(|c| *c != '@').filter(char::is_ascii_alphanumeric).take(40).collect();
-        format!("{}-{}-{id}.eml", self.date.strftime("%Y%m%dT%H%M%SZ"), self.kind)
+        format!("{}-{}-{id}.eml", self.promised.strftime("%Y%m%dT%H%M%SZ"), self.kind)
     }
 }
 

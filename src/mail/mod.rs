@@ -8,6 +8,8 @@
 mod letter;
 mod message;
 mod notice;
+mod refusal;
+mod refusal_log;
 mod render;
 pub mod sample;
 mod smtp;
@@ -25,5 +27,6 @@ pub use letter::{
 };
 pub use message::{Outgoing, is_mailbox};
 pub use notice::{Change, DateChange, Notice, Touch};
+pub use refusal_log::RefusalLog;
 pub use render::{RenderError, Rendered, Templates};
 pub use transport::{SendFailure, Transport, TransportError};

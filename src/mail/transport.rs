@@ -4,29 +4,32 @@
 use super::message::Outgoing;
 use super::smtp::Smtp;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// Longest time that one attempt may take, connecting included.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The way out.
 #[derive(Debug)]
 pub enum Transport {
     /// One `.eml` file a mail.
     Files { dir: PathBuf },
-    /// An SMTP server, with at most eight mails under way.
+    /// An SMTP server.
     Smtp(Smtp),
 }
 
 /// Why a mail did not leave.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendFailure {
-    /// It never will: the server refused this reader or this mail for good, or the address is none.
+    /// It never will: the reader's address is bad for good, or none.
     #[error("permanent: {0}")]
     Permanent(String),
-    /// It may later: everything else.
+    /// It may later: the server put it off, or is away.
     #[error("temporary: {0}")]
     Temporary(String),
+    /// The server did not answer in time.
+    #[error("hung: {0}")]
+    Hung(String),
+    /// The server refuses this installation, whoever the reader is; the mail is still owed. `cause` is the same for all
+    /// mails that are refused for one reason, `words` are the server's own.
+    #[error("refused us: {cause}: {words}")]
+    RefusedUs { cause: String, words: String },
 }
 
 /// A fault in the settings of the transport.
@@ -45,11 +48,13 @@ impl Transport {
     /// `smtp://user:password@host:port` speaks plainly, `?tls=required` and `?tls=opportunistic` use STARTTLS,
     /// `smtps://` speaks TLS from the start; ports are 25, 587, 587 and 465 unless given, as in lettre's own URLs.
     ///
+    /// `ehlo_name` is how this installation calls itself; a path in the URL, `smtp://host/name`, goes before it.
+    ///
     /// # Errors
     /// A URL that is none of these, or a folder that cannot be made.
-    pub fn from_url(smtp_url: Option<&str>, mail_dir: &Path) -> Result<Self, TransportError> {
+    pub fn from_url(smtp_url: Option<&str>, ehlo_name: Option<&str>, mail_dir: &Path) -> Result<Self, TransportError> {
         if let Some(url) = smtp_url {
-            return Smtp::from_url(url).map(Self::Smtp);
+            return Smtp::from_url(url, ehlo_name).map(Self::Smtp);
         }
         private_folder(mail_dir).map_err(|error| TransportError::Folder {
             folder: mail_dir.display().to_string(),
@@ -58,21 +63,16 @@ impl Transport {
         Ok(Self::Files { dir: mail_dir.to_owned() })
     }
 
-    /// Sends one mail, in at most 30 seconds once it is its turn.
+    /// Sends one mail. Each step has its time limit; the caller limits the whole.
     ///
     /// # Errors
-    /// Whether to try again.
+    /// Whether, and how soon, to try again.
     pub async fn send(&self, mail: &Outgoing) -> Result<(), SendFailure> {
         let message = mail.message()?;
         let bytes = message.formatted();
         match self {
             Self::Files { dir } => write_file(dir.clone(), mail.file_name(), bytes).await,
-            Self::Smtp(smtp) => {
-                let turn = smtp.turn().await?;
-                let sent = tokio::time::timeout(PATIENCE, smtp.send(message.envelope(), &bytes)).await;
-                drop(turn);
-                sent.unwrap_or_else(|_| Err(SendFailure::Temporary("the mail server takes too long".to_owned())))
-            }
+            Self::Smtp(smtp) => smtp.send(message.envelope(), &bytes).await,
         }
     }
 }

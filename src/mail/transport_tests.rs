@@ -12,7 +12,8 @@ fn mail() -> Outgoing {
     Outgoing {
         message_id: "0192f0c1-aaaa-7000-8000-000000000001.reminder@example.org".to_owned(),
         kind: "reminder",
-        date: "2026-11-27T09:00:00Z".parse().unwrap(),
+        date: "2026-11-27T09:10:00Z".parse().unwrap(),
+        promised: "2026-11-27T09:00:00Z".parse().unwrap(),
         from: "Side by Side <hello@example.org>".to_owned(),
         to_address: "ana@example.net".to_owned(),
         to_name: "Ana\r\nBcc: victim@example.org".to_owned(),
@@ -75,7 +76,7 @@ fn talk(stream: &TcpStream, script: Script, seen: &mpsc::UnboundedSender<String>
 }
 
 fn smtp(url: &str) -> Transport {
-    Transport::from_url(Some(url), Path::new("/unused")).unwrap()
+    Transport::from_url(Some(url), None, Path::new("/unused")).unwrap()
 }
 
 async fn failure(script: Script) -> SendFailure {
@@ -91,7 +92,7 @@ fn headers(raw: &[u8]) -> Vec<(String, String)> {
 #[tokio::test]
 async fn a_file_is_a_whole_mail_and_a_duplicate_is_the_same_file() {
     let dir = tempfile::tempdir().unwrap();
-    let transport = Transport::from_url(None, &dir.path().join("mail")).unwrap();
+    let transport = Transport::from_url(None, None, &dir.path().join("mail")).unwrap();
     transport.send(&mail()).await.unwrap();
     let files = || std::fs::read_dir(dir.path().join("mail")).unwrap().map(|f| f.unwrap().path()).collect::<Vec<_>>();
     let path = files().pop().unwrap();
@@ -109,7 +110,7 @@ async fn a_file_is_a_whole_mail_and_a_duplicate_is_the_same_file() {
     assert_eq!(one("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
     assert_eq!(one("List-Unsubscribe"), format!("<https://example.org/e/unsubscribe/{}>", "t".repeat(90)));
     assert_eq!(one("Subject"), "Your place on Saturday 28 November – é Bcc: victim@example.org");
-    assert_eq!(one("Date"), "Fri, 27 Nov 2026 09:00:00 +0000");
+    assert_eq!(one("Date"), "Fri, 27 Nov 2026 09:10:00 +0000");
     assert!(all.iter().all(|(key, _)| key != "Bcc" && key != "Received"), "{all:?}");
 
     let parsed = mailparse::parse_mail(&raw).unwrap();
@@ -134,23 +135,31 @@ async fn an_smtp_server_gets_the_same_bytes_over_one_connection() {
 }
 
 #[tokio::test]
-async fn only_a_refused_reader_or_mail_is_final() {
-    for script in
-        [&[("RCPT", "550 5.1.1 no such person ana@example.net")][..], &[("DATA", "554 no")], &[("END", "552 too big")]]
-    {
+async fn only_a_refused_reader_is_final() {
+    let gone = failure(&[("RCPT", "550 5.1.1 no such person ana@example.net")]).await;
+    assert!(matches!(gone, SendFailure::Permanent(_)), "{gone}");
+    assert!(!gone.to_string().contains("ana"), "no addresses: {gone}");
+    for script in [
+        &[("HELLO", "554 not you")][..],
+        &[("EHLO", "504 5.5.2 need a full host name")],
+        &[("EHLO", "502 what")],
+        &[("MAIL", "550 5.1.8 sender not allowed")],
+        &[("RCPT", "554 5.7.1 relay access denied for ana@example.net")],
+        &[("RCPT", "553 sender rejected")],
+        &[("RCPT", "530 log in first")],
+        &[("DATA", "554 no")],
+        &[("END", "552 5.2.2 over quota")],
+        &[("END", "550-5.7.1 two lines\r\n550 5.7.1 of policy")],
+    ] {
         let failure = failure(script).await;
-        assert!(matches!(failure, SendFailure::Permanent(_)), "{script:?}: {failure}");
+        assert!(matches!(failure, SendFailure::RefusedUs { .. }), "{script:?}: {failure}");
         assert!(!failure.to_string().contains("ana"), "no addresses: {failure}");
     }
     for script in [
         &[("HELLO", "421 too busy")][..],
-        &[("HELLO", "554 not you")],
-        &[("EHLO", "502 what")],
-        &[("MAIL", "550 sender not allowed")],
         &[("MAIL", "421 closing")],
         &[("RCPT", "421 closing")],
         &[("RCPT", "450 greylisted")],
-        &[("RCPT", "530 log in first")],
         &[("RCPT", "drop")],
         &[("MAIL", "drop")],
         &[("DATA", "451 later")],
@@ -166,7 +175,7 @@ async fn only_a_refused_reader_or_mail_is_final() {
 async fn a_wrong_password_or_a_missing_server_is_not_the_readers_fault() {
     let (url, _mails, _) = server(&[("AUTH", "535 wrong password")]);
     let url = url.replace("smtp://", "smtp://user:p%40ss@");
-    assert!(matches!(smtp(&url).send(&mail()).await, Err(SendFailure::Temporary(_))));
+    assert!(matches!(smtp(&url).send(&mail()).await, Err(SendFailure::RefusedUs { .. })));
 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let refused = format!("smtp://{}", listener.local_addr().unwrap());
@@ -189,10 +198,99 @@ async fn a_stale_connection_is_replaced() {
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
 
+/// A server that behaves like this on the second mail of each connection, and well on the first.
+async fn sends_three_over_fresh_connections(on_second: &'static str) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || one_mail_each(&stream, on_second));
+        }
+    });
+    let transport = smtp(&url);
+    for number in 0..3 {
+        let sent = transport.send(&mail()).await;
+        assert!(sent.is_ok(), "mail {number} where the second is met with {on_second}: {sent:?}");
+    }
+}
+
+fn one_mail_each(stream: &TcpStream, on_second: &str) -> std::io::Result<()> {
+    let (mut lines, mut writer) = (BufReader::new(stream).lines(), stream);
+    let mut taken = false;
+    write!(writer, "220 ready\r\n")?;
+    while let Some(line) = lines.next().transpose()? {
+        let (step, answer) = on_second.split_once(' ').unwrap_or((on_second, ""));
+        if taken && line.starts_with(step) {
+            if !answer.is_empty() {
+                write!(writer, "{answer}\r\n")?;
+            }
+            return Ok(());
+        }
+        match line.get(..4).unwrap_or("") {
+            "DATA" => {
+                write!(writer, "354 go on\r\n")?;
+                while lines.next().transpose()?.is_some_and(|line| line != ".") {}
+                taken = true;
+                write!(writer, "250 taken\r\n")?;
+                if on_second == "hang up" {
+                    return Ok(());
+                }
+            }
+            _ => write!(writer, "250 fine\r\n")?,
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_mail_per_connection_gets_a_new_connection_at_once() {
+    for on_second in [
+        "hang up",
+        "NOOP 421 4.4.2 bye",
+        "MAIL",
+        "MAIL 421 4.7.0 one mail for each connection",
+        "MAIL 452 4.5.3 too many mails",
+        "MAIL 503 5.5.1 one mail only",
+        "RCPT 421 4.7.0 one mail for each connection",
+        "RCPT",
+        "DATA 421 closing",
+    ] {
+        sends_three_over_fresh_connections(on_second).await;
+    }
+}
+
+#[tokio::test]
+async fn full_server_is_asked_again_when_a_connection_is_free() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let (open, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counter, turned_away) = (open, refused.clone());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            if counter.fetch_add(1, Ordering::SeqCst) >= 2 {
+                counter.fetch_sub(1, Ordering::SeqCst);
+                turned_away.fetch_add(1, Ordering::SeqCst);
+                let _ = write!(&stream, "421 4.7.0 too many connections\r\n");
+                continue;
+            }
+            let (counter, (seen, _)) = (counter.clone(), mpsc::unbounded_channel());
+            std::thread::spawn(move || {
+                let _ = talk(&stream, &[], &seen);
+                counter.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    let transport = smtp(&url);
+    let mail = mail();
+    let sent = futures_util::future::join_all((0..8).map(|_| transport.send(&mail))).await;
+    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+    assert!(refused.load(Ordering::SeqCst) > 0, "more than two were tried at once");
+}
+
 #[tokio::test]
 async fn an_address_that_is_none_is_final_and_a_sender_that_is_none_is_not() {
     let dir = tempfile::tempdir().unwrap();
-    let transport = Transport::from_url(None, dir.path()).unwrap();
+    let transport = Transport::from_url(None, None, dir.path()).unwrap();
     let nobody = Outgoing { to_address: "not an address".to_owned(), ..mail() };
     assert!(matches!(transport.send(&nobody).await, Err(SendFailure::Permanent(_))));
     let sender = Outgoing { from: "not a mailbox".to_owned(), ..mail() };
@@ -205,12 +303,12 @@ fn a_url_that_is_no_mail_server_is_refused_without_repeating_it() {
     for good in
         ["smtp://localhost:1025", "smtps://u:p@[::1]", "smtp://u:p%26@h?tls=required", "smtp://h?tls=opportunistic"]
     {
-        assert!(Transport::from_url(Some(good), dir).is_ok(), "{good}");
+        assert!(Transport::from_url(Some(good), None, dir).is_ok(), "{good}");
     }
     for bad in ["", "mail.example.org", "http://u:secret@h", "smtp://u:secret@h?tls=maybe", "smtp:///x"] {
-        let error = Transport::from_url(Some(bad), dir).unwrap_err().to_string();
+        let error = Transport::from_url(Some(bad), None, dir).unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");
     }
-    let debug = format!("{:?}", Transport::from_url(Some("smtp://u:secret@h"), dir).unwrap());
+    let debug = format!("{:?}", Transport::from_url(Some("smtp://u:secret@h"), None, dir).unwrap());
     assert!(!debug.contains("secret"), "{debug}");
 }

@@ -3,7 +3,11 @@
 //! A worker claims a row with a lease by the database's clock. The lease's `fence` rises with each claim, and whoever
 //! reports back with an older one is too late: nothing is marked sent twice or by a worker that was given up.
 
-use diesel::prelude::*;
+use diesel::{
+    dsl::sql,
+    prelude::*,
+    sql_types::{Bool, Integer},
+};
 
 use super::{
     db::{Conn, Tx},
@@ -14,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::Instant,
-    domain::outbox::{MAX_ATTEMPTS, OutboxStatus, backoff_s},
+    domain::outbox::{LONGEST_BACKOFF_S, OutboxStatus, Setback, backoff_s},
     error::Result,
     id::Id,
     mail::Notice,
@@ -43,6 +47,11 @@ pub struct Parcel {
     pub finished_at: Option<Instant>,
     /// Goes before all others.
     pub urgent: bool,
+    /// Why the last try failed.
+    pub setback: Option<Setback>,
+    /// The moment from which it waits for its turn: when it was promised, or its last try. Only rows of older programs
+    /// have none.
+    pub waits_since: Option<Instant>,
 }
 
 /// A mail to promise.
@@ -115,6 +124,8 @@ pub fn promise(tx: &mut Tx<'_>, promise: Promise, now: Instant) -> Result<bool> 
         created_at: now,
         finished_at: None,
         urgent: promise.urgent,
+        setback: None,
+        waits_since: Some(now),
     };
     let kept = dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(outbox::table)
         .values(&parcel)
@@ -142,13 +153,32 @@ pub fn is_under_way(conn: &mut Conn, account: Id, kind: &str, but: &str) -> Resu
     Ok(known > 0)
 }
 
-/// Claims up to `limit` parcels that are due at `now` and not under somebody's lease, oldest first.
-pub fn claim(tx: &mut Tx<'_>, now: Instant, limit: i64, lease_s: i64) -> Result<Vec<Parcel>> {
+/// Which mails are claimed together: those that ran into a time limit hold up only each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// First tries, and mails that failed quickly.
+    Ordinary,
+    /// Mails whose last try hung.
+    Hung,
+}
+
+/// Claims up to `limit` parcels of a lane that are due at `now` and not under somebody's lease, oldest first. A lease that
+/// ends later than twice `lease_s` from now was given before the database's clock went back, and counts as over.
+pub fn claim(tx: &mut Tx<'_>, lane: Lane, now: Instant, limit: i64, lease_s: i64) -> Result<Vec<Parcel>> {
     let clock = dialect::database_now(tx)?;
+    let is_free = outbox::lease_until
+        .is_null()
+        .or(outbox::lease_until.lt(clock))
+        .or(outbox::lease_until.gt(clock.plus_seconds(2 * lease_s)));
+    let lanes_setback = match lane {
+        Lane::Hung => sql::<Bool>("(setback = 'hung')"),
+        Lane::Ordinary => sql::<Bool>("(setback IS NULL OR setback <> 'hung')"),
+    };
     let due = outbox::table
         .filter(outbox::status.eq(OutboxStatus::Queued))
         .filter(outbox::not_before.le(now))
-        .filter(outbox::lease_until.is_null().or(outbox::lease_until.lt(clock)))
+        .filter(is_free)
+        .filter(lanes_setback)
         .order((outbox::urgent.desc(), outbox::not_before, outbox::id))
         .limit(limit);
     let mut claimed: Vec<Parcel> = match &mut **tx {
@@ -175,34 +205,87 @@ pub enum Fate {
     Dropped,
     /// Refused for good.
     Dead(String),
-    /// To be tried again.
-    Later(String),
+    /// To be tried again after a wait.
+    Later(Setback, String),
+    /// Not tried: too many to the same place hang. It goes on in the lane of those, without a wait.
+    Aside,
+    /// Not tried to the end: the worker stops. Whoever is next takes it.
+    Released,
 }
 
 /// Notes what became of a parcel, unless somebody else has claimed it since; says whether it was noted.
 pub fn settle(tx: &mut Tx<'_>, parcel: &Parcel, fate: &Fate, now: Instant) -> Result<bool> {
-    let attempts = parcel.attempts + 1;
-    let (status, error, not_before) = match fate {
-        Fate::Sent => (OutboxStatus::Sent, None, now),
-        Fate::Dropped => (OutboxStatus::Dropped, None, now),
-        Fate::Dead(why) => (OutboxStatus::Dead, Some(why), now),
-        Fate::Later(why) if attempts >= MAX_ATTEMPTS => (OutboxStatus::Dead, Some(why), now),
-        Fate::Later(why) => (OutboxStatus::Queued, Some(why), now.plus_seconds(backoff_s(attempts))),
-    };
-    let finished = (status != OutboxStatus::Queued).then_some(now);
+    let (tried, mut after) = (parcel.attempts + 1, parcel.clone());
+    (after.lease_until, after.waits_since) = (None, Some(now));
+    match fate {
+        Fate::Aside => after.setback = Some(Setback::Hung),
+        Fate::Released => {}
+        Fate::Sent | Fate::Dropped | Fate::Dead(_) | Fate::Later(..) => {
+            (after.attempts, after.not_before, after.last_error) = (tried, now, None);
+        }
+    }
+    match fate {
+        Fate::Sent => after.status = OutboxStatus::Sent,
+        Fate::Dropped => after.status = OutboxStatus::Dropped,
+        Fate::Dead(why) => (after.status, after.last_error) = (OutboxStatus::Dead, Some(shortened(why))),
+        Fate::Later(setback, why) => {
+            (after.setback, after.last_error) = (Some(*setback), Some(shortened(why)));
+            match backoff_s(*setback, tried) {
+                Some(wait) => after.not_before = now.plus_seconds(wait),
+                None => after.status = OutboxStatus::Dead,
+            }
+        }
+        Fate::Aside | Fate::Released => {}
+    }
     let settled = diesel::update(outbox::table.find(parcel.id))
         .filter(outbox::fence.eq(parcel.fence))
         .filter(outbox::status.eq(OutboxStatus::Queued))
         .set((
-            outbox::status.eq(status),
-            outbox::attempts.eq(attempts),
-            outbox::not_before.eq(not_before),
-            outbox::last_error.eq(error.map(|why| why.chars().take(500).collect::<String>())),
-            outbox::lease_until.eq(None::<Instant>),
-            outbox::finished_at.eq(finished),
+            outbox::status.eq(after.status),
+            outbox::attempts.eq(after.attempts),
+            outbox::not_before.eq(after.not_before),
+            outbox::last_error.eq(after.last_error),
+            outbox::lease_until.eq(after.lease_until),
+            outbox::finished_at.eq((after.status != OutboxStatus::Queued).then_some(now)),
+            outbox::setback.eq(after.setback),
+            outbox::waits_since.eq(after.waits_since),
         ))
         .execute(&mut **tx)?;
     Ok(settled > 0)
+}
+
+/// Characters of a reason that are kept.
+const REASON_LIMIT: usize = 500;
+
+fn shortened(why: &str) -> String {
+    why.chars().take(REASON_LIMIT).collect()
+}
+
+/// How far a clock is set right now and then; mails that wait since later than that show that it was moved back.
+const CLOCK_SET_RIGHT_S: i64 = 1;
+
+/// Lets no mail wait longer than it was meant to because the clock went back: retries, and mails that were due soon, wait
+/// from now for as long as they would have. Mails for a moment further off keep that moment. Returns how many it moved.
+pub fn bound_waits(tx: &mut Tx<'_>, now: Instant) -> Result<usize> {
+    let rows: Vec<Parcel> = outbox::table
+        .filter(outbox::status.eq(OutboxStatus::Queued))
+        .filter(outbox::waits_since.gt(now.plus_seconds(CLOCK_SET_RIGHT_S)))
+        .select(Parcel::as_select())
+        .load(&mut **tx)?;
+    let mut moved = 0;
+    for parcel in rows {
+        let since = parcel.waits_since.unwrap_or(parcel.created_at);
+        let wait = parcel.not_before.seconds_since(since).max(0);
+        let not_before = match parcel.attempts {
+            0 if wait > LONGEST_BACKOFF_S => parcel.not_before,
+            _ => now.plus_seconds(wait.min(LONGEST_BACKOFF_S)),
+        };
+        moved += diesel::update(outbox::table.find(parcel.id))
+            .filter(outbox::fence.eq(parcel.fence))
+            .set((outbox::not_before.eq(not_before), outbox::waits_since.eq(now)))
+            .execute(&mut **tx)?;
+    }
+    Ok(moved)
 }
 
 /// Takes back what waits for an account: nothing but decisions, and what it takes to read them, goes to somebody who was
@@ -225,11 +308,15 @@ pub fn drop_all_queued(tx: &mut Tx<'_>, now: Instant) -> Result<usize> {
         .execute(&mut **tx)?)
 }
 
-/// Parcels in one of these states, newest first.
+/// Parcels in one of these states: first those that a mail server refuses because of this installation, then those that
+/// were given up, then the others; the newest first of each.
 pub fn list(conn: &mut Conn, statuses: &[OutboxStatus], limit: i64) -> Result<Vec<Parcel>> {
+    // As text: diesel's `case_when` does not fit its common subset of the two databases.
+    let is_refused = sql::<Integer>("CASE setback WHEN 'refused_us' THEN 0 ELSE 1 END");
+    let is_dead = sql::<Integer>("CASE status WHEN 'dead' THEN 0 ELSE 1 END");
     Ok(outbox::table
         .filter(outbox::status.eq_any(statuses))
-        .order(outbox::id.desc())
+        .order((is_refused, is_dead, outbox::id.desc()))
         .limit(limit)
         .select(Parcel::as_select())
         .load(conn)?)
@@ -244,21 +331,25 @@ pub fn count_due(conn: &mut Conn, now: Instant) -> Result<i64> {
         .get_result(conn)?)
 }
 
-/// Puts dead parcels back in the queue (all of them, or one); returns how many.
+/// Has dead parcels, and those that wait because a mail server refused this installation, tried again now (all of them, or
+/// one); returns how many.
 pub fn retry(tx: &mut Tx<'_>, one: Option<Id>, now: Instant) -> Result<usize> {
-    let mut dead = diesel::update(outbox::table)
-        .filter(outbox::status.eq(OutboxStatus::Dead))
+    let is_open = sql::<Bool>("(status = 'dead' OR (status = 'queued' AND setback = 'refused_us'))");
+    let mut again = diesel::update(outbox::table)
+        .filter(is_open)
         .set((
             outbox::status.eq(OutboxStatus::Queued),
             outbox::attempts.eq(0),
             outbox::not_before.eq(now),
+            outbox::waits_since.eq(now),
+            outbox::setback.eq(None::<Setback>),
             outbox::finished_at.eq(None::<Instant>),
         ))
         .into_boxed();
     if let Some(id) = one {
-        dead = dead.filter(outbox::id.eq(id));
+        again = again.filter(outbox::id.eq(id));
     }
-    Ok(dead.execute(&mut **tx)?)
+    Ok(again.execute(&mut **tx)?)
 }
 
 /// Forgets what was sent or dropped before `before`.

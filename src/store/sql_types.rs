@@ -251,6 +251,7 @@ words![
     link::LinkAction,
     match_request::AlertChoice,
     outbox::OutboxStatus,
+    outbox::Setback,
     after_run::PaceAnswer,
     after_run::CareStatus,
     profile::TalkOrQuiet,

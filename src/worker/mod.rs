@@ -4,16 +4,19 @@
 
 mod alerts;
 mod delivery;
+mod slots;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
+use self::{delivery::keep_delivering, slots::Slots};
 use crate::{
     app::App,
     clock::Instant,
     error::Result,
     service::{address_requests, housekeeping},
+    store::outbox::{self, Lane},
 };
 
 pub use delivery::deliver;
@@ -24,8 +27,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const FORGET_EVERY: u64 = 600;
 /// Rounds between two looks at what match requests have changed, well within the time for which changes are kept.
 const KEEP_UP_EVERY: u64 = 60;
-/// How long mails under way get when the worker is told to stop; what is given up is claimed again later.
-const GRACE: Duration = Duration::from_secs(15);
 
 /// Takes every due step and delivers every due mail once; returns how many of both there were. What was asked for with
 /// an address is answered at once: its random pause hides the worker from callers who measure, and here are none.
@@ -38,12 +39,11 @@ pub async fn tick(app: &Arc<App>) -> Result<usize> {
 
 /// Works until it is told to stop, finishing what is under way.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
-    // Several lanes, so that a mail that hangs holds up its neighbours and not everybody.
+    let slots = Arc::new(Slots::default());
     tokio::join!(
         keep_house(&app, &stop),
-        keep_delivering(&app, &stop),
-        keep_delivering(&app, &stop),
-        keep_delivering(&app, &stop)
+        keep_delivering(&app, Lane::Ordinary, &slots, &stop),
+        keep_delivering(&app, Lane::Hung, &slots, &stop)
     );
 }
 
@@ -75,33 +75,14 @@ async fn keep_house(app: &Arc<App>, stop: &CancellationToken) {
     }
 }
 
-async fn keep_delivering(app: &Arc<App>, stop: &CancellationToken) {
-    while !stop.is_cancelled() {
-        let patience = async {
-            stop.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        };
-        let sent = tokio::select! {
-            sent = delivery::deliver_batch(app) => sent,
-            () = patience => return,
-        };
-        match sent {
-            Ok(Some(_)) => continue,
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "the mail has to wait"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(PAUSE) => {}
-            () = app.mail_waits.notified() => {}
-        }
-    }
-}
-
 /// Takes the due steps, and answers what was asked for with an address and has waited until `pauses_end`.
 async fn take_steps(app: &Arc<App>, pauses_end: Instant) -> Result<usize> {
     let (db, policy, now) = (app.db.clone(), app.config.policy.clone(), app.clock.now());
-    let mut done = blocking(move || housekeeping::tick(&db, &policy, now)).await?;
+    let steps = blocking(move || {
+        db.write_here(|tx| outbox::bound_waits(tx, now))?;
+        housekeeping::tick(&db, &policy, now)
+    });
+    let mut done = steps.await?;
     let asked = app.clone();
     done += blocking(move || {
         address_requests::decide_due(&asked.db, &asked.addresses, &asked.config.policy, pauses_end, now)

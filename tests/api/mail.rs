@@ -2,7 +2,11 @@
 
 use macro_rules_attribute::apply;
 use serde_json::{Value, json};
-use sidebyside::{domain::outbox::MAX_ATTEMPTS, store::outbox, worker};
+use sidebyside::{
+    domain::outbox::MAX_ATTEMPTS,
+    store::outbox::{self, Lane},
+    worker,
+};
 
 use crate::{
     harness::{Behaviour, Person, Run, Town},
@@ -318,7 +322,8 @@ async fn a_mail_whose_receipt_was_lost_comes_again_with_the_same_message_id(town
     town.minutes_pass(1);
     let second = town.one_mail_to(&ana.email).await;
     assert_eq!(first.message_id, second.message_id);
-    assert_eq!(first.header("Date"), second.header("Date"));
+    assert_eq!(first.header("Date"), "Mon, 23 Nov 2026 10:00:00 +0000");
+    assert_eq!(second.header("Date"), "Mon, 23 Nov 2026 10:01:00 +0000", "a Date is the time of sending");
     assert_eq!(first.link("not-today"), second.link("not-today"), "and with the same link");
 }
 
@@ -327,7 +332,7 @@ async fn who_is_refused_for_good_is_dead_at_once_and_can_be_tried_again(town: To
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
     let (ana, _) = confirmed(&town, &run, "Ana").await;
-    town.mail_server(Behaviour::Rcpt(550));
+    town.mail_server(Behaviour::Rcpt("550 5.1.1 no such user"));
     town.work().await;
     assert_eq!(town.rows("outbox WHERE status = 'dead' AND attempts = 1"), 1);
     town.hours_pass(5);
@@ -398,10 +403,13 @@ async fn a_worker_that_was_given_up_cannot_settle_what_another_has_claimed(town:
     confirmed(&town, &run, "Ana").await;
     let now = town.now();
     let db = &town.app().db;
-    let slow = db.write(move |tx| outbox::claim(tx, now, 10, 600)).await.unwrap().remove(0);
-    assert!(db.write(move |tx| outbox::claim(tx, now, 10, 600)).await.unwrap().is_empty(), "it is under a lease");
+    let slow = db.write(move |tx| outbox::claim(tx, Lane::Ordinary, now, 10, 600)).await.unwrap().remove(0);
+    assert!(
+        db.write(move |tx| outbox::claim(tx, Lane::Ordinary, now, 10, 600)).await.unwrap().is_empty(),
+        "it is under a lease"
+    );
     town.execute("UPDATE outbox SET lease_until = '2020-01-01T00:00:00.000000Z'").unwrap();
-    let quick = db.write(move |tx| outbox::claim(tx, now, 10, 600)).await.unwrap().remove(0);
+    let quick = db.write(move |tx| outbox::claim(tx, Lane::Ordinary, now, 10, 600)).await.unwrap().remove(0);
     assert_eq!((quick.id, quick.fence), (slow.id, slow.fence + 1));
     let settled =
         db.write(move |tx| outbox::settle(tx, &slow, &outbox::Fate::Dead("too late".into()), now)).await.unwrap();
@@ -417,7 +425,7 @@ async fn a_lease_that_ran_out_is_claimed_again(town: Town) {
     let run = town.run(&fay, |_| {}).await;
     let (ana, _) = confirmed(&town, &run, "Ana").await;
     let now = town.now();
-    town.app().db.write(move |tx| outbox::claim(tx, now, 10, 600)).await.unwrap();
+    town.app().db.write(move |tx| outbox::claim(tx, Lane::Ordinary, now, 10, 600)).await.unwrap();
     assert!(town.mail_to(&ana.email).await.is_empty());
     town.execute("UPDATE outbox SET lease_until = '2020-01-01T00:00:00.000000Z'").unwrap();
     town.one_mail_to(&ana.email).await;

@@ -19,6 +19,7 @@ mod hostile;
 mod idempotency;
 mod imports;
 mod mail;
+mod mail_server;
 mod many_faults;
 mod match_requests;
 mod matches;

@@ -9,6 +9,7 @@ use mailparse::{MailHeaderMap, ParsedMail};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 /// What the server does with the mails that come.
@@ -17,8 +18,14 @@ pub enum Behaviour {
     Accept,
     /// Hangs up before the greeting.
     Refuse,
-    /// Answers RCPT with this code.
-    Rcpt(u16),
+    /// Answers RCPT with this.
+    Rcpt(&'static str),
+    /// Accepts and never answers this command, or the end of the mail (`.`), for readers whose address begins with "hang".
+    Hang(&'static str),
+    /// Takes one mail on each connection: what begins another one is answered with 421.
+    OneMailEach,
+    /// Hangs up after each mail that it took, without a word.
+    HangUpAfterEach,
     /// Answers the end of DATA with this code, and keeps nothing.
     Data(u16),
     /// Keeps the mail and hangs up without an answer: the sender cannot know.
@@ -105,13 +112,19 @@ struct Kept {
 pub struct Inbox {
     address: SocketAddr,
     kept: Arc<Mutex<Kept>>,
+    /// How many mails were taken.
+    taken: watch::Sender<usize>,
 }
 
 impl Inbox {
     /// Starts on a free port.
     pub async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let inbox = Self { address: listener.local_addr().expect("an address"), kept: Arc::default() };
+        let inbox = Self {
+            address: listener.local_addr().expect("an address"),
+            kept: Arc::default(),
+            taken: watch::Sender::new(0),
+        };
         let server = inbox.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -147,6 +160,18 @@ impl Inbox {
         self.lock().attempts
     }
 
+    /// Waits for a mail to somebody.
+    pub async fn letter_to(&self, email: &str) -> Letter {
+        let mut taken = self.taken.subscribe();
+        loop {
+            taken.borrow_and_update();
+            if let Some(letter) = self.all().into_iter().find(|letter| letter.to == email) {
+                return letter;
+            }
+            taken.changed().await.expect("the inbox is open");
+        }
+    }
+
     /// Everything that was taken, oldest first.
     pub fn all(&self) -> Vec<Letter> {
         self.lock().letters.clone()
@@ -164,6 +189,7 @@ impl Inbox {
         if self.behaviour() == Behaviour::Refuse {
             return Ok(());
         }
+        let mut taken_here = 0;
         writer.write_all(b"220 inbox ESMTP\r\n").await?;
         let (mut from, mut to) = (String::new(), String::new());
         let mut line = String::new();
@@ -175,6 +201,14 @@ impl Inbox {
             let command = line.trim_end().to_owned();
             let verb = command.split([' ', ':']).next().unwrap_or("").to_ascii_uppercase();
             let address = || command.split(['<', '>']).nth(1).unwrap_or("").to_owned();
+            if verb == "RCPT" {
+                to = address();
+            }
+            let hangs =
+                |step: &str| matches!(self.behaviour(), Behaviour::Hang(at) if at == step) && to.starts_with("hang");
+            if hangs(&verb) {
+                return wait_for_the_end(&mut lines).await;
+            }
             let reply = match verb.as_str() {
                 "EHLO" => "250-inbox\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n".to_owned(),
                 "MAIL" => {
@@ -183,27 +217,36 @@ impl Inbox {
                         return Ok(());
                     }
                     from = address();
+                    if self.behaviour() == Behaviour::OneMailEach && taken_here > 0 {
+                        writer.write_all(b"421 4.7.0 one mail for each connection\r\n").await?;
+                        return Ok(());
+                    }
                     "250 fine\r\n".to_owned()
                 }
-                "RCPT" => {
-                    to = address();
-                    match self.behaviour() {
-                        Behaviour::Rcpt(code) => format!("{code} no\r\n"),
-                        _ => "250 fine\r\n".to_owned(),
-                    }
-                }
+                "RCPT" => match self.behaviour() {
+                    Behaviour::Rcpt(answer) => format!("{answer}\r\n"),
+                    _ => "250 fine\r\n".to_owned(),
+                },
                 "DATA" => {
                     writer.write_all(b"354 go on\r\n").await?;
                     if self.behaviour() == Behaviour::HangUpInData {
                         return Ok(());
                     }
                     let raw = read_data(&mut lines).await?;
+                    if hangs(".") {
+                        return wait_for_the_end(&mut lines).await;
+                    }
                     match self.behaviour() {
                         Behaviour::Data(code) => format!("{code} no\r\n"),
                         behaviour => {
                             self.lock().letters.push(Letter::read(to.clone(), from.clone(), raw));
+                            self.taken.send_modify(|many| *many += 1);
+                            taken_here += 1;
                             if behaviour == Behaviour::KeepAndHangUp {
                                 return Ok(());
+                            }
+                            if behaviour == Behaviour::HangUpAfterEach {
+                                return writer.write_all(b"250 taken\r\n").await;
                             }
                             "250 taken\r\n".to_owned()
                         }
@@ -218,6 +261,15 @@ impl Inbox {
             writer.write_all(reply.as_bytes()).await?;
         }
     }
+}
+
+/// Says nothing until the client is gone.
+async fn wait_for_the_end(lines: &mut BufReader<tokio::net::tcp::OwnedReadHalf>) -> std::io::Result<()> {
+    let mut line = String::new();
+    while lines.read_line(&mut line).await? > 0 {
+        line.clear();
+    }
+    Ok(())
 }
 
 async fn read_data(lines: &mut BufReader<tokio::net::tcp::OwnedReadHalf>) -> std::io::Result<Vec<u8>> {

@@ -5,7 +5,7 @@
 
 mod attack;
 mod earth;
-mod logs;
+pub mod logs;
 mod meeting_points;
 mod resnapping;
 mod traces;

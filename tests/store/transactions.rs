@@ -17,7 +17,7 @@ use sidebyside::{
         Conn, Db, Tx,
         accounts::{self, Account},
         installation, limits,
-        outbox::{self, Promise},
+        outbox::{self, Lane, Promise},
     },
 };
 
@@ -159,7 +159,8 @@ fn workers_claim_every_parcel_once(kind: Kind) {
             thread::spawn(move || {
                 let mut mine = Vec::new();
                 loop {
-                    let claimed = db.write_here(|tx| outbox::claim(tx, now(), 7, 600)).expect("a claim");
+                    let claimed =
+                        db.write_here(|tx| outbox::claim(tx, Lane::Ordinary, now(), 7, 600)).expect("a claim");
                     if claimed.is_empty() {
                         return mine;
                     }

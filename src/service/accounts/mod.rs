@@ -21,7 +21,7 @@ use crate::{
     store::{
         Tx,
         accounts::{self, Account},
-        blocks, sessions,
+        blocks, moderation, sessions,
     },
 };
 

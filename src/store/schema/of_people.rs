@@ -304,6 +304,8 @@ diesel::table! {
         created_at -> SqlInstant,
         finished_at -> Nullable<SqlInstant>,
         urgent -> Bool,
+        setback -> Nullable<Text>,
+        waits_since -> Nullable<SqlInstant>,
     }
 }
 

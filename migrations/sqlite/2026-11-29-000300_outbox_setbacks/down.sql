@@ -1,0 +1,3 @@
+DROP INDEX outbox_waits;
+ALTER TABLE outbox DROP COLUMN waits_since;
+ALTER TABLE outbox DROP COLUMN setback;

@@ -1,0 +1,6 @@
+-- Why the last try failed: put_off, hung or refused_us.
+ALTER TABLE outbox ADD COLUMN setback TEXT;
+-- The moment from which a mail waits for its turn: when it was promised, or its last try.
+ALTER TABLE outbox ADD COLUMN waits_since TEXT;
+UPDATE outbox SET waits_since = created_at;
+CREATE INDEX outbox_waits ON outbox (status, waits_since);
