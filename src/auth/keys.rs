@@ -32,6 +32,10 @@ pub enum Purpose {
     Idempotency,
     /// Ordering equal matches.
     Tie,
+    /// Deriving the refresh token that follows another.
+    RefreshToken,
+    /// Signing what a client shows at log-in to be known again.
+    Device,
 }
 
 /// A link's signature: 160 of the 256 bits, so that the address stays on one line of a mail.
@@ -81,6 +85,11 @@ impl Keyring {
     /// Signs `data` with the current key (HMAC-SHA256).
     pub fn mac(&self, purpose: Purpose, data: &[u8]) -> [u8; 32] {
         self.current.mac(purpose, data)
+    }
+
+    /// The signatures of `data` by all keys, the current one first.
+    pub fn macs(&self, purpose: Purpose, data: &[u8]) -> impl Iterator<Item = [u8; 32]> {
+        self.all().map(move |keys| keys.mac(purpose, data))
     }
 
     /// Whether `mac` is the signature of `data` by the key with this id. It may be cut to its first bytes, never to

@@ -1,8 +1,8 @@
 //! Passwords: argon2id with 19 MiB, two passes, one lane (OWASP's first choice), in a bounded pool of their own.
 //!
 //! A flood of log-ins waits here, and beyond a bound is turned away, while everything else goes on. An unknown address
-//! takes the same time as a known one. Passwords are hashed as the bytes that were sent: keyboards send composed
-//! characters (NFC), so the normalisation that NIST 800-63B-4 suggests would need a table for little.
+//! takes the same time as a known one. Passwords are hashed and checked in one Unicode form ([`normalise`]); hashes that
+//! an older release made of what was typed go on working.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,6 +15,7 @@ use argon2::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Semaphore, oneshot};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Error, Result};
 
@@ -31,6 +32,34 @@ const WAITING: usize = 256;
 /// A hash with the same cost as all others that no password is known for: what an unknown address is checked against.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGtub3dzIGl0IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A password in the form in which it is measured, hashed and checked: NFKC, as NIST SP 800-63B-4 (3.1.1.2) asks, and
+/// every space character as a plain space, as the OpaqueString profile of RFC 8265 has it. So a password is the same
+/// from a keyboard that composes "ü" and from one that does not.
+pub fn normalise(password: &str) -> String {
+    // All of Unicode's category Zs.
+    let is_space =
+        |c: char| matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}');
+    password.chars().map(|c| if is_space(c) { ' ' } else { c }).nfkc().collect()
+}
+
+/// Whether a password belongs to a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It does not.
+    Wrong,
+    /// It does, in the form of [`normalise`].
+    Right,
+    /// Only as it was typed: the hash is an older release's and should be made anew.
+    RightAsTyped,
+}
+
+impl Fit {
+    /// Whether it belongs to the hash in either form.
+    pub fn is_right(self) -> bool {
+        self != Self::Wrong
+    }
+}
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -78,15 +107,15 @@ impl Passwords {
         self.run(move || hash_here(&password)).await
     }
 
-    /// Whether the password belongs to the hash. Without a hash (nobody has that address) it is false, after the same
+    /// Whether the password belongs to the hash. Without a hash (nobody has that address) it does not, after the same
     /// time.
     ///
     /// # Errors
     /// `Unavailable` when too many wait already, `Internal` when the hash is not one.
-    pub async fn verify(&self, password: SecretString, phc: Option<String>) -> Result<bool> {
+    pub async fn verify(&self, password: SecretString, phc: Option<String>) -> Result<Fit> {
         self.run(move || {
-            let fits = verify_here(&password, phc.as_deref().unwrap_or(NOBODY))?;
-            Ok(fits && phc.is_some())
+            let fit = verify_here(&password, phc.as_deref().unwrap_or(NOBODY))?;
+            Ok(if phc.is_some() { fit } else { Fit::Wrong })
         })
         .await
     }
@@ -116,6 +145,7 @@ fn too_busy() -> Error {
 /// Only when hashing itself fails.
 pub fn hash_here(password: &SecretString) -> Result<String> {
     let salt = crate::id::random_bytes::<16>();
+    let password = normalised(password);
     let hash: PasswordHash =
         argon2()?.hash_password_with_salt(password.expose_secret().as_bytes(), &salt).map_err(internal)?;
     Ok(hash.to_string())
@@ -130,8 +160,25 @@ pub fn needs_rehash(phc: &str) -> bool {
     !(today && same_cost)
 }
 
+fn normalised(password: &SecretString) -> SecretString {
+    SecretString::from(normalise(password.expose_secret()))
+}
+
+/// A password that normalising changes is looked at in both forms. How often it is hashed depends on what was typed alone,
+/// and never on whether there is an account or which form its hash is of.
+fn verify_here(password: &SecretString, phc: &str) -> Result<Fit> {
+    let normalised = normalised(password);
+    let right = fits(&normalised, phc)?;
+    let as_typed = normalised.expose_secret() != password.expose_secret() && fits(password, phc)?;
+    Ok(match (right, as_typed) {
+        (true, _) => Fit::Right,
+        (false, true) => Fit::RightAsTyped,
+        (false, false) => Fit::Wrong,
+    })
+}
+
 /// The cost is the one that the hash names, not today's.
-fn verify_here(password: &SecretString, phc: &str) -> Result<bool> {
+fn fits(password: &SecretString, phc: &str) -> Result<bool> {
     match argon2()?.verify_password(password.expose_secret().as_bytes(), phc) {
         Ok(()) => Ok(true),
         Err(HashError::PasswordInvalid) => Ok(false),
@@ -162,8 +209,8 @@ mod tests {
         let pool = Passwords::new(2);
         let hash = pool.hash(secret("a long walk in the rain")).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(pool.verify(secret("a long walk in the rain"), Some(hash.clone())).await.unwrap());
-        assert!(!pool.verify(secret("a long walk in the sun"), Some(hash.clone())).await.unwrap());
+        assert_eq!(pool.verify(secret("a long walk in the rain"), Some(hash.clone())).await.unwrap(), Fit::Right);
+        assert_eq!(pool.verify(secret("a long walk in the sun"), Some(hash.clone())).await.unwrap(), Fit::Wrong);
         assert_ne!(hash, hash_here(&secret("a long walk in the rain")).unwrap());
         assert!(!needs_rehash(&hash));
     }
@@ -171,8 +218,42 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_checked_at_the_same_cost_and_never_fits() {
         assert!(!needs_rehash(NOBODY));
-        assert!(!verify_here(&secret("whatever it may be"), NOBODY).unwrap());
-        assert!(!Passwords::new(1).verify(secret("whatever it may be"), None).await.unwrap());
+        assert_eq!(verify_here(&secret("whatever it may be"), NOBODY).unwrap(), Fit::Wrong);
+        assert_eq!(Passwords::new(1).verify(secret("whatever it may be"), None).await.unwrap(), Fit::Wrong);
+    }
+
+    #[test]
+    fn password_is_same_however_keyboard_composes_it() {
+        for (one, other) in [
+            ("gr\u{fc}ne Wiese am Fluss", "gru\u{308}ne Wiese am Fluss"),
+            ("wide meadow lantern", "wide\u{a0}meadow\u{2003}lantern"),
+            ("wide meadow lantern", "wide\u{3000}meadow\u{1680}lantern"),
+            ("wide meadow lantern", "\u{ff57}ide meadow lantern"),
+            ("\u{1e9b}\u{323} and the rest of it", "\u{1e69} and the rest of it"),
+            ("\u{ac00} and the rest of it", "\u{1100}\u{1161} and the rest of it"),
+            ("file of all the days", "\u{fb01}le of all the days"),
+            ("\u{212b}ngstr\u{f6}m on the wall", "A\u{30a}ngstro\u{308}m on the wall"),
+        ] {
+            assert_eq!(normalise(one), normalise(other), "{one}");
+            assert_eq!(normalise(&normalise(one)), normalise(one));
+            let hash = hash_here(&secret(other)).unwrap();
+            assert_eq!(verify_here(&secret(one), &hash).unwrap(), Fit::Right, "{one}");
+        }
+        for (one, other) in
+            [("Wide meadow", "wide meadow"), ("wide meadow", "wide  meadow"), ("wide meadow", " wide meadow")]
+        {
+            assert_ne!(normalise(one), normalise(other), "{one}");
+        }
+    }
+
+    #[test]
+    fn hash_of_what_was_typed_goes_on_working() {
+        let typed = secret("gru\u{308}ne Wiese\u{a0}am Fluss");
+        let salt = crate::id::random_bytes::<16>();
+        let older: PasswordHash =
+            argon2().unwrap().hash_password_with_salt(typed.expose_secret().as_bytes(), &salt).unwrap();
+        assert_eq!(verify_here(&typed, &older.to_string()).unwrap(), Fit::RightAsTyped);
+        assert_eq!(verify_here(&secret("gr\u{fc}ne Wiese am Fluss"), &older.to_string()).unwrap(), Fit::Wrong);
     }
 
     #[tokio::test]

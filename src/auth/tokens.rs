@@ -202,6 +202,44 @@ pub fn new_refresh_token() -> (String, String) {
     (token, hash)
 }
 
+/// The refresh token that follows another, with its hash: derived, so that an answer that was lost can be given again
+/// although no token is kept. The token of each key that may have derived it, the current one first.
+pub fn refresh_successors(keys: &Keyring, token: &str) -> impl Iterator<Item = (String, String)> {
+    keys.macs(Purpose::RefreshToken, token.as_bytes()).map(|mac| {
+        let token = BASE64.encode(mac);
+        let hash = hash_token(&token);
+        (token, hash)
+    })
+}
+
+/// Bytes of a device token before it is written as text: key id, random bytes, signature.
+const DEVICE_BYTES: usize = 4 + 16 + DEVICE_MAC;
+/// A device token's signature: 160 of the 256 bits.
+const DEVICE_MAC: usize = 20;
+
+/// What a device shows at the next log-in, to be known again. It opens nothing: it only tells tries on this device from
+/// tries elsewhere, for one address.
+pub fn new_device_token(keys: &Keyring, address_hash: &str) -> String {
+    let device = crate::id::random_bytes::<16>();
+    let mac = keys.mac(Purpose::Device, &device_data(&device, address_hash));
+    BASE64.encode([keys.current_id().as_slice(), &device, &mac[..DEVICE_MAC]].concat())
+}
+
+/// The device that shows this token, if we made it for this address.
+pub fn read_device_token(keys: &Keyring, token: &str, address_hash: &str) -> Option<String> {
+    if token.len() > DEVICE_BYTES * 2 {
+        return None;
+    }
+    let bytes = BASE64.decode(token).ok().filter(|bytes| bytes.len() == DEVICE_BYTES)?;
+    let (key_id, rest) = bytes.split_first_chunk::<4>()?;
+    let (device, mac) = rest.split_first_chunk::<16>()?;
+    keys.verify(Purpose::Device, *key_id, &device_data(device, address_hash), mac).then(|| hex::encode(device))
+}
+
+fn device_data(device: &[u8; 16], address_hash: &str) -> Vec<u8> {
+    [device.as_slice(), address_hash.as_bytes()].concat()
+}
+
 /// The hash under which a refresh token is kept: SHA-256 as hex; a random token needs no slow hash.
 pub fn hash_token(token: &str) -> String {
     fingerprint(token.as_bytes())
@@ -327,6 +365,32 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!((one.len(), hash.len()), (43, 64));
         assert_eq!(hash, hash_token(&one));
+    }
+
+    #[test]
+    fn refresh_token_has_one_successor_for_each_key() {
+        let (old, both, new) = (keyring(OLD), keyring(&format!("{NEW},{OLD}")), keyring(NEW));
+        let (token, _) = new_refresh_token();
+        let next = |keys: &Keyring| refresh_successors(keys, &token).collect::<Vec<_>>();
+        assert_eq!(next(&old), next(&old));
+        assert_eq!(next(&both), [next(&new), next(&old)].concat());
+        let (successor, hash) = next(&old).remove(0);
+        assert_eq!((successor.len(), hash), (43, hash_token(&successor)));
+        assert!(successor != token && refresh_successors(&old, &successor).all(|(other, _)| other != successor));
+    }
+
+    #[test]
+    fn device_token_counts_for_its_address_alone() {
+        let keys = keyring(OLD);
+        let token = new_device_token(&keys, "hash of ana");
+        let device = read_device_token(&keys, &token, "hash of ana").unwrap();
+        assert_eq!((token.len(), device.len()), (54, 32));
+        assert_eq!(read_device_token(&keyring(&format!("{NEW},{OLD}")), &token, "hash of ana"), Some(device));
+        assert_eq!(read_device_token(&keyring(NEW), &token, "hash of ana"), None);
+        assert_eq!(read_device_token(&keys, &token, "hash of ben"), None);
+        for wrong in ["", "A", &token[..53], &format!("{token}A"), &"A".repeat(54), &"A".repeat(10_000)] {
+            assert_eq!(read_device_token(&keys, wrong, "hash of ana"), None);
+        }
     }
 
     #[test]

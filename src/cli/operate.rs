@@ -10,7 +10,6 @@ use crate::{
     auth::passwords,
     config::Config,
     domain::{
-        account::password_faults,
         outbox::{OutboxStatus, Setback},
         refusal::Fault,
     },
@@ -37,12 +36,8 @@ pub fn migrate(config: &Config) -> Result<bool> {
 
 /// `create-admin`
 pub fn create_admin(app: &App, email: &str, display_name: &str) -> Result<bool> {
-    let mut password = String::new();
-    std::io::stdin().read_to_string(&mut password).context("reading the password from standard input")?;
-    let password = password.trim_end_matches(['\r', '\n']).to_owned();
-    let personal = accounts::personal_words(email, display_name);
-    let personal: Vec<&str> = personal.iter().map(String::as_str).collect();
-    let weak = password_faults(&password, &personal, "/password");
+    let password = read_password(std::io::stdin().lock())?;
+    let weak = accounts::new_password_faults(&password, email, display_name, "/password");
     if !weak.0.is_empty() {
         return Ok(tell(&weak.0));
     }
@@ -62,6 +57,17 @@ pub fn create_admin(app: &App, email: &str, display_name: &str) -> Result<bool> 
         Err(other) => return Err(other.into()),
     }
     Ok(true)
+}
+
+/// The first bytes of standard input that can be a password; more is none.
+const PASSWORD_BYTES_MAX: u64 = 16 * 1024;
+
+/// The password as it was meant: without the line ends that shells and editors add, and the mark with which some begin a
+/// text.
+fn read_password(input: impl Read) -> Result<String> {
+    let mut password = String::new();
+    input.take(PASSWORD_BYTES_MAX).read_to_string(&mut password).context("reading the password from standard input")?;
+    Ok(password.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Prints every fault; the command did not work.
@@ -104,4 +110,18 @@ pub fn outbox_retry(app: &App, id: Option<Id>) -> Result<bool> {
     let count = app.db.write_here(|tx| outbox::retry(tx, id, now))?;
     println!("{count} mail(s) will be tried again");
     Ok(id.is_none() || count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn password_from_shell_has_no_line_end_or_mark() {
+        for typed in ["wide meadow", "wide meadow\n", "wide meadow\r\n", "\u{feff}wide meadow\r\n", "wide meadow\n\n"] {
+            assert_eq!(read_password(typed.as_bytes()).unwrap(), "wide meadow", "{typed:?}");
+        }
+        assert_eq!(read_password(" wide\nmeadow \n".as_bytes()).unwrap(), " wide\nmeadow ", "what is inside stays");
+        assert!(read_password(&b"w\xffde"[..]).is_err());
+    }
 }

@@ -57,7 +57,7 @@ const COMMON_PASSWORDS: [&str; 16] = [
     "adminadminadmin",
 ];
 
-/// What is wrong with a new password: its length in characters, one character over and over, a common one, or one that
+/// What is wrong with a new password, normalised (`auth::passwords`): its length in characters, one character over and over, a common one, or one that
 /// is just the person's address, name or ours.
 pub fn password_faults(password: &str, personal: &[&str], pointer: &str) -> Faults {
     let mut faults = Faults::default();

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        account::{AccountStatus, Role, password_faults},
+        account::{AccountStatus, Role},
         address::AddressRequestKind,
         link::LinkAction,
         refusal::{Code, Faults},
@@ -24,7 +24,7 @@ use crate::{
     id::Id,
     service::{
         accounts::{self as service, Acceptance, Registration},
-        limits::{self, Addressee, Budget},
+        limits::{self, Addressee, Budget, LogInOrigin},
         links,
     },
     store::{Conn, accounts},
@@ -36,8 +36,8 @@ use crate::{
 pub struct NewAccount {
     #[schema(max_length = 254, example = "ana@example.org")]
     pub email: String,
-    /// At least 15 characters; several words do well.
-    #[schema(max_length = 256, example = "wide meadow lantern")]
+    /// 15 to 256 characters, counted in Unicode's composed form (NFKC); several words do well.
+    #[schema(max_length = 1024, example = "wide meadow lantern")]
     pub password: String,
     /// What others see; a first name is enough. At most 60 characters.
     #[schema(max_length = 200, example = "Ana")]
@@ -79,7 +79,7 @@ pub struct EmailOnly {
 pub struct AcceptInvitation {
     #[schema(max_length = 200)]
     pub token: String,
-    #[schema(max_length = 256)]
+    #[schema(max_length = 1024)]
     pub password: String,
     /// The imported name stays when absent.
     #[serde(default)]
@@ -97,7 +97,7 @@ pub struct AcceptInvitation {
 pub struct NewPassword {
     #[schema(max_length = 200)]
     pub token: String,
-    #[schema(max_length = 256)]
+    #[schema(max_length = 1024)]
     pub password: String,
 }
 
@@ -146,8 +146,8 @@ pub(super) fn by_client(app: &AppData, budget: Budget, ip: ClientIp) -> (Budget,
 }
 
 /// The owner of a typed address.
-pub(super) fn addressee(app: &AppData, typed: &str) -> Addressee {
-    Addressee::new(&app.addresses, typed, app.config.rate_limits)
+fn addressee(app: &AppData, typed: &str, ip: ClientIp) -> Addressee {
+    Addressee::new(&app.addresses, typed, ip.0, app.config.rate_limits)
 }
 
 /// Registers an adult. The answer is the same whatever happens; the mail tells the truth.
@@ -158,7 +158,7 @@ pub(super) fn addressee(app: &AppData, typed: &str) -> Addressee {
 pub async fn register(app: AppData, ip: ClientIp, request: Request<NewAccount>) -> Result<Reply, Problem> {
     let body = request.checked(|body| newcomer_faults(&app, body).none())?.clone();
     spend(&app, vec![by_client(&app, limits::REGISTRATION, ip)]).await?;
-    let to = addressee(&app, &body.email);
+    let to = addressee(&app, &body.email, ip);
     let new = Registration {
         password_hash: app.passwords.hash(SecretString::from(body.password)).await?,
         display_name: body.display_name,
@@ -175,8 +175,7 @@ fn newcomer_faults(app: &AppData, body: &NewAccount) -> Faults {
     let policy = &app.config.policy;
     let mut faults = Faults::default();
     service::email_faults(&mut faults, &body.email);
-    let personal = service::personal_words(&body.email, &body.display_name);
-    faults.0.extend(password_faults(&body.password, &personal.each_ref().map(String::as_str), "/password").0);
+    faults.0.extend(service::new_password_faults(&body.password, &body.email, &body.display_name, "/password").0);
     service::display_name_faults(&mut faults, &body.display_name);
     service::terms_faults(&mut faults, body.adult, &body.terms_version, &policy.terms_version, policy.min_age);
     service::time_zone_faults(&mut faults, body.time_zone.as_deref());
@@ -211,7 +210,7 @@ async fn ask_for_mail(app: &AppData, ip: ClientIp, body: &EmailOnly, kind: Addre
     service::email_faults(&mut faults, &body.email);
     faults.none()?;
     spend(app, vec![by_client(app, limits::MAIL_REQUEST, ip)]).await?;
-    let (to, now) = (addressee(app, &body.email), app.clock.now());
+    let (to, now) = (addressee(app, &body.email, ip), app.clock.now());
     app.db.write(move |tx| service::ask_for_mail(tx, kind, &to, now)).await
 }
 
@@ -232,13 +231,12 @@ pub async fn accept_invitation(
 
 /// Accepts an invitation by its link: for the endpoint and for the page.
 pub(super) async fn accept(app: &AppData, ip: ClientIp, link: Id, body: AcceptInvitation) -> Outcome<()> {
-    spend(app, vec![by_client(app, limits::LINK_USE, ip)]).await?;
     let person = person_behind(app, link, LinkAction::Invitation).await?;
+    spend(app, vec![(limits::LINK_USE, link.to_string())]).await?;
     let policy = &app.config.policy;
     let mut faults = Faults::default();
     let name = body.display_name.as_deref().unwrap_or(&person.display_name);
-    let personal = service::personal_words(&person.email, name);
-    faults.0.extend(password_faults(&body.password, &personal.each_ref().map(String::as_str), "/password").0);
+    faults.0.extend(service::new_password_faults(&body.password, &person.email, name, "/password").0);
     if let Some(name) = &body.display_name {
         service::display_name_faults(&mut faults, name);
     }
@@ -249,8 +247,13 @@ pub(super) async fn accept(app: &AppData, ip: ClientIp, link: Id, body: AcceptIn
         display_name: body.display_name,
         terms_version: body.terms_version,
     };
-    let now = app.clock.now();
-    app.db.write(move |tx| service::accept_invitation(tx, link, &said, now)).await
+    let (now, origin) = (app.clock.now(), LogInOrigin::new(&app.addresses, &person.email, ip.0));
+    app.db
+        .write(move |tx| {
+            service::accept_invitation(tx, link, &said, now)?;
+            limits::let_in_by_mail(tx, &origin, person.id, now)
+        })
+        .await
 }
 
 async fn person_behind(app: &AppData, link: Id, action: LinkAction) -> Outcome<accounts::Account> {
@@ -286,13 +289,17 @@ pub async fn confirm_reset(app: AppData, ip: ClientIp, request: Request<NewPassw
 
 /// Resets a password by its link: for the endpoint and for the page.
 pub(super) async fn reset(app: &AppData, ip: ClientIp, link: Id, password: String) -> Outcome<()> {
-    spend(app, vec![by_client(app, limits::LINK_USE, ip)]).await?;
     let person = person_behind(app, link, LinkAction::ResetPassword).await?;
-    let personal = service::personal_words(&person.email, &person.display_name);
-    password_faults(&password, &personal.each_ref().map(String::as_str), "/password").none()?;
+    spend(app, vec![(limits::LINK_USE, link.to_string())]).await?;
+    service::new_password_faults(&password, &person.email, &person.display_name, "/password").none()?;
     let hash = app.passwords.hash(SecretString::from(password)).await?;
-    let now = app.clock.now();
-    app.db.write(move |tx| service::reset_password(tx, link, &hash, now)).await?;
+    let (now, origin) = (app.clock.now(), LogInOrigin::new(&app.addresses, &person.email, ip.0));
+    app.db
+        .write(move |tx| {
+            service::reset_password(tx, link, &hash, now)?;
+            limits::let_in_by_mail(tx, &origin, person.id, now)
+        })
+        .await?;
     app.mail_waits.notify_one();
     Ok(())
 }

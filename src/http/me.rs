@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::Instant,
     domain::{
-        account::{AccountStatus, Role, password_faults},
+        account::{AccountStatus, Role},
         match_request::AlertChoice,
         moderation::{SanctionKind, SanctionScope},
         profile::RunningProfile,
@@ -161,10 +161,10 @@ pub async fn edit_me(app: AppData, caller: Caller, request: Request<MePatch>) ->
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
-    #[schema(max_length = 256)]
+    #[schema(max_length = 1024)]
     pub current_password: String,
-    /// At least 15 characters.
-    #[schema(max_length = 256)]
+    /// 15 to 256 characters, counted in Unicode's composed form (NFKC).
+    #[schema(max_length = 1024)]
     pub new_password: String,
 }
 
@@ -177,14 +177,14 @@ pub struct PasswordChange {
 pub async fn change_password(app: AppData, caller: Caller, request: Request<PasswordChange>) -> Result<Reply, Problem> {
     let body = request.body()?.clone();
     let account = &caller.account;
-    let personal = service::personal_words(&account.email, &account.display_name);
-    let words = personal.each_ref().map(String::as_str);
-    password_faults(&body.new_password, &words, "/new_password").none().map_err(Error::from)?;
-    spend(&app, vec![(limits::LOG_IN_ADDRESS, app.addresses.hash(&account.email))]).await?;
+    service::new_password_faults(&body.new_password, &account.email, &account.display_name, "/new_password")
+        .none()
+        .map_err(Error::from)?;
+    spend(&app, vec![(limits::PASSWORD_CHANGE, account.id.to_string())]).await?;
     let old = account.password_hash.clone();
     let fits = app.passwords.verify(SecretString::from(body.current_password), old.clone()).await?;
     // A wrong password is told inside the act: a retry under the same key comes when it fits no more.
-    let checked = match old.filter(|_| fits) {
+    let checked = match old.filter(|_| fits.is_right()) {
         Some(old) => Some((old, app.passwords.hash(SecretString::from(body.new_password)).await?)),
         None => None,
     };

@@ -135,7 +135,7 @@ impl From<Error> for Problem {
                 let mut problem = Self::general(
                     StatusCode::TOO_MANY_REQUESTS,
                     "rate_limited",
-                    format!("Please wait {retry_after_s} seconds."),
+                    format!("{}Please wait {retry_after_s} seconds.", way_in(policy)),
                 );
                 problem.headers = vec![
                     ("Retry-After", retry_after_s.to_string()),
@@ -155,6 +155,22 @@ impl From<Error> for Problem {
                 Self::general(StatusCode::INTERNAL_SERVER_ERROR, "internal", words)
             }
         }
+    }
+}
+
+/// Words on what lets somebody log in sooner than waiting does, for the budgets of log-ins.
+fn way_in(policy: &str) -> &'static str {
+    match policy {
+        "log-in-address" | "log-in-client" | "log-in-known-network" => {
+            "There were too many tries to log in from this network. To log in here at once, choose a new password by \
+             mail: POST /v1/password-resets. Otherwise: "
+        }
+        "log-in-elsewhere" => {
+            "There were too many tries to log in with this address. Log in on a device or in a network where you have \
+             logged in before, or choose a new password by mail to log in here at once: POST /v1/password-resets. \
+             Otherwise: "
+        }
+        _ => "",
     }
 }
 

@@ -7,19 +7,22 @@ use utoipa::ToSchema;
 
 use super::{
     AppData, Problem, Reply,
-    accounts::{addressee, by_client, spend},
     extract::{Anybody, Caller, ClientIp, PathId, Query, Request},
     paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
 };
 use crate::{
-    auth::{Claims, Scope, passwords::needs_rehash, tokens},
+    auth::{
+        Claims, Scope,
+        passwords::{Fit, needs_rehash},
+        tokens,
+    },
     clock::Instant,
-    domain::refusal::Code,
+    domain::{account::normalise_email, refusal::Code},
     error::{Error, Result as Outcome},
     id::Id,
     service::{
-        limits,
+        limits::{self, LogInOrigin},
         sessions::{self as service, Checked, Opened, Refreshed},
     },
     store::{accounts, sessions},
@@ -31,8 +34,12 @@ use crate::{
 pub struct LogIn {
     #[schema(max_length = 254, example = "ana@example.org")]
     pub email: String,
-    #[schema(max_length = 256, example = "wide meadow lantern")]
+    #[schema(max_length = 1024, example = "wide meadow lantern")]
     pub password: String,
+    /// That of an earlier log-in on this device: then wrong passwords from elsewhere do not keep it waiting.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub device_token: Option<String>,
     /// The code of a second factor, where the account has one.
     #[serde(default)]
     #[schema(max_length = 20)]
@@ -56,10 +63,13 @@ pub struct Tokens {
     pub token_type: &'static str,
     /// Seconds until the access token counts no more.
     pub expires_in: i64,
-    /// Counts once; each refresh gives a new one.
+    /// Counts once; each refresh gives a new one, for 10 seconds the same.
     pub refresh_token: String,
     /// `appeal` for whom a decision keeps out: to read it and object.
     pub scope: Scope,
+    /// After a log-in: to be kept on this device and sent with the next log-in. It opens nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<String>,
 }
 
 /// One log-in.
@@ -74,7 +84,7 @@ pub struct SessionView {
     pub current: bool,
 }
 
-fn tokens_of(app: &AppData, opened: Opened, now: Instant) -> Outcome<Reply> {
+fn tokens_of(app: &AppData, opened: Opened, device_token: Option<String>, now: Instant) -> Outcome<Reply> {
     let minutes = app.config.policy.access_token_minutes;
     let claims = Claims::new(opened.account, opened.session, opened.scope, now, minutes);
     Reply::ok(&Tokens {
@@ -83,6 +93,7 @@ fn tokens_of(app: &AppData, opened: Opened, now: Instant) -> Outcome<Reply> {
         expires_in: claims.seconds_left(now),
         refresh_token: opened.refresh_token,
         scope: opened.scope,
+        device_token,
     })
 }
 
@@ -93,30 +104,61 @@ fn tokens_of(app: &AppData, opened: Opened, now: Instant) -> Outcome<Reply> {
 #[post("/sessions")]
 pub async fn log_in(app: AppData, ip: ClientIp, request: Request<LogIn>) -> Result<Reply, Problem> {
     let body = request.body()?.clone();
-    let to = addressee(&app, &body.email);
-    let charges = vec![(limits::LOG_IN_ADDRESS, to.hashes.address.clone()), by_client(&app, limits::LOG_IN_CLIENT, ip)];
-    spend(&app, charges).await?;
-    let account = app.db.read(move |conn| accounts::find_by_email(conn, &to.email)).await?;
-    let (account, hash) = account.map_or((None, None), |known| (Some(known.id), known.password_hash));
-    let password = SecretString::from(body.password);
-    let fits = app.passwords.verify(password.clone(), hash.clone()).await?;
-    let (true, Some(account), Some(hash)) = (fits, account, hash) else { return Err(Code::CredentialsWrong.into()) };
-    let rehashed = if needs_rehash(&hash) { Some(app.passwords.hash(password).await?) } else { None };
-    let checked = Checked { account, hash, rehashed };
+    let email = normalise_email(&body.email);
+    let address_hash = app.addresses.hash(&email);
+    let read = |token: &String| tokens::read_device_token(&app.keyring, token, &address_hash);
+    let device = body.device_token.as_ref().and_then(read);
+    let origin = LogInOrigin::new(&app.addresses, &email, ip.0).with_device(device.clone());
+    count_try(&app, &origin).await?;
+    let checked = check_password(&app, email, SecretString::from(body.password)).await?;
     let (now, policy) = (app.clock.now(), app.config.policy.clone());
-    let opened = app.db.write(move |tx| service::log_in(tx, &checked, &policy, now)).await?;
-    Ok(tokens_of(&app, opened, now)?)
+    let opened = app.db.write(move |tx| {
+        let opened = service::log_in(tx, &checked, &policy, now)?;
+        limits::let_in(tx, &origin, opened.account, now)?;
+        Ok(opened)
+    });
+    let opened = opened.await?;
+    let shown = body.device_token.filter(|_| device.is_some());
+    let device_token = shown.unwrap_or_else(|| tokens::new_device_token(&app.keyring, &address_hash));
+    Ok(tokens_of(&app, opened, Some(device_token), now)?)
 }
 
-/// Takes a refresh token for new tokens. A token used twice ends its session.
+/// Counts a try in a transaction of its own, so that it counts whatever comes of it.
+async fn count_try(app: &AppData, origin: &LogInOrigin) -> Outcome<()> {
+    if !app.config.rate_limits {
+        return Ok(());
+    }
+    let (origin, now) = (origin.clone(), app.clock.now());
+    app.db.write(move |tx| limits::spend_log_in(tx, &origin, now)).await
+}
+
+/// Finds the account whose address and password these are; takes the same time when there is none.
+///
+/// # Errors
+/// [`Code::CredentialsWrong`].
+async fn check_password(app: &AppData, email: String, password: SecretString) -> Outcome<Checked> {
+    let account = app.db.read(move |conn| accounts::find_by_email(conn, &email)).await?;
+    let (account, hash) = account.map_or((None, None), |known| (Some(known.id), known.password_hash));
+    let fit = app.passwords.verify(password.clone(), hash.clone()).await?;
+    let (true, Some(account), Some(hash)) = (fit.is_right(), account, hash) else {
+        return Err(Code::CredentialsWrong.into());
+    };
+    let stale = fit == Fit::RightAsTyped || needs_rehash(&hash);
+    let rehashed = if stale { Some(app.passwords.hash(password).await?) } else { None };
+    Ok(Checked { account, hash, rehashed })
+}
+
+/// Takes a refresh token for new tokens. An answer that was lost may be asked for again for 10 seconds and gives the
+/// same refresh token; a token used again after that ends its session.
 #[utoipa::path(tag = "Sessions", request_body = RefreshRequest, responses((status = 200, body = Tokens),
     (status = 401, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/sessions/refresh")]
 pub async fn refresh(app: AppData, request: Request<RefreshRequest>) -> Result<Reply, Problem> {
     let token = request.body()?.refresh_token.clone();
     let (now, policy) = (app.clock.now(), app.config.policy.clone());
-    match app.db.write(move |tx| service::refresh(tx, &token, &policy, now)).await? {
-        Refreshed::Again(opened) => Ok(tokens_of(&app, opened, now)?),
+    let keys = app.keyring.clone();
+    match app.db.write(move |tx| service::refresh(tx, &token, &keys, &policy, now)).await? {
+        Refreshed::Again(opened) => Ok(tokens_of(&app, opened, None, now)?),
         Refreshed::Refused => Err(Code::RefreshTokenInvalid.into()),
     }
 }

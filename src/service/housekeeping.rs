@@ -21,6 +21,7 @@ use crate::{
     service::{
         address_requests, after_run, blocks, care,
         day::retention,
+        limits::NETWORK_KNOWN_DAYS,
         match_requests, one_to_one, places, requests,
         runs::leading,
         series::making,
@@ -29,7 +30,7 @@ use crate::{
     },
     store::{
         Conn, Db, Tx, accounts, address_requests as address_request_store, after_runs, blocks as block_store,
-        care as wishes, changes, extra_places, facilitators, idempotency, limits,
+        care as wishes, changes, extra_places, facilitators, idempotency, known_networks, limits,
         match_requests as match_request_store,
         outbox::{self, Promise},
         runs, sessions, signups, substitutes,
@@ -245,6 +246,7 @@ pub fn forget(db: &Db, policy: &Policy, now: Instant) -> Result<()> {
         changes::purge(tx)?;
         idempotency::purge(tx, now.plus_hours(-idempotency::KEPT_HOURS))?;
         limits::purge(tx, now.plus_days(-2))?;
+        known_networks::purge(tx, now.plus_days(-NETWORK_KNOWN_DAYS))?;
         address_request_store::purge(tx, now.plus_hours(-address_requests::KEPT_HOURS))?;
         accounts::purge_unverified(tx, now.plus_days(-UNVERIFIED_KEPT_DAYS))?;
         block_store::purge(tx, now.plus_days(-blocks::MADE_DAYS))?;

@@ -3,7 +3,7 @@
 //! Passwords are checked by the caller, outside the transaction; here it is made sure that what was checked still holds.
 
 use crate::{
-    auth::{Scope, tokens},
+    auth::{Keyring, Scope, tokens},
     clock::Instant,
     config::Policy,
     domain::{account::AccountStatus, refusal::Code},
@@ -71,27 +71,61 @@ pub fn log_in(tx: &mut Tx<'_>, checked: &Checked, policy: &Policy, now: Instant)
     open(tx, &session, now)
 }
 
-/// Takes a refresh token for a new one. Each counts once: a second use means that one of the two was not the owner's, so
-/// it ends the session.
-pub fn refresh(tx: &mut Tx<'_>, token: &str, policy: &Policy, now: Instant) -> Result<Refreshed> {
+/// Seconds in which a used refresh token still gives its successor: the answer may have been lost, or two windows of one
+/// client may have asked at once.
+const REFRESH_RETRY_S: i64 = 10;
+
+/// Takes a refresh token for the one that follows it. A used one gives the same successor for [`REFRESH_RETRY_S`]; after
+/// that its use means that one of the two was not the owner's, so it ends the session.
+pub fn refresh(tx: &mut Tx<'_>, token: &str, keys: &Keyring, policy: &Policy, now: Instant) -> Result<Refreshed> {
     let hash = tokens::hash_token(token);
-    let Some((_, session)) = sessions::find_refresh(tx, &hash)? else { return Ok(Refreshed::Refused) };
-    if !sessions::use_refresh(tx, &hash, now)? {
-        sessions::end(tx, session.account_id, session.id, now)?;
-        return Ok(Refreshed::Refused);
-    }
+    let first = sessions::use_refresh(tx, &hash, now)?;
+    // Read after the attempt: whoever was faster is waited for there.
+    let Some((used, session)) = sessions::find_refresh(tx, &hash)? else { return Ok(Refreshed::Refused) };
     let active = accounts::get(tx, session.account_id)?.status == AccountStatus::Active;
-    if !active || !session.is_alive(now) {
+    let successor = if first {
+        tokens::refresh_successors(keys, token).next()
+    } else {
+        let retried = used.used_at.is_some_and(|at| now <= at.plus_seconds(REFRESH_RETRY_S));
+        let known = if retried { known_successor(tx, &session, token, keys)? } else { None };
+        if known.is_none() {
+            sessions::end(tx, session.account_id, session.id, now)?;
+        }
+        known
+    };
+    let Some((refresh_token, hash)) = successor.filter(|_| active && session.is_alive(now)) else {
         return Ok(Refreshed::Refused);
+    };
+    if first {
+        sessions::touch(tx, session.id, now, now.plus_days(policy.session_days))?;
+        sessions::insert_refresh(tx, &RefreshToken { hash, session_id: session.id, issued_at: now, used_at: None })?;
     }
-    sessions::touch(tx, session.id, now, now.plus_days(policy.session_days))?;
-    Ok(Refreshed::Again(open(tx, &session, now)?))
+    Ok(Refreshed::Again(opened(tx, &session, refresh_token, now)?))
+}
+
+/// The successor that was given for a used token, whichever key derived it.
+fn known_successor(
+    conn: &mut Conn,
+    session: &Session,
+    token: &str,
+    keys: &Keyring,
+) -> Result<Option<(String, String)>> {
+    for (successor, hash) in tokens::refresh_successors(keys, token) {
+        if sessions::find_refresh(conn, &hash)?.is_some_and(|(_, of)| of.id == session.id) {
+            return Ok(Some((successor, hash)));
+        }
+    }
+    Ok(None)
 }
 
 fn open(tx: &mut Tx<'_>, session: &Session, now: Instant) -> Result<Opened> {
     let (refresh_token, hash) = tokens::new_refresh_token();
     sessions::insert_refresh(tx, &RefreshToken { hash, session_id: session.id, issued_at: now, used_at: None })?;
-    let scope = scope(tx, session.account_id, now)?;
+    opened(tx, session, refresh_token, now)
+}
+
+fn opened(conn: &mut Conn, session: &Session, refresh_token: String, now: Instant) -> Result<Opened> {
+    let scope = scope(conn, session.account_id, now)?;
     Ok(Opened { account: session.account_id, session: session.id, scope, refresh_token })
 }
 

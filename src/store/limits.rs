@@ -18,6 +18,12 @@ pub fn hit(tx: &mut Tx<'_>, bucket: &str, window_start: Instant) -> Result<i32> 
     Ok(counters::table.find((bucket, window_start)).select(counters::hits).first(&mut **tx)?)
 }
 
+/// Forgets what was counted in a bucket.
+pub fn clear(tx: &mut Tx<'_>, bucket: &str) -> Result<()> {
+    diesel::delete(counters::table.filter(counters::bucket.eq(bucket))).execute(&mut **tx)?;
+    Ok(())
+}
+
 /// Forgets windows that began before `before`.
 pub fn purge(tx: &mut Tx<'_>, before: Instant) -> Result<usize> {
     Ok(diesel::delete(counters::table.filter(counters::window_start.lt(before))).execute(&mut **tx)?)

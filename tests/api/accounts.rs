@@ -184,6 +184,7 @@ async fn a_refresh_token_used_twice_ends_its_session(town: Town) {
     let tokens = log_in(&town, &ana.email, PASSWORD).await.expect(200);
     let first = json!({ "refresh_token": tokens.str("refresh_token") });
     let second = nobody.post("/sessions/refresh", first.clone()).await.expect(200);
+    town.set_clock("2026-11-23T10:00:10.000001Z");
     nobody.post("/sessions/refresh", first).await.refused(401, "refresh_token_invalid");
     let thief = json!({ "refresh_token": second.str("refresh_token") });
     nobody.post("/sessions/refresh", thief).await.refused(401, "refresh_token_invalid");
@@ -192,6 +193,76 @@ async fn a_refresh_token_used_twice_ends_its_session(town: Town) {
     ana.get("/me").await.expect(200);
     let stored = town.texts("SELECT hash AS t FROM refresh_tokens");
     assert!(!stored.contains(&tokens.str("refresh_token")));
+}
+
+#[apply(database_test!)]
+async fn lost_refresh_may_be_retried_for_ten_seconds(town: Town) {
+    let ana = town.person("Ana").await;
+    let nobody = town.nobody();
+    let tokens = log_in(&town, &ana.email, PASSWORD).await.expect(200);
+    let first = json!({ "refresh_token": tokens.str("refresh_token") });
+    let next = nobody.post("/sessions/refresh", first.clone()).await.expect(200).str("refresh_token");
+    assert_ne!(next, tokens.str("refresh_token"));
+    town.set_clock("2026-11-23T10:00:10Z");
+    let again = nobody.post("/sessions/refresh", first.clone()).await.expect(200);
+    assert_eq!(again.str("refresh_token"), next);
+    Client::with_token(&town, &again.str("access_token")).get("/me").await.expect(200);
+    // The successor was used before the retry came: it still is the same, and so is what followed it.
+    let second = json!({ "refresh_token": next });
+    let third = nobody.post("/sessions/refresh", second.clone()).await.expect(200).str("refresh_token");
+    assert_eq!(nobody.post("/sessions/refresh", first.clone()).await.expect(200).str("refresh_token"), next);
+    assert_eq!(nobody.post("/sessions/refresh", second).await.expect(200).str("refresh_token"), third);
+    assert_eq!(town.rows("refresh_tokens WHERE used_at IS NULL"), 2, "Ana's other session has one as well");
+    town.set_clock("2026-11-23T10:00:10.000001Z");
+    nobody.post("/sessions/refresh", first).await.refused(401, "refresh_token_invalid");
+    let body = json!({ "refresh_token": third });
+    nobody.post("/sessions/refresh", body).await.refused(401, "refresh_token_invalid");
+    Client::with_token(&town, &again.str("access_token")).get("/me").await.refused(401, "session_ended");
+    let stored = town.texts("SELECT hash AS t FROM refresh_tokens");
+    assert!(!stored.contains(&next) && !stored.contains(&third));
+}
+
+#[apply(database_test!)]
+async fn refreshes_at_once_get_one_successor(town: Town) {
+    let ana = town.person("Ana").await;
+    let mut body =
+        json!({ "refresh_token": log_in(&town, &ana.email, PASSWORD).await.expect(200).str("refresh_token") });
+    for round in 0..10 {
+        let calls = (0..4).map(|_| {
+            let (nobody, body) = (town.nobody(), body.clone());
+            tokio::spawn(async move { nobody.post("/sessions/refresh", body).await })
+        });
+        let mut successors = std::collections::BTreeSet::new();
+        for answer in futures_util::future::join_all(calls).await {
+            successors.insert(answer.unwrap().expect(200).str("refresh_token"));
+        }
+        assert_eq!(successors.len(), 1, "round {round}");
+        body = json!({ "refresh_token": successors.pop_first() });
+    }
+    assert_eq!(town.rows("refresh_tokens"), 12, "one a round, and those of two log-ins");
+}
+
+#[apply(database_test!)]
+async fn retried_refresh_of_ended_session_stays_refused(town: Town) {
+    let ana = town.person("Ana").await;
+    let nobody = town.nobody();
+    let tokens = log_in(&town, &ana.email, PASSWORD).await.expect(200);
+    let first = json!({ "refresh_token": tokens.str("refresh_token") });
+    let next = nobody.post("/sessions/refresh", first.clone()).await.expect(200);
+    Client::with_token(&town, &next.str("access_token")).delete("/sessions/current").await.expect(204);
+    nobody.post("/sessions/refresh", first).await.refused(401, "refresh_token_invalid");
+}
+
+#[apply(database_test!)]
+async fn refresh_is_retried_across_rotation_of_secret(town: Town) {
+    let ana = town.person("Ana").await;
+    let tokens = log_in(&town, &ana.email, PASSWORD).await.expect(200);
+    let first = json!({ "refresh_token": tokens.str("refresh_token") });
+    let next = town.nobody().post("/sessions/refresh", first.clone()).await.expect(200).str("refresh_token");
+    let old = "a master secret of the suite that is long enough";
+    let rotated = town.with(&[("SECRET_KEY", &format!("another master secret that is long enough,{old}"))]);
+    let again = rotated.nobody().post("/sessions/refresh", first).await.expect(200);
+    assert_eq!(again.str("refresh_token"), next);
 }
 
 #[apply(database_test!)]

@@ -18,6 +18,7 @@ mod health;
 mod hostile;
 mod idempotency;
 mod imports;
+mod log_in;
 mod mail;
 mod mail_server;
 mod many_faults;

@@ -1,9 +1,10 @@
 //! What may stand in a registration: addresses that mail can reach, names that carry no links, the current terms.
 
 use crate::{
+    auth::passwords,
     clock::time_zone,
     domain::{
-        account::normalise_email,
+        account::{normalise_email, password_faults},
         email,
         refusal::{Fault, Faults},
         text, web_address,
@@ -14,10 +15,16 @@ use crate::{
 pub const DISPLAY_NAME_MAX_CHARS: usize = 60;
 
 /// The words of the person's own that a password must not be made of.
-pub fn personal_words(email: &str, display_name: &str) -> [String; 3] {
+fn personal_words(email: &str, display_name: &str) -> [String; 3] {
     let email = normalise_email(email);
     let local = email.split('@').next().unwrap_or("").to_owned();
     [email, local, tidy_name(display_name)]
+}
+
+/// What is wrong with a new password, at `pointer`, for somebody with this address and name.
+pub fn new_password_faults(password: &str, email: &str, display_name: &str, pointer: &str) -> Faults {
+    let personal = personal_words(email, display_name);
+    password_faults(&passwords::normalise(password), &personal.each_ref().map(String::as_str), pointer)
 }
 
 /// Notes what is wrong with an address at `/email`.
@@ -132,6 +139,20 @@ mod tests {
         assert_eq!(fault("ana@bücher.example"), [""; 0], "written in ASCII");
         assert_eq!(fault("änä@example.org"), ["not_ascii"]);
         assert_eq!(fault("\"john doe\"@example.org"), ["bad_email"]);
+    }
+
+    #[test]
+    fn password_is_measured_in_normalised_characters() {
+        let codes = |password: &str| codes(|faults| faults.0.extend(new_password_faults(password, "", "", "/p").0));
+        // Fifteen of one code point each, and of two.
+        assert_eq!(codes("\u{fc}\u{e4}\u{f6}abcdefghijkl"), [""; 0]);
+        assert_eq!(codes("u\u{308}a\u{308}o\u{308}abcdefghijkl"), [""; 0]);
+        assert_eq!(codes("u\u{308}a\u{308}o\u{308}abcdefghijk"), ["too_short"]);
+        let composed: String = ["u\u{308}", "a\u{308}", "o\u{308}", "e\u{301}"].repeat(64).concat();
+        assert_eq!((composed.chars().count(), codes(&composed)), (512, vec![]));
+        assert_eq!(codes(&format!("{composed}x")), ["too_long"]);
+        assert_eq!(codes("\u{fdfa}".repeat(20).as_str()), ["too_long"], "360 characters when written out");
+        assert_eq!(codes("correct\u{a0}horse battery\u{3000}staple"), ["too_easy_to_guess"]);
     }
 
     #[test]
