@@ -150,7 +150,7 @@ pub fn inflate(sent: &[u8], limit: usize) -> Result<Bytes> {
     let mut inflated = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let no_gzip = |_| {
-        let words = "Content-Encoding says gzip, but the body is no whole gzip.";
+        let words = "The body is packed with gzip, but cut off or damaged.";
         Error::Unreadable(Unreadable::NotJson, words.to_owned())
     };
     MultiGzDecoder::new(sent).take(most).read_to_end(&mut inflated).map_err(no_gzip)?;

@@ -135,19 +135,42 @@ pub async fn delete_route(app: AppData, caller: Caller, id: PathId) -> Result<Re
     Ok(Reply::nothing())
 }
 
-/// The route in a body that may be hostile; read beside the requests, not among them.
+/// Content types of files that are told apart by their content: exports that were packed for the way.
+const PACKED: [&str; 2] = ["application/gzip", "application/x-gzip"];
+/// The first bytes of a file that gzip packed.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// The form in which a route is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    GeoJson,
+    Gpx,
+    /// GPX or GeoJSON, packed: its first character tells.
+    Packed,
+}
+
+/// The route in a body that may be hostile; read on a blocking thread.
 async fn read(request: &HttpRequest, payload: Payload) -> Outcome<Route> {
+    let form = form(request)?;
+    let bytes = body::read(request, payload, route::MAX_BYTES).await?;
+    let read = web::block(move || {
+        let bytes = if bytes.starts_with(&GZIP_MAGIC) { body::inflate(&bytes, route::MAX_BYTES)? } else { bytes };
+        let is_gpx = form == Form::Gpx || (form == Form::Packed && !route::looks_like_json(&bytes));
+        Ok::<_, Error>(if is_gpx { route::from_gpx(&bytes)? } else { route::from_geojson(&bytes)? })
+    });
+    read.await.map_err(|fault| Error::Internal(anyhow::Error::new(fault)))?
+}
+
+fn form(request: &HttpRequest) -> Outcome<Form> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let kind = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let is_gpx = match kind.as_str() {
-        GEOJSON | "application/json" => false,
-        GPX => true,
+    match kind.as_str() {
+        GEOJSON | "application/json" => Ok(Form::GeoJson),
+        GPX => Ok(Form::Gpx),
+        packed if PACKED.contains(&packed) => Ok(Form::Packed),
         _ => {
-            let words = format!("Send Content-Type: {GEOJSON} or {GPX}.");
-            return Err(Error::Unreadable(Unreadable::WrongType, words));
+            let words = format!("Send GeoJSON or GPX, with Content-Type: {GEOJSON} or {GPX}; gzip is fine.");
+            Err(Error::Unreadable(Unreadable::WrongType, words))
         }
-    };
-    let bytes = body::read(request, payload, route::MAX_BYTES).await?;
-    let read = web::block(move || if is_gpx { route::from_gpx(&bytes) } else { route::from_geojson(&bytes) });
-    Ok(read.await.map_err(|fault| Error::Internal(anyhow::Error::new(fault)))??)
+    }
 }

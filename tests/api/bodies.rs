@@ -20,7 +20,7 @@ use crate::{
     support::database_test::database_test,
 };
 
-fn gzip(plain: &[u8]) -> Vec<u8> {
+pub fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(plain).expect("memory");
     encoder.finish().expect("memory")

@@ -4,6 +4,7 @@ use macro_rules_attribute::apply;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::bodies::gzip;
 use crate::{
     harness::{Answer, Client, Person, Run, Town},
     support::database_test::database_test,
@@ -217,7 +218,7 @@ async fn bombs_are_refused_and_nothing_is_kept(town: Town) {
     let attributes: String = (0..60_000).map(|at| format!(" a{at}=\"\"")).collect();
     let answer = puts(&fay, &run, GPX, format!("<gpx version=\"1.1\"{attributes}></gpx>")).await;
     assert_eq!(answer.status, 422, "{}", answer.text);
-    let many: Vec<Value> = (0..=20_000).map(|at| json!([-0.33, 51.4 + f64::from(at) / 1e6])).collect();
+    let many: Vec<Value> = (0..=100_000).map(|at| json!([-0.33, 51.4 + f64::from(at) / 1e6])).collect();
     let many = json!({ "type": "LineString", "coordinates": many }).to_string();
     puts(&fay, &run, GEOJSON, many).await.faulty(&["/coordinates too_many_points"]);
     assert_eq!(town.rows("run_routes"), 0);
@@ -238,6 +239,13 @@ async fn what_is_no_route_from_here_is_refused_by_name(town: Town) {
         (geojson("[[-0.33,51.41]]"), "no_line"),
         (geojson("[[-0.33,51.41],[-0.33,51.41]]"), "no_line"),
         (r#"{"type":"Point","coordinates":[0,51.4]}"#.to_owned(), "no_line"),
+        (geojson("[[540,51.4],[540.01,51.4]]"), "out_of_range"),
+        (geojson("[[1286000,6130000],[1286001,6130000]]"), "out_of_range"),
+        (
+            r#"{"crs":{"properties":{"name":"EPSG:3857"}},"type":"LineString","coordinates":[[0,1],[0,2]]}"#.to_owned(),
+            "not_wgs84",
+        ),
+        (r#"{"type":"Topology","arcs":[]}"#.to_owned(), "not_geojson"),
         // A thousand kilometres away, and with both numbers swapped.
         (geojson("[[-0.33,51.41],[-0.33,42.4]]"), "far_away"),
         (geojson("[[51.41,-0.33],[51.42,-0.33]]"), "far_away"),
@@ -258,7 +266,9 @@ async fn what_is_no_route_from_here_is_refused_by_name(town: Town) {
         (gpx(""), "no_line"),
         (gpx(r#"<trkpt lat="51.41" lon="-0.33"/>"#), "no_line"),
         (gpx(r#"<trkpt lat="NaN" lon="-0.33"/>"#), "not_gpx"),
-        (gpx(r#"<trkpt lat="91" lon="-0.33"/>"#), "not_gpx"),
+        (gpx(r#"<trkpt lat="51,41" lon="-0.33"/>"#), "not_gpx"),
+        (gpx(r#"<trkpt lat="91" lon="-0.33"/>"#), "out_of_range"),
+        ("<TrainingCenterDatabase/>".to_owned(), "not_gpx"),
         (gpx(r#"<trkpt lat="41.41" lon="-0.33"/><trkpt lat="41.42" lon="-0.33"/>"#), "far_away"),
         ("<html></html>".to_owned(), "not_gpx"),
         ("{}".to_owned(), "not_gpx"),
@@ -271,19 +281,88 @@ async fn what_is_no_route_from_here_is_refused_by_name(town: Town) {
 }
 
 #[apply(database_test!)]
-async fn a_megabyte_is_enough(town: Town) {
+async fn eight_megabytes_are_enough_packed_or_not(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town.run(&fay, |_| {}).await;
     let padded = |bytes: usize| {
         let text = line().to_string();
         text.clone() + &" ".repeat(bytes - text.len())
     };
-    puts(&fay, &run, GEOJSON, padded(1024 * 1024)).await.expect(201);
-    puts(&fay, &run, GEOJSON, padded(1024 * 1024 + 1)).await.refused(413, "payload_too_large");
+    let limit = 8 * 1024 * 1024;
+    puts(&fay, &run, GEOJSON, padded(limit)).await.expect(201);
+    puts(&fay, &run, GEOJSON, padded(limit + 1)).await.refused(413, "payload_too_large");
+    puts(&fay, &run, GEOJSON, gzip(padded(limit).as_bytes())).await.expect(200);
+    puts(&fay, &run, GEOJSON, gzip(padded(limit + 1).as_bytes())).await.refused(413, "payload_too_large");
     let points: Vec<Value> = (0..20_000).map(|at| json!([-0.33, 51.4 + f64::from(at) / 1e5])).collect();
     let body = json!({ "type": "LineString", "coordinates": points }).to_string();
     let put = puts(&fay, &run, GEOJSON, body).await.expect(200);
     assert!((22.0..22.5).contains(&put.json["length_km"].as_f64().unwrap()), "{}", put.json["length_km"]);
+}
+
+/// Hours at one point a second along a wavy way from the meeting point, with heart rates, as a watch writes them.
+fn recorded(seconds: u32) -> String {
+    let point = |at: u32| {
+        let (lat, lng) = (51.411 + f64::from(at) * 4e-6, -0.3358 + (f64::from(at) / 300.0).sin() * 0.01);
+        let (minute, second) = (at / 60 % 60, at % 60);
+        format!(
+            "<trkpt lat=\"{lat:.7}\" lon=\"{lng:.7}\"><ele>12.2</ele><time>2025-05-05T07:{minute:02}:{second:02}.000Z</time>\n\
+             <extensions><ns3:TrackPointExtension><ns3:atemp>21.0</ns3:atemp><ns3:hr>150</ns3:hr><ns3:cad>82</ns3:cad>\
+             </ns3:TrackPointExtension></extensions><speed>2.5</speed><course>77</course></trkpt>\n"
+        )
+    };
+    let points: String = (0..seconds).map(point).collect();
+    format!(
+        "\n<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<gpx creator=\"a watch\"><trk><name>null</name><trkseg>{points}</trkseg></trk></gpx>"
+    )
+}
+
+#[apply(database_test!)]
+async fn hours_of_a_watch_go_in_packed_or_not(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = town.run(&fay, |_| {}).await;
+    let hour = recorded(3600);
+    assert!(hour.len() > 900_000, "{}", hour.len());
+    let put = puts(&fay, &run, GPX, hour.clone()).await.expect(201);
+    assert_eq!(put.json["geometry"]["coordinates"].as_array().unwrap().len(), 3600);
+    for kind in [GPX, "application/gzip", "application/x-gzip"] {
+        assert_eq!(puts(&fay, &run, kind, gzip(hour.as_bytes())).await.expect(200).json, put.json, "{kind}");
+    }
+    let request = fay.request(Method::PUT, &format!("/v1{}", run.at("/route"))).header("Content-Type", GPX);
+    let encoded = fay.send(request.header("Content-Encoding", "gzip").body(gzip(hour.as_bytes()))).await.expect(200);
+    assert_eq!(encoded.json, put.json);
+    // More points than are kept: some are left out and the way stays as long.
+    let long = recorded(25_000);
+    let put = puts(&fay, &run, GPX, gzip(long.as_bytes())).await.expect(200);
+    let kept = put.json["geometry"]["coordinates"].as_array().unwrap().len();
+    assert!((5_000..=20_000).contains(&kept), "{kept}");
+    assert_eq!(fay.get(&run.at("/route")).await.json["geometry"], put.json["geometry"]);
+}
+
+#[apply(database_test!)]
+async fn swapped_coordinates_are_named(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = town.run(&fay, |_| {}).await;
+    let geojson = r#"{"type":"LineString","coordinates":[[51.411,-0.3358],[51.412,-0.3358]]}"#;
+    let gpx = r#"<gpx><rte><rtept lon="51.411" lat="-0.3358"/><rtept lon="51.412" lat="-0.3358"/></rte></gpx>"#;
+    for (kind, body) in [(GEOJSON, geojson), (GPX, gpx)] {
+        let answer = puts(&fay, &run, kind, body).await;
+        assert!(answer.text.contains("likely swapped"), "{}", answer.text);
+        answer.faulty(&["/coordinates far_away"]);
+    }
+}
+
+#[apply(database_test!)]
+async fn a_polygon_and_a_collection_go_in_as_lines(town: Town) {
+    let fay = town.facilitator("Fay").await;
+    let run = town.run(&fay, |_| {}).await;
+    let ring = json!([[-0.3358, 51.411], [-0.33, 51.411], [-0.33, 51.415], [-0.3358, 51.411]]);
+    let polygon = json!({ "type": "Polygon", "coordinates": [ring] });
+    let put = puts(&fay, &run, GEOJSON, polygon.to_string()).await.expect(201);
+    assert_eq!(put.json["geometry"], json!({ "type": "LineString", "coordinates": ring }));
+    let place = json!({ "type": "Point", "coordinates": [-0.3358, 51.411] });
+    let collection = json!({ "type": "GeometryCollection", "geometries": [place, polygon, line()] });
+    let put = puts(&fay, &run, GEOJSON, collection.to_string()).await.expect(200);
+    assert_eq!(put.json["geometry"], line());
 }
 
 #[apply(database_test!)]
@@ -293,9 +372,10 @@ async fn other_kinds_of_files_are_not_taken(town: Town) {
     for kind in ["text/plain", "application/vnd.google-earth.kml+xml", "text/xml", "multipart/form-data", ""] {
         puts(&fay, &run, kind, line().to_string()).await.refused(415, "unsupported_media_type");
     }
-    let request = fay.request(Method::PUT, &format!("/v1{}", run.at("/route"))).header("Content-Type", GEOJSON);
-    let packed = fay.send(request.header("Content-Encoding", "gzip").body(vec![0x1f_u8, 0x8b, 0x08])).await;
-    packed.refused(415, "unsupported_media_type");
+    let answer = puts(&fay, &run, "application/vnd.google-earth.kml+xml", "<kml/>").await;
+    assert!(answer.text.contains("GeoJSON or GPX"), "{}", answer.text);
+    // A file that is said to be packed and is not whole.
+    puts(&fay, &run, GPX, vec![0x1f_u8, 0x8b, 0x08]).await.refused(400, "bad_request");
 }
 
 #[apply(database_test!)]
