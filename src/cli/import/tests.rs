@@ -202,7 +202,7 @@ fn every_fault_of_every_row_is_named_and_the_good_rows_are_in() {
     ));
     assert_eq!(counted(report), [2, 0, 0, 0, 6]);
     let expected = [
-        "line 3: email: this is no e-mail address",
+        "line 3: email: there is a space in the address",
         "line 3: display_name: a spreadsheet would take this for a formula",
         "line 3: comfortable_fastest_s_per_km: write seconds per kilometre such as 370, or 6:10; from 2:00 to 30:00",
         "line 3: not_after_dark: write yes or no",
@@ -213,7 +213,7 @@ fn every_fault_of_every_row_is_named_and_the_good_rows_are_in() {
         "line 4: email: this is the address of external_id a",
         "line 5: external_id: line 2 has the same",
         "line 5: home_lng: this is needed",
-        "line 6: display_name: control and invisible characters cannot be taken",
+        "line 6: display_name: control characters cannot be taken",
         "line 6: comfortable_fastest_s_per_km: fastest_s_per_km must not be more than",
         "line 6: email: this is the address of somebody who is here already",
         "line 7: external_id: this is needed",
