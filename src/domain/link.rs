@@ -68,6 +68,11 @@ impl LinkAction {
         )
     }
 
+    /// Whether it says yes to a run at its start and place: it works while these are what the mail asked about.
+    pub fn says_yes_to_a_run(self) -> bool {
+        matches!(self, Self::TakePlace | Self::StillComing | Self::RunAsTwo | Self::LeadTogether)
+    }
+
     /// How long such a link works, in hours; those about a run end with it, or two weeks after it, instead.
     pub fn hours(self) -> i64 {
         match self {

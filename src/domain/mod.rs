@@ -33,6 +33,7 @@ pub mod pairs;
 pub mod place;
 pub mod policy;
 pub mod profile;
+pub mod question;
 pub mod refusal;
 pub mod reminder;
 pub mod route;

@@ -2,6 +2,8 @@
 //!
 //! Who may do what is in `policy`; what a decision does to places and runs is in `service::moderation`.
 
+use crate::id::Id;
+
 word_enum! {
     "snake_case";
     /// Where a facilitator's application stands.
@@ -95,6 +97,72 @@ word_enum! {
         Assigned,
         Resolved,
     }
+}
+
+word_enum! {
+    "snake_case";
+    /// What overturning a decision did about one thing, or why it could not.
+    pub enum Undone {
+        /// The decision itself no longer holds.
+        Lifted,
+        /// It had ended before.
+        HadEnded,
+        PlaceBack,
+        /// No place is free, or the person is elsewhere at that time: they are the next to be offered one.
+        FirstInLine,
+        RequestOpenAgain,
+        /// The person came back by themselves meanwhile.
+        OnItAlready,
+        /// May lead runs again.
+        LeadsAgain,
+        /// The application is decided anew.
+        ApplicationOpenAgain,
+        RunStarted,
+        RunOff,
+        /// Nobody is seated any more so shortly before the start.
+        TooLate,
+        /// Something else stands between the person and this run or role.
+        StillClosed,
+        /// Standing searches for runs, which a ban ends.
+        SearchesEnded,
+    }
+}
+
+impl Undone {
+    /// Whether it is something that could not be undone.
+    pub fn is_left(self) -> bool {
+        use Undone::{RunOff, RunStarted, SearchesEnded, StillClosed, TooLate};
+        matches!(self, RunStarted | RunOff | TooLate | StillClosed | SearchesEnded)
+    }
+
+    /// What the person reads, after the name of the run where there is one.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Lifted => "The decision no longer holds.",
+            Self::HadEnded => "The decision had ended already; it no longer counts against you.",
+            Self::PlaceBack => "You have your place again.",
+            Self::FirstInLine => {
+                "You are the first on the waiting list, and get a mail as soon as there is a place for you."
+            }
+            Self::RequestOpenAgain => "Your request is open again, and you get a mail with the answer.",
+            Self::OnItAlready => "You are on it already.",
+            Self::LeadsAgain => "You can lead runs again.",
+            Self::ApplicationOpenAgain => "Your application is open again, and somebody decides about it anew.",
+            Self::RunStarted => "It has started or is over, so your place cannot be given back.",
+            Self::RunOff => "It is cancelled, so your place cannot be given back.",
+            Self::TooLate => "It starts too soon to give your place back.",
+            Self::StillClosed => "It is not open to you at present for another reason.",
+            Self::SearchesEnded => "Your searches for runs have ended; please make them again.",
+        }
+    }
+}
+
+/// One thing that came of overturning a decision, about a run where it is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Consequence {
+    pub code: Undone,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<Id>,
 }
 
 word_enum! {

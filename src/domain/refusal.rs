@@ -72,12 +72,15 @@ codes! {
     AlreadyListed Conflict "This person is listed already" "They lead the run or have been invited to.";
     NotListed Conflict "This person is not listed on the run" "There is nothing to step down from.";
 
-    OverlappingRun Conflict "You have a place in another run at that time" "`conflicting_signup_id` names it. Send `swap: true` to leave it for this one in one step.";
+    OverlappingRun Conflict "Another run lies at that time" "`conflicting_signup_id` names a place in it: send `swap: true` to leave it for this one in one step. `conflicting_run_id` names one that is led at that time: where both meeting points are within walking distance, `confirm_overlap: true` says that one facilitator leads both.";
     OfferExpired Conflict "The offer has expired" "It was held for a while and has gone to the next in line. You are still in the line, and it costs you nothing.";
     NoOffer Conflict "There is no offer" "You are in the line and get a mail as soon as there is a place for you.";
     PlaceTaken Conflict "Somebody was faster" "The place is taken. You are still in the line, and may hear again.";
     ApprovalNotPossible Conflict "This request cannot be approved now" "There are several possible causes, and we do not say which. It can be declined.";
     TooFewThisTime Conflict "Nobody else is coming this time" "It would be one participant with one facilitator, and it is too late to ask both whether they want that. Other runs are in GET /v1/matches.";
+    LinkOutdated Conflict "This was asked about the run as it was" "Its start, its place or who comes has changed since that mail. Please answer the newest mail about it, or log in.";
+    NotAsked Conflict "Nobody asks this at the moment" "It has been settled otherwise: more people come, or the run is as it was. There is nothing to answer.";
+    FreshYesNeeded Conflict "The person has not said yes to the run as it is now" "The run was moved far since they asked to come. They have a mail with the question; the request can be approved once they have said yes.";
     ReconfirmTooLate Conflict "It is too late to say that you come" "The place is being given to somebody else. You may sign up again.";
     LeadersOnly Forbidden "Only those who lead this run may do this" "A back marker sees who comes and checks people in; deciding about the run and its people stays with those who lead it.";
     FriendPlaceNotFree Conflict "There is no place to keep for a friend" "The run is full, or somebody waits for the place. A friend may sign up and wait as well.";

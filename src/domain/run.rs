@@ -202,6 +202,9 @@ pub struct RunDraft {
     /// Kept to oneself until it is published.
     #[serde(default)]
     pub draft: bool,
+    /// Lead this as well as another run at the same time whose meeting point is within walking distance.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirm_overlap: bool,
 }
 
 /// A primary language tag of two or three letters.

@@ -91,6 +91,8 @@ pub fn changed_fields(before: &RunDraft, after: &RunDraft) -> Vec<String> {
     let (old, new) = (fields(before), fields(after));
     let mut changed: Vec<String> =
         new.iter().filter(|(name, value)| old.get(*name) != Some(*value)).map(|(name, _)| name.clone()).collect();
+    // It says how a conflict was answered, and is no property of the run.
+    changed.retain(|name| name != "confirm_overlap");
     if before.starts_at != after.starts_at {
         changed.push(START.to_owned());
     }

@@ -84,6 +84,12 @@ pub enum SignupAct {
     WasThere,
     /// The wrong person was checked in at the meeting point.
     UndoWalkIn,
+    /// The decision that ended it was overturned: a place.
+    GiveBack,
+    /// The same: first in line.
+    GiveBackToWait,
+    /// The same: a request that nobody has answered.
+    GiveBackRequest,
 }
 
 /// The one table: from (none: there was no sign-up), act, who, to.
@@ -129,6 +135,13 @@ pub const LIFE: &[(Option<SignupStatus>, SignupAct, Who, SignupStatus)] = &[
     (Some(NoShow), SignupAct::UndoNoShow, Who::Facilitator, Confirmed),
     (Some(NoShow), SignupAct::CheckIn, Who::Facilitator, Attended),
     (Some(NoShow), SignupAct::WasThere, Who::Person, Attended),
+    // What a decision ended comes back only when the decision is overturned.
+    (Some(Removed), SignupAct::GiveBack, Who::Team, Confirmed),
+    (Some(Removed), SignupAct::GiveBackToWait, Who::Team, Waitlisted),
+    (Some(Declined), SignupAct::GiveBackRequest, Who::Team, Requested),
+    (Some(Withdrawn), SignupAct::GiveBack, Who::Team, Confirmed),
+    (Some(Withdrawn), SignupAct::GiveBackToWait, Who::Team, Waitlisted),
+    (Some(Withdrawn), SignupAct::GiveBackRequest, Who::Team, Requested),
 ];
 
 /// Where `act` by `who` leads from `from`, if it may happen at all.
@@ -286,7 +299,8 @@ mod tests {
                 assert!(next(*status, SignupAct::Withdraw, Who::Person).is_some(), "{status}");
                 assert!(next(*status, SignupAct::GiveUp, Who::Team).is_some(), "{status}");
             } else if !matches!(status, Attended | NoShow) {
-                assert_eq!(ways, 0, "{status}");
+                let by_the_team = LIFE.iter().filter(|row| row.0 == Some(*status) && row.2 == Who::Team).count();
+                assert_eq!(ways, by_the_team, "{status} is left only where a decision is overturned");
             }
         }
         assert_eq!(next(Confirmed, SignupAct::Remove, Who::Person), None);

@@ -14,7 +14,7 @@ use crate::{
     clock::Instant,
     domain::{
         link::LinkAction,
-        moderation::{AppealKind, Outcome as Verdict},
+        moderation::{AppealKind, Consequence, Outcome as Verdict},
         refusal::{Code, Fault},
     },
     error::Error,
@@ -42,6 +42,24 @@ pub struct DecisionView {
     pub decided_at: Instant,
     /// Whether it stands now.
     pub stands: bool,
+    /// When it was overturned: then it counts for nothing any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overturned_at: Option<Instant>,
+    /// What overturning it did, and what it could not undo.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub consequences: Vec<ConsequenceView>,
+}
+
+/// One thing that came of overturning a decision.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConsequenceView {
+    #[serde(flatten)]
+    pub consequence: Consequence,
+    pub text: &'static str,
+}
+
+fn consequences(all: &[Consequence]) -> Vec<ConsequenceView> {
+    all.iter().map(|one| ConsequenceView { consequence: *one, text: one.code.in_words() }).collect()
 }
 
 impl From<Decision> for DecisionView {
@@ -53,6 +71,17 @@ impl From<Decision> for DecisionView {
             until: decision.until,
             decided_at: decision.at,
             stands: decision.stands,
+            overturned_at: decision.overturned.as_ref().and_then(|appeal| appeal.decided_at),
+            consequences: consequences(
+                decision
+                    .overturned
+                    .iter()
+                    .flat_map(|a| &a.consequences)
+                    .flat_map(|all| &all.0)
+                    .copied()
+                    .collect::<Vec<_>>()
+                    .as_slice(),
+            ),
         }
     }
 }
@@ -105,6 +134,9 @@ pub struct AppealView {
     pub statement: String,
     pub outcome: Option<Verdict>,
     pub decision: Option<String>,
+    /// What overturning the decision did, and what it could not undo.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub consequences: Vec<ConsequenceView>,
     /// Whether somebody looked at it who had not decided before; null while it waits.
     pub second_person: Option<bool>,
     pub created_at: Instant,
@@ -120,6 +152,7 @@ impl From<Appeal> for AppealView {
             second_person: appeal.outcome.map(|_| appeal.decided_by != appeal.first_decided_by),
             statement: appeal.statement,
             outcome: appeal.outcome,
+            consequences: appeal.consequences.as_ref().map(|all| consequences(&all.0)).unwrap_or_default(),
             decision: appeal.decision,
             created_at: appeal.created_at,
             decided_at: appeal.decided_at,
@@ -199,11 +232,11 @@ pub async fn decide_appeal(
     id: PathId,
     request: Request<AppealDecision>,
 ) -> Result<Reply, Problem> {
-    let (me, body) = (caller.id(), request.clone());
+    let (me, body, policy) = (caller.id(), request.clone(), app.config.policy.clone());
     app.act(&caller, &request, move |tx, now| {
         moderation::find_appeal(tx, id.0)?.ok_or(Error::NotFound)?;
         let body = body.body()?;
-        let appeal = appeals::decide(tx, me, id.0, body.outcome, &body.statement, now)?;
+        let appeal = appeals::decide(tx, me, id.0, body.outcome, &body.statement, &policy, now)?;
         Reply::ok(&AppealView::from(appeal))
     })
     .await

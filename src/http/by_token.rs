@@ -8,6 +8,7 @@ use super::{
     extract::{MaybeCaller, Request},
 };
 use crate::{
+    auth::Keyring,
     clock::Instant,
     domain::{link::LinkAction, refusal::Code},
     error::Result as Outcome,
@@ -40,7 +41,23 @@ impl WithToken for ByToken {
 
 /// A link that does this, about that.
 pub fn link_to(action: LinkAction, about: Id) -> impl Fn(&mut Tx<'_>, &Link) -> Outcome<bool> + Send + 'static {
-    move |_, link| Ok(link.action == action && link.about_id == Some(about))
+    move |tx, link| {
+        let fits = link.action == action && link.about_id == Some(about);
+        if fits {
+            links::is_still_asked(tx, link)?;
+        }
+        Ok(fits)
+    }
+}
+
+/// The link behind a token in the body, where there is one.
+///
+/// # Errors
+/// [`Code::LinkInvalid`] when it does not work.
+pub fn link_of(tx: &mut Tx<'_>, keyring: &Keyring, body: &impl WithToken, now: Instant) -> Outcome<Option<Link>> {
+    let Some(token) = body.token() else { return Ok(None) };
+    let id = keyring.read_link_token(token).ok_or(Code::LinkInvalid)?;
+    links::find_any_working(tx, id, now).map(Some)
 }
 
 /// Does what a link in a mail does, logged in or with its token; `fits` says which links do it. `work` looks at the body,

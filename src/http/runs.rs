@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     AppData, Problem, Reply,
-    by_token::{ByToken, WithToken, act_or_link, link_to},
+    by_token::{ByToken, WithToken, act_or_link, link_of, link_to},
     etag::IfMatch,
     extract::{Caller, MaybeCaller, Nothing, PathId, Query, Request, checked},
     paging::{Page, Paging},
@@ -256,6 +256,9 @@ pub struct NewListing {
     #[serde(default = "leader")]
     #[schema(default = "leader")]
     pub role: ListingRole,
+    /// When accepting: go along with another run at the same time as well, within walking distance.
+    #[serde(default)]
+    pub confirm_overlap: bool,
 }
 
 impl WithToken for NewListing {
@@ -295,12 +298,12 @@ pub async fn list_facilitator(
         if listed.is_none() {
             return Err(Error::NotFound);
         }
-        let NewListing { token, account_id, role } = body.body()?;
+        let NewListing { token, account_id, role, confirm_overlap } = body.body()?;
         let by_link = token.is_some();
         let account_id = account_id.or(by_link.then_some(me));
         let account_id = account_id.ok_or_else(|| Fault::at("/account_id", "required", "say who"))?;
         let (listing, status) = if account_id == me {
-            (leading::accept_listing(tx, me, id, &policy, now)?, 200)
+            (leading::accept_listing(tx, me, id, *confirm_overlap, &policy, now)?, 200)
         } else if by_link {
             return Err(Code::LinkInvalid.into());
         } else {
@@ -345,18 +348,27 @@ pub async fn unlist_facilitator(
     .await
 }
 
+/// The body of `POST /runs/{id}/take-over`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TakeOver {
+    /// Lead another run at the same time as well, within walking distance.
+    #[serde(default)]
+    pub confirm_overlap: bool,
+}
+
 /// Takes over a paused run, or leads one together that has too few facilitators.
-#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = Nothing, security(("token" = [])),
+#[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = TakeOver, security(("token" = [])),
     responses((status = 200, body = RunView), (status = 403, body = ProblemDocument), (status = 404, body = ProblemDocument),
     (status = 409, body = ProblemDocument)))]
 #[post("/runs/{id}/take-over")]
-pub async fn take_over(app: AppData, caller: Caller, id: PathId, request: Request<Nothing>) -> Result<Reply, Problem> {
+pub async fn take_over(app: AppData, caller: Caller, id: PathId, request: Request<TakeOver>) -> Result<Reply, Problem> {
     let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         service::visible(tx, id.0, Some(me))?;
         callers::in_good_standing(tx, me, now)?;
-        body.body()?;
-        let run = leading::take_over(tx, me, id.0, &policy, now)?;
+        let confirm = body.body()?.confirm_overlap;
+        let run = leading::take_over(tx, me, id.0, confirm, &policy, now)?;
         reply_with(&run_views::view(tx, &run, Some(me), &policy, now)?, 200)
     })
     .await
@@ -379,7 +391,7 @@ pub async fn close_run(app: AppData, caller: Caller, id: PathId, request: Reques
 }
 
 /// As the only facilitator of a run to which one person comes: says that one runs with them alone, logged in or with the
-/// token of the link in the mail.
+/// token of the link in the mail. The yes counts for this person, start and place only; where nobody asks it does nothing.
 #[utoipa::path(tag = "Runs", params(("id" = Id, Path)), request_body = ByToken, security(("token" = []), ()),
     responses((status = 204), (status = 401, body = ProblemDocument), (status = 404, body = ProblemDocument),
     (status = 409, body = ProblemDocument)))]
@@ -390,11 +402,11 @@ pub async fn lead_one(
     id: PathId,
     request: Request<ByToken>,
 ) -> Result<Reply, Problem> {
-    let (id, body) = (id.0, request.clone());
+    let (id, body, state) = (id.0, request.clone(), app.clone());
     act_or_link(&app, caller, &request, link_to(LinkAction::RunAsTwo, id), move |tx, me, now| {
         callers::leads(tx, me, id, now)?;
-        body.body()?;
-        one_to_one::say_yes(tx, me, id, now)?;
+        let link = link_of(tx, &state.keyring, body.body()?, now)?;
+        one_to_one::say_yes(tx, me, id, link.as_ref(), now)?;
         Ok(Reply::nothing())
     })
     .await

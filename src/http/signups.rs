@@ -1,12 +1,12 @@
 //! A person's own sign-ups over HTTP.
 
 use actix_web::{get, post};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     AppData, Problem, Reply,
-    by_token::{ByToken, WithToken, act_or_link, link_to},
+    by_token::{ByToken, WithToken, act_or_link, link_of, link_to},
     extract::{Caller, MaybeCaller, PathId, Query, Request},
     paging::{Page, PageQuery, Paging},
     problem::ProblemDocument,
@@ -15,6 +15,7 @@ use crate::{
     clock::Instant,
     domain::{
         link::LinkAction,
+        question::ComingQuestion,
         signup::{ReconfirmReason, RemovalReason, SignupStatus},
     },
     error::{Error, Result as Outcome},
@@ -25,7 +26,7 @@ use crate::{
         signups::{
             self as service, Instead, NewSignup,
             offers::{self, Acceptance},
-            reconfirming,
+            reconfirming::{self, Answer},
         },
     },
     store::{
@@ -66,6 +67,8 @@ pub struct SignupView {
     pub reconfirm_reason: Option<ReconfirmReason>,
     /// Whether the person is asked if a changed run still suits; silence keeps the place.
     pub change_to_answer: bool,
+    /// What the person is asked at the moment; each is answered by itself.
+    pub questions: Vec<ComingQuestion>,
     pub answers: Vec<String>,
     pub note: Option<String>,
     pub short_notice: bool,
@@ -97,8 +100,14 @@ pub(super) fn standing(conn: &mut Conn, signup: &Signup) -> Outcome<Standing> {
     })
 }
 
-fn view(conn: &mut Conn, signup: &Signup) -> Outcome<SignupView> {
+fn view(conn: &mut Conn, signup: &Signup, now: Instant) -> Outcome<SignupView> {
+    let run = runs::get(conn, signup.run_id)?;
+    view_on(conn, signup, &run, now)
+}
+
+fn view_on(conn: &mut Conn, signup: &Signup, run: &runs::Run, now: Instant) -> Outcome<SignupView> {
     Ok(SignupView {
+        questions: reconfirming::open_questions(conn, signup, run, now)?,
         standing: standing(conn, signup)?,
         reconfirm_by: signup.reconfirm_by,
         reconfirm_reason: signup.reconfirm_reason,
@@ -108,7 +117,7 @@ fn view(conn: &mut Conn, signup: &Signup) -> Outcome<SignupView> {
         short_notice: signup.short_notice,
         created_at: signup.created_at,
         updated_at: signup.updated_at,
-        decision: signup.reason_code.map(|reason_code| SignupDecision {
+        decision: signup.reason_code.filter(|_| signup.is_closed()).map(|reason_code| SignupDecision {
             reason_code: Some(reason_code).filter(|code| *code != RemovalReason::Safety),
             sentence: reason_code.sentence().to_owned(),
             statement: signup.statement.clone(),
@@ -130,7 +139,7 @@ pub async fn sign_up(app: AppData, caller: Caller, id: PathId, request: Request<
         let input = body.body()?;
         let place = input.friend_token.as_deref().and_then(|token| state.keyring.read_link_token(token));
         let (signup, is_new) = service::sign_up_with(tx, me, id.0, input, place, &state.config.policy, now)?;
-        Reply::new(if is_new { 201 } else { 200 }, &view(tx, &signup)?)
+        Reply::new(if is_new { 201 } else { 200 }, &view(tx, &signup, now)?)
     })
     .await
 }
@@ -140,10 +149,10 @@ pub async fn sign_up(app: AppData, caller: Caller, id: PathId, request: Request<
     (status = 200, body = SignupView), (status = 404, body = ProblemDocument)))]
 #[get("/signups/{id}")]
 pub async fn get_signup(app: AppData, caller: Caller, id: PathId) -> Result<Reply, Problem> {
-    let me = caller.id();
+    let (me, now) = (caller.id(), app.clock.now());
     let reply = app.db.read(move |conn| {
         let signup = signups::find(conn, id.0)?.filter(|signup| signup.account_id == me).ok_or(Error::NotFound)?;
-        Reply::ok(&view(conn, &signup)?)
+        Reply::ok(&view(conn, &signup, now)?)
     });
     Ok(reply.await?)
 }
@@ -174,7 +183,7 @@ pub async fn my_signups(app: AppData, caller: Caller, query: Query<PageQuery>) -
         let mut items = Vec::new();
         for signup in &found {
             let run = runs.iter().find(|run| run.id == signup.run_id).ok_or(Error::NotFound)?;
-            items.push(MySignup { signup: view(conn, signup)?, run: facts.card(run) });
+            items.push(MySignup { signup: view_on(conn, signup, run, now)?, run: facts.card(run) });
         }
         Reply::ok(&Page { items, next_cursor })
     });
@@ -198,7 +207,7 @@ where
         signups::find(tx, id)?.filter(|signup| signup.account_id == me).ok_or(Error::NotFound)?;
         body.body()?;
         let signup = work(tx, me, now)?;
-        Reply::ok(&view(tx, &signup)?)
+        Reply::ok(&view(tx, &signup, now)?)
     })
     .await
 }
@@ -255,18 +264,42 @@ pub async fn decline_offer(
     by_person_or_link(&app, caller, id, &request, LinkAction::LetPlaceGo, work).await
 }
 
-/// Says that one still comes: to a changed run, as the only participant, or the day before.
-#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = ByToken,
+/// The body of `POST /signups/{id}/reconfirm`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reconfirmation {
+    /// The token of the link in the mail, instead of logging in; the link says which question it answers.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub token: Option<String>,
+    /// Which of the sign-up's `questions` is answered; needed where several are open.
+    #[serde(default)]
+    pub question: Option<ComingQuestion>,
+}
+
+impl WithToken for Reconfirmation {
+    fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+}
+
+/// Says that one still comes: to a changed run, as the only participant, or the day before. Each is a question of its own,
+/// and a yes counts for the start, the place and the partner that it was given for.
+#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = Reconfirmation,
     security(("token" = []), ()), responses((status = 200, body = SignupView), (status = 401, body = ProblemDocument),
-    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+    (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/signups/{id}/reconfirm")]
 pub async fn reconfirm(
     app: AppData,
     caller: MaybeCaller,
     id: PathId,
-    request: Request<ByToken>,
+    request: Request<Reconfirmation>,
 ) -> Result<Reply, Problem> {
-    let id = id.0;
-    let work = move |tx: &mut Tx<'_>, me, now| reconfirming::reconfirm(tx, me, id, now);
+    let (policy, id, body, state) = (app.config.policy.clone(), id.0, request.clone(), app.clone());
+    let work = move |tx: &mut Tx<'_>, me, now| {
+        let body = body.body()?;
+        let link = link_of(tx, &state.keyring, body, now)?;
+        reconfirming::reconfirm(tx, me, id, &Answer { question: body.question, link }, &policy, now)
+    };
     by_person_or_link(&app, caller, id, &request, LinkAction::StillComing, work).await
 }

@@ -2,7 +2,7 @@
 //! Fields marked *user text* were typed by somebody and are hostile until rendered; all others are our own words.
 
 use super::notice::{Change, Touch};
-use crate::domain::reminder::Moment;
+use crate::domain::{question::ComingQuestion, reminder::Moment};
 use serde::Serialize;
 
 /// One mail to one person.
@@ -133,6 +133,7 @@ pub struct SharedRun {
     pub page_url: String,
     /// Whether the reader leads it.
     pub leads: bool,
+    pub back_marker: bool,
     pub leave_link: String,
 }
 
@@ -151,7 +152,7 @@ pub struct SeriesDate {
     /// "Saturday 28 November 2026, 09:00", local time at the run.
     pub when: String,
     pub zone: String,
-    pub waiting: bool,
+    pub had: Had,
     /// `before` and `after` may be *user text*.
     pub changes: Vec<Change>,
     /// The place is kept only with a fresh yes.
@@ -198,6 +199,42 @@ pub enum DecisionKind {
 pub enum Scope {
     Site,
     Facilitating,
+}
+
+/// What the reader has of the run that a mail is about.
+#[derive(Serialize, Copy, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Had {
+    Place,
+    /// A place is held until they answer.
+    Offer,
+    /// A position on the waiting list.
+    Waiting,
+    /// A request that nobody has answered.
+    Request,
+    /// It ended without a place.
+    Nothing,
+}
+
+/// What is known of whether the reader was there.
+#[derive(Serialize, Copy, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Attendance {
+    CheckedIn,
+    /// Others were checked in and the reader was not.
+    NotCheckedIn,
+    /// Nobody was checked in.
+    Unknown,
+}
+
+/// One thing that came of overturning a decision.
+#[derive(Serialize, Clone, Debug)]
+pub struct Outcome {
+    /// *User text.* The title of the run that it is about.
+    pub run: Option<String>,
+    pub when: Option<String>,
+    /// Our words.
+    pub words: String,
 }
 
 /// The facts of each kind of mail; the variants follow [`super::Notice`].
@@ -267,18 +304,30 @@ pub enum Body {
         run: RunFacts,
         others: Vec<OtherRun>,
     },
+    /// To somebody who was put on the list by mistake.
+    CheckInUndone {
+        run: RunFacts,
+    },
+    WaitingEnded {
+        run: RunFacts,
+        others: Vec<OtherRun>,
+    },
     PlaceReleased {
         run: RunFacts,
         others: Vec<OtherRun>,
     },
+    /// `partner` is *user text*: who it would be with.
     AskedToRunAsTwo {
         run: RunFacts,
+        partner: String,
         answer_by: String,
         yes_link: String,
         not_today_link: String,
     },
+    /// `partner` is *user text*: the one person who comes.
     AskedToLeadOne {
         run: RunFacts,
+        partner: String,
         answer_by: String,
         yes_link: String,
         cannot_lead_link: String,
@@ -294,14 +343,15 @@ pub enum Body {
         statement: Option<String>,
         appeal_link: Option<String>,
     },
-    /// `before` and `after` of a change may be *user text*.
+    /// `before` and `after` of a change may be *user text*. `accept_link`: of an offer, to the run as it is.
     RunChanged {
         run: RunFacts,
         changes: Vec<Change>,
-        waiting: bool,
-        /// The place is kept only with a fresh yes.
+        had: Had,
+        /// A place, a request or a position is kept only with a fresh yes.
         far: bool,
         fine_link: Option<String>,
+        accept_link: Option<String>,
         answer_by: String,
         not_today_link: String,
     },
@@ -310,19 +360,19 @@ pub enum Body {
         run: RunFacts,
         reason: String,
         message: Option<String>,
-        waiting: bool,
+        had: Had,
         others: Vec<OtherRun>,
     },
     /// `decide_by`: when it is called off if nobody takes over.
     RunPaused {
         run: RunFacts,
         decide_by: Option<String>,
-        waiting: bool,
+        had: Had,
         not_today_link: String,
     },
     RunResumed {
         run: RunFacts,
-        waiting: bool,
+        had: Had,
         not_today_link: String,
     },
     /// `title` is *user text*.
@@ -349,28 +399,33 @@ pub enum Body {
         message: Option<String>,
         dates: Vec<String>,
     },
-    /// `people`: how many had a place.
+    /// `people`: how many had a place; `back_marker`: the reader was to stay with the last and not to lead.
     LeadRunCancelled {
         run: RunFacts,
+        back_marker: bool,
         reason: String,
         message: Option<String>,
         people: u32,
     },
-    /// `before` and `after` of a change may be *user text*.
+    /// `before` and `after` of a change may be *user text*, and `by`, who changed it, is.
     LeadRunChanged {
         run: RunFacts,
+        back_marker: bool,
+        by: Option<String>,
         changes: Vec<Change>,
         cannot_lead_link: String,
     },
     LeadRunPaused {
         run: RunFacts,
+        back_marker: bool,
         decide_by: Option<String>,
         people: u32,
     },
     Reminder {
         run: RunFacts,
         moment: Moment,
-        /// Set for whoever has to say that they come.
+        /// Why the reader has to say that they come; set with `still_coming_link`.
+        question: Option<ComingQuestion>,
         still_coming_link: Option<String>,
         answer_by: String,
         not_today_link: String,
@@ -406,14 +461,17 @@ pub enum Body {
         name: String,
         coming: u32,
     },
-    /// To somebody whom another of its facilitators took off a run.
+    /// To somebody whom another of its facilitators took off a run; `accepted`: they had said yes to it.
     FacilitatorUnlisted {
         run: RunFacts,
+        back_marker: bool,
+        accepted: bool,
     },
-    /// `invited_by` is *user text*.
+    /// `invited_by` is *user text*; `back_marker`: to stay with the last and not to lead.
     CoFacilitatorInvited {
         run: RunFacts,
         invited_by: String,
+        back_marker: bool,
         accept_link: String,
     },
     /// `until` is the deadline; not `paused` where somebody leads but more are needed.
@@ -422,9 +480,15 @@ pub enum Body {
         until: String,
         paused: bool,
     },
+    /// `elsewhere`: what the reader leads or has a place in at that time; `paused`: nobody leads the date.
+    SeriesDateOverlaps {
+        run: RunFacts,
+        elsewhere: Vec<OtherRun>,
+        paused: bool,
+    },
     LeadersChanged {
         run: RunFacts,
-        waiting: bool,
+        had: Had,
         not_today_link: String,
     },
     /// `until`: the last day on which the credentials count; `pause_on`: when the run is put on hold without them.
@@ -485,6 +549,16 @@ pub enum Body {
         overturned: bool,
         statement: String,
         second_person: bool,
+        /// What overturning did, in our words.
+        undone: Vec<Outcome>,
+        /// What it could not undo.
+        left: Vec<Outcome>,
+    },
+    /// To the facilitator whose decision was overturned; `name` and `run` are *user text*. No run: a bar.
+    DecisionOverturned {
+        name: String,
+        run: Option<String>,
+        when: Option<String>,
     },
     ReportReceived {
         category: String,
@@ -507,6 +581,7 @@ pub enum Body {
     /// `contact_within`: "two days"; set with `contact_link`.
     AfterRun {
         run: RunFacts,
+        attendance: Attendance,
         too_fast_link: String,
         right_link: String,
         too_slow_link: String,

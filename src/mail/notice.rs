@@ -42,6 +42,10 @@ pub enum Notice {
     RequestsWait { run_id: Id, again: bool },
     /// Nobody answered the request in time.
     RequestExpired { signup_id: Id },
+    /// The run began and no place had come up for somebody who waited.
+    WaitingEnded { signup_id: Id },
+    /// Somebody was taken in at the meeting point by mistake, and is off the list again.
+    CheckInUndone { signup_id: Id },
     /// The place was given free, since the person had not said that they come.
     PlaceReleased { signup_id: Id },
     /// Only one person comes: is that all right with them?
@@ -71,7 +75,12 @@ pub enum Notice {
     /// To its facilitators: the run is paused.
     LeadRunPaused { run_id: Id },
     /// To those who lead it along: another of them changed what matters.
-    LeadRunChanged { run_id: Id, changes: Vec<Change> },
+    LeadRunChanged {
+        run_id: Id,
+        changes: Vec<Change>,
+        #[serde(default)]
+        by: Option<Id>,
+    },
     /// A reminder before the start. `starts_at` is the start it was made for: another start makes it untrue.
     Reminder { signup_id: Id, moment: Moment, starts_at: Instant },
     /// The same for a facilitator, with who comes.
@@ -84,12 +93,20 @@ pub enum Notice {
     NotSignedOut { run_id: Id },
     /// To the facilitators: somebody gave up a place within the last 24 hours.
     ParticipantWithdrew { signup_id: Id },
-    /// Somebody was taken off a run they led, by another of its facilitators.
-    FacilitatorUnlisted { run_id: Id },
+    /// Somebody was taken off a run they led, went along with or were asked to lead, by another of its facilitators.
+    FacilitatorUnlisted {
+        run_id: Id,
+        #[serde(default)]
+        back_marker: bool,
+        #[serde(default = "yes")]
+        accepted: bool,
+    },
     /// Somebody is asked to lead a run together with its facilitators.
     CoFacilitatorInvited { run_id: Id, account_id: Id },
     /// To the facilitators: a report or a hold touches their run.
     RunTouched { run_id: Id, by: Touch },
+    /// To a leader of a series: a date was made at a time at which they are elsewhere, so they do not lead it.
+    SeriesDateOverlaps { run_id: Id },
     /// To somebody who could lead: a run has nobody who does, or too few.
     SubstituteWanted { run_id: Id },
     /// Somebody stepped down at the last moment; those who lead it with them take over.
@@ -108,6 +125,8 @@ pub enum Notice {
     AppealReceived { appeal_id: Id },
     /// To the person who appealed.
     AppealDecided { appeal_id: Id },
+    /// To the facilitator who had decided: an appeal overturned it.
+    DecisionOverturned { appeal_id: Id },
     /// To the moderators: a report came in.
     ReportReceived { report_id: Id },
     /// To the reporter: it was looked at; nothing about the other person.
@@ -128,6 +147,11 @@ pub enum Notice {
     RunsFound { mail_id: Id },
     /// A match request ends soon. Another end than the one it was made for makes it untrue.
     MatchRequestEnds { request_id: Id, expires_at: Instant },
+}
+
+/// Mails that were promised before this was noted are to those who had accepted.
+fn yes() -> bool {
+    true
 }
 
 /// What touches a facilitator's run.

@@ -2,11 +2,11 @@
 //! and the hostile reader of the tests, since every *user text* in them is what the caller gives.
 
 use super::letter::{
-    Answered, Asking, Body, DecisionKind, FoundRun, Help, House, Letter, Note, OtherPlace, OtherRun, RunFacts, Scope,
-    SeriesDate, SharedRun, Wished,
+    Answered, Asking, Attendance, Body, DecisionKind, FoundRun, Had, Help, House, Letter, Note, OtherPlace, OtherRun,
+    Outcome, RunFacts, Scope, SeriesDate, SharedRun, Wished,
 };
 use super::notice::{Change, Touch};
-use crate::domain::reminder::Moment;
+use crate::domain::{question::ComingQuestion, reminder::Moment};
 
 /// A letter for every kind, and for every turn a kind's wording can take. `words` stands wherever people type.
 pub fn letters(words: &str) -> Vec<Letter> {
@@ -130,11 +130,12 @@ fn own_place(words: &str) -> Vec<Body> {
         all.push(Body::PlaceFree { run: run.clone(), accept_link: link(), not_today_link: link() });
         all.push(Body::OfferLapsed { run: run.clone(), not_today_link: link() });
         for moment in [Moment::DayBefore, Moment::TwoHours] {
-            for asked in [true, false] {
+            for question in [None, Some(ComingQuestion::DayBefore), Some(ComingQuestion::Change)] {
                 all.push(Body::Reminder {
                     run: run.clone(),
                     moment,
-                    still_coming_link: url(asked),
+                    question,
+                    still_coming_link: url(question.is_some()),
                     answer_by: WHEN.to_owned(),
                     not_today_link: link(),
                 });
@@ -152,35 +153,26 @@ fn own_place(words: &str) -> Vec<Body> {
                 statement: statement.clone(),
                 appeal_link: url(full),
             },
-            Body::LeadRunChanged { run: run.clone(), changes: vec![change.clone()], cannot_lead_link: LINK.to_owned() },
-            Body::RunChanged {
+            Body::LeadRunChanged {
                 run: run.clone(),
-                changes: vec![change],
-                waiting,
-                far: !full,
-                fine_link: url(!waiting),
-                answer_by: WHEN.to_owned(),
-                not_today_link: link(),
+                back_marker: full,
+                by: full.then(|| words.to_owned()),
+                changes: vec![change.clone()],
+                cannot_lead_link: LINK.to_owned(),
             },
+            Body::WaitingEnded { run: run.clone(), others: others(words, full) },
+            Body::CheckInUndone { run: run.clone() },
             Body::RequestExpired { run: run.clone(), others: others(words, full) },
             Body::PlaceReleased { run: run.clone(), others: others(words, full) },
             Body::AskedToRunAsTwo {
                 run: run.clone(),
+                partner: words.to_owned(),
                 answer_by: WHEN.to_owned(),
                 yes_link: link(),
                 not_today_link: link(),
             },
-            Body::RunCancelled {
-                run: run.clone(),
-                reason: reason.clone(),
-                message: statement,
-                waiting,
-                others: others(words, full),
-            },
             Body::Missed { run: run.clone(), was_there_link: link(), until: WHEN.to_owned() },
             Body::CheckedIn { run: run.clone(), elsewhere: elsewhere(words, full) },
-            Body::RunPaused { run: run.clone(), decide_by, waiting, not_today_link: link() },
-            Body::LeadersChanged { run: run.clone(), waiting, not_today_link: link() },
             Body::Announcement {
                 run: run.clone(),
                 from: words.to_owned(),
@@ -190,8 +182,31 @@ fn own_place(words: &str) -> Vec<Body> {
                 waiting,
                 not_today_link: link(),
             },
-            Body::RunResumed { run, waiting, not_today_link: link() },
         ]);
+        for had in [Had::Place, Had::Offer, Had::Waiting, Had::Request, Had::Nothing] {
+            all.extend([
+                Body::RunCancelled {
+                    run: run.clone(),
+                    reason: reason.clone(),
+                    message: statement.clone(),
+                    had,
+                    others: others(words, full),
+                },
+                Body::RunPaused { run: run.clone(), decide_by: decide_by.clone(), had, not_today_link: link() },
+                Body::LeadersChanged { run: run.clone(), had, not_today_link: link() },
+                Body::RunResumed { run: run.clone(), had, not_today_link: link() },
+                Body::RunChanged {
+                    run: run.clone(),
+                    changes: vec![change.clone()],
+                    had,
+                    far: !full,
+                    fine_link: url(!full && had != Had::Offer),
+                    accept_link: url(had == Had::Offer),
+                    answer_by: WHEN.to_owned(),
+                    not_today_link: link(),
+                },
+            ]);
+        }
     }
     all
 }
@@ -201,7 +216,7 @@ fn series(words: &str) -> Vec<Body> {
     let date = |full: bool| SeriesDate {
         when: WHEN.to_owned(),
         zone: "Europe/London".to_owned(),
-        waiting: full,
+        had: if full { Had::Waiting } else { Had::Place },
         changes: Vec::new(),
         far: false,
         answer_by: String::new(),
@@ -270,11 +285,12 @@ fn leading(words: &str) -> Vec<Body> {
         let (message, reason) = (full.then(|| words.to_owned()), "The weather is too bad.".to_owned());
         let decide_by = full.then(|| "Saturday 28 November 2026, 07:00".to_owned());
         all.extend([
-            Body::LeadRunCancelled { run: run.clone(), reason, message, people },
-            Body::LeadRunPaused { run: run.clone(), decide_by, people },
+            Body::LeadRunCancelled { run: run.clone(), back_marker: full, reason, message, people },
+            Body::LeadRunPaused { run: run.clone(), back_marker: full, decide_by, people },
             Body::ParticipantWithdrew { run: run.clone(), name: words.to_owned(), coming: people },
             Body::NotSignedOut { run: run.clone(), people },
-            Body::FacilitatorUnlisted { run: run.clone() },
+            Body::FacilitatorUnlisted { run: run.clone(), back_marker: false, accepted: full },
+            Body::FacilitatorUnlisted { run: run.clone(), back_marker: true, accepted: full },
             Body::SubstituteWanted { run: run.clone(), until: WHEN.to_owned(), paused: full },
             Body::CredentialLapses {
                 run: run.clone(),
@@ -283,6 +299,7 @@ fn leading(words: &str) -> Vec<Body> {
             },
             Body::AskedToLeadOne {
                 run: run.clone(),
+                partner: words.to_owned(),
                 answer_by: WHEN.to_owned(),
                 yes_link: LINK.to_owned(),
                 cannot_lead_link: LINK.to_owned(),
@@ -300,7 +317,13 @@ fn leading(words: &str) -> Vec<Body> {
                 again: full,
                 answer_by: WHEN.to_owned(),
             },
-            Body::CoFacilitatorInvited { run: run.clone(), invited_by: words.to_owned(), accept_link: LINK.to_owned() },
+            Body::CoFacilitatorInvited {
+                run: run.clone(),
+                invited_by: words.to_owned(),
+                back_marker: full,
+                accept_link: LINK.to_owned(),
+            },
+            Body::SeriesDateOverlaps { run: run.clone(), elsewhere: others(words, full), paused: full },
             Body::RunTouched { run, by: if full { Touch::Report } else { Touch::Hold } },
         ]);
     }
@@ -323,7 +346,11 @@ fn decisions(words: &str) -> Vec<Body> {
             overturned: full,
             statement: words.to_owned(),
             second_person: full,
+            undone: vec![outcome(words, None), outcome(words, Some(WHEN))],
+            left: if full { vec![outcome(words, Some(WHEN))] } else { Vec::new() },
         });
+        let when = full.then(|| WHEN.to_owned());
+        all.push(Body::DecisionOverturned { name: words.to_owned(), run: full.then(|| words.to_owned()), when });
     }
     for what in [DecisionKind::Hold, DecisionKind::Warning, DecisionKind::Suspension, DecisionKind::Ban] {
         for scope in [Scope::Site, Scope::Facilitating] {
@@ -354,20 +381,43 @@ fn team(_words: &str) -> Vec<Body> {
 }
 
 fn apart(words: &str) -> Vec<Body> {
-    let shared = |leads: bool| SharedRun {
+    let shared = |leads: bool, back_marker: bool| SharedRun {
         title: words.to_owned(),
         when: WHEN.to_owned(),
         page_url: "https://example.org/runs/sample".to_owned(),
         leads,
+        back_marker,
         leave_link: LINK.to_owned(),
     };
-    let mut all = vec![Body::BothAreIn { runs: vec![shared(false)] }];
-    all.push(Body::BothAreIn { runs: vec![shared(true), shared(false)] });
+    let mut all = vec![Body::BothAreIn { runs: vec![shared(false, false)] }];
+    all.push(Body::BothAreIn { runs: vec![shared(true, false), shared(false, true), shared(false, false)] });
     for yes in [true, false] {
         all.push(Body::BlockAsked { queue_url: url(yes) });
         all.push(Body::BlockLookedAt { found: yes });
     }
     all
+}
+
+fn outcome(words: &str, when: Option<&str>) -> Outcome {
+    Outcome {
+        run: when.map(|_| words.to_owned()),
+        when: when.map(str::to_owned),
+        words: "You have your place again.".to_owned(),
+    }
+}
+
+fn after_run(words: &str, full: bool, attendance: Attendance, help: Vec<Help>) -> Body {
+    Body::AfterRun {
+        run: if full { run(words) } else { bare_run(words) },
+        attendance,
+        too_fast_link: LINK.to_owned(),
+        right_link: LINK.to_owned(),
+        too_slow_link: LINK.to_owned(),
+        unsafe_link: LINK.to_owned(),
+        contact_link: url(full),
+        contact_within: if full { "2 days".to_owned() } else { String::new() },
+        help,
+    }
 }
 
 fn after(words: &str) -> Vec<Body> {
@@ -382,16 +432,9 @@ fn after(words: &str) -> Vec<Body> {
     };
     let mut all = vec![Body::CareLate { help: help() }];
     for full in [true, false] {
-        all.push(Body::AfterRun {
-            run: if full { run(words) } else { bare_run(words) },
-            too_fast_link: LINK.to_owned(),
-            right_link: LINK.to_owned(),
-            too_slow_link: LINK.to_owned(),
-            unsafe_link: LINK.to_owned(),
-            contact_link: url(full),
-            contact_within: if full { "2 days".to_owned() } else { String::new() },
-            help: help(),
-        });
+        for attendance in [Attendance::CheckedIn, Attendance::NotCheckedIn, Attendance::Unknown] {
+            all.push(after_run(words, full, attendance, help()));
+        }
         all.push(Body::CareAsked { answer_by: WHEN.to_owned(), overdue: full, queue_url: url(full) });
     }
     all

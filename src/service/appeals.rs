@@ -4,17 +4,19 @@ use serde_json::json;
 
 use crate::{
     clock::Instant,
+    config::Policy,
     domain::{
-        moderation::{Act, AppealKind, ApplicationStatus, Outcome},
+        moderation::{Act, AppealKind, Outcome},
         refusal::{Code, Fault},
     },
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, decisions, notices, sanctions},
+    service::{callers, decisions, notices, reinstating},
     store::{
-        Conn, Tx, accounts, audit, facilitators,
+        Conn, Tx, accounts, audit,
         moderation::{self, Appeal},
+        sql_types::Json,
     },
 };
 
@@ -53,6 +55,7 @@ pub fn file(
         decision: None,
         created_at: now,
         decided_at: None,
+        consequences: None,
     };
     moderation::insert_appeal(tx, &appeal)?;
     notices::to_moderators(tx, &[decided.by, Some(account)], &Notice::AppealReceived { appeal_id: appeal.id }, now)?;
@@ -71,6 +74,7 @@ pub fn decide(
     appeal: Id,
     outcome: Outcome,
     words: &str,
+    policy: &Policy,
     now: Instant,
 ) -> Result<Appeal> {
     callers::still_moderates(tx, moderator, now)?;
@@ -93,9 +97,13 @@ pub fn decide(
     appeal.decided_by = Some(moderator);
     appeal.decision = Some(words.trim().to_owned());
     appeal.decided_at = Some(now);
-    moderation::update_appeal(tx, &appeal)?;
     if outcome == Outcome::Overturn {
-        overturn(tx, moderator, &appeal, words, now)?;
+        appeal.consequences = Some(Json(reinstating::overturn(tx, moderator, &appeal, words, policy, now)?));
+    }
+    moderation::update_appeal(tx, &appeal)?;
+    let by_facilitator = matches!(appeal.about_kind, AppealKind::SignupDecision | AppealKind::Bar);
+    if let (Outcome::Overturn, true, Some(facilitator)) = (outcome, by_facilitator, appeal.first_decided_by) {
+        notices::to_person(tx, facilitator, Notice::DecisionOverturned { appeal_id: appeal.id }, now)?;
     }
     notices::to_person(tx, appeal.account_id, Notice::AppealDecided { appeal_id: appeal.id }, now)?;
     record(tx, Act::AppealDecided, moderator, &appeal, now)?;
@@ -107,37 +115,13 @@ fn somebody_else_can(conn: &mut Conn, appeal: &Appeal, moderator: Id, now: Insta
     Ok(others.iter().any(|member| *member != appeal.account_id))
 }
 
-fn overturn(tx: &mut Tx<'_>, moderator: Id, appeal: &Appeal, words: &str, now: Instant) -> Result<()> {
-    match appeal.about_kind {
-        AppealKind::Sanction => match sanctions::lift(tx, moderator, appeal.about_id, words, now) {
-            Ok(_) => Ok(()),
-            Err(Error::Refused(refusal)) if refusal.code == Code::SanctionEnded => Ok(()),
-            Err(other) => Err(other),
-        },
-        AppealKind::Bar => moderation::lift_bar(tx, appeal.about_id, now).map(|_| ()),
-        AppealKind::SignupDecision => {
-            // `removed` and `declined` are final for that run; what is overturned is what they say about the person.
-            Ok(())
-        }
-        AppealKind::Application => {
-            let Some(mut application) = facilitators::find(tx, appeal.about_id)? else { return Ok(()) };
-            if facilitators::find_in(tx, application.account_id, ApplicationStatus::Pending)?.is_none() {
-                application.status = ApplicationStatus::Pending;
-                application.decided_by = None;
-                application.decided_at = None;
-                facilitators::update(tx, &application)?;
-            }
-            Ok(())
-        }
-    }
-}
-
 fn record(tx: &mut Tx<'_>, act: Act, actor: Id, appeal: &Appeal, now: Instant) -> Result<()> {
     let about = json!({
         "appeal_id": appeal.id,
         "kind": appeal.about_kind,
         "about_id": appeal.about_id,
         "outcome": appeal.outcome,
+        "consequences": appeal.consequences.as_ref().map(|all| &all.0),
         "second_person": appeal.decided_by != appeal.first_decided_by,
     });
     let deed = audit::Deed { act, actor: Some(actor), subject: Some(appeal.account_id), run: None, about };

@@ -8,7 +8,7 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        moderation::Act,
+        moderation::{Act, AppealKind},
         refusal::{Code, Fault, Faults},
         run::ListingStatus,
         signup::RemovalReason,
@@ -77,7 +77,7 @@ pub fn set(tx: &mut Tx<'_>, facilitator: Id, new: &NewBar, policy: &Policy, now:
             continue;
         }
         let mut locked = runs::lock(tx, run)?;
-        if seats::give_up(tx, &locked, person, now)? {
+        if seats::give_up(tx, &locked, person, Some((AppealKind::Bar, bar.id)), now)? {
             lost.push(run);
         }
         places::settle(tx, &mut locked, policy, now)?;

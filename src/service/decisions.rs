@@ -13,7 +13,7 @@ use crate::{
     store::{
         Conn, accounts,
         facilitators::{self, Application},
-        moderation::{self, Bar, Sanction},
+        moderation::{self, Appeal, Bar, Sanction},
         runs::{self, Run},
         signups::{self, Signup},
     },
@@ -39,6 +39,20 @@ pub struct Decision {
     pub stands: bool,
     /// Whether one can object.
     pub is_appealable: bool,
+    /// The appeal by which it was overturned.
+    pub overturned: Option<Appeal>,
+}
+
+impl Decision {
+    /// Notes the appeal that overturned it. A no that was said again since stands on its own.
+    fn is_undone_by(&mut self, appeal: Appeal) {
+        let said_again =
+            self.kind == AppealKind::Application && self.is_appealable && Some(self.at) > appeal.decided_at;
+        if self.kind == AppealKind::Application && !said_again {
+            (self.stands, self.is_appealable) = (false, false);
+        }
+        self.overturned = Some(appeal).filter(|_| !said_again);
+    }
 }
 
 /// One decision.
@@ -79,7 +93,24 @@ pub fn about(conn: &mut Conn, account: Id, now: Instant) -> Result<Vec<Decision>
         Some(of_signup(signup, run))
     }));
     let applications = facilitators::list(conn, Some(account), None, None, APPLICATIONS)?.into_iter();
-    all.extend(applications.filter(|application| application.decided_at.is_some()).map(of_application));
+    let overturned = moderation::overturned_for(conn, account)?;
+    let is_overturned = |id: Id| overturned.iter().any(|appeal| appeal.about_id == id);
+    all.extend(applications.filter(|one| one.decided_at.is_some() || is_overturned(one.id)).map(of_application));
+    for appeal in overturned {
+        let listed =
+            all.iter_mut().find(|decision| (decision.kind, decision.id) == (appeal.about_kind, appeal.about_id));
+        match listed {
+            Some(decision) => decision.is_undone_by(appeal),
+            None => match find(conn, appeal.about_kind, appeal.about_id, now) {
+                Ok(mut decision) => {
+                    decision.is_undone_by(appeal);
+                    all.push(decision);
+                }
+                Err(Error::NotFound) => {}
+                Err(other) => return Err(other),
+            },
+        }
+    }
     all.sort_by_key(|decision| std::cmp::Reverse((decision.at, decision.id)));
     Ok(all)
 }
@@ -98,6 +129,7 @@ fn of_sanction(sanction: Sanction, now: Instant) -> Decision {
         stands,
         // A warning stays on the record, so it can be appealed after it has run out.
         is_appealable: stands || sanction.kind == SanctionKind::Warning,
+        overturned: None,
     }
 }
 
@@ -114,15 +146,19 @@ fn of_bar(bar: Bar, facilitator: Option<&str>, now: Instant) -> Decision {
         at: bar.created_at,
         stands,
         is_appealable: stands,
+        overturned: None,
     }
 }
 
 fn of_signup(signup: Signup, run: &Run) -> Decision {
     let what = match signup.status {
+        _ if signup.overturned_at.is_some() => {
+            format!("a facilitator's decision about your place on {}", in_short(run))
+        }
         SignupStatus::Declined => format!("your request to join {} was not approved", in_short(run)),
         _ => format!("you are not on {} any more", in_short(run)),
     };
-    let stands = signup.status.is_final();
+    let stands = signup.is_closed();
     Decision {
         kind: AppealKind::SignupDecision,
         id: signup.id,
@@ -134,6 +170,7 @@ fn of_signup(signup: Signup, run: &Run) -> Decision {
         at: signup.updated_at,
         stands,
         is_appealable: stands,
+        overturned: None,
     }
 }
 
@@ -155,6 +192,7 @@ fn of_application(application: Application) -> Decision {
         at: application.decided_at.unwrap_or(application.created_at),
         stands: true,
         is_appealable: is_a_no,
+        overturned: None,
     }
 }
 

@@ -26,7 +26,7 @@ pub fn is_closed_to(conn: &mut Conn, person: Id, run: Id, now: Instant) -> Resul
 }
 
 fn something_stands_between(conn: &mut Conn, person: Id, run: Id, earlier: &[Signup], now: Instant) -> Result<bool> {
-    let has_ended = earlier.iter().any(|signup| signup.status.is_final());
+    let has_ended = earlier.iter().any(Signup::is_closed);
     Ok(has_ended || moderation::is_barred_from(conn, person, run, now)? || blocks::stand_between(conn, person, run)?)
 }
 

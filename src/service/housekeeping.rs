@@ -22,7 +22,7 @@ use crate::{
         address_requests, after_run, blocks, care,
         day::retention,
         limits::NETWORK_KNOWN_DAYS,
-        match_requests, one_to_one, places, requests,
+        match_requests, notices, one_to_one, places, requests,
         runs::leading,
         series::making,
         series::regulars as series_regulars,
@@ -33,12 +33,15 @@ use crate::{
         care as wishes, changes, extra_places, facilitators, idempotency, known_networks, limits,
         match_requests as match_request_store,
         outbox::{self, Promise},
-        runs, sessions, signups, substitutes,
+        runs, sessions, signups, substitutes, yeses,
     },
 };
 
 /// Days after which an account that nobody verified is forgotten: its links have long stopped working.
 const UNVERIFIED_KEPT_DAYS: i64 = 7;
+
+/// Days after a start for which answers about it are kept: none is asked for any more, and a run may be long.
+const YESES_KEPT_DAYS: i64 = 2;
 
 /// Takes every step that is due at `now`; returns how many there were. A step that fails is logged and left for the
 /// next time; it does not hold up the others.
@@ -177,7 +180,12 @@ fn expire(tx: &mut Tx<'_>, run: Id, now: Instant) -> Result<bool> {
     }
     let open = [SignupStatus::Requested, SignupStatus::Waitlisted, SignupStatus::Offered];
     for mut signup in signups::of_run(tx, run, &open)? {
+        let notice = match signup.status {
+            SignupStatus::Requested => Notice::RequestExpired { signup_id: signup.id },
+            _ => Notice::WaitingEnded { signup_id: signup.id },
+        };
         places::move_signup(tx, &locked, &mut signup, SignupAct::Expire, Who::House, now)?;
+        notices::about_signup(tx, &signup, notice, now)?;
     }
     Ok(true)
 }
@@ -251,6 +259,7 @@ pub fn forget(db: &Db, policy: &Policy, now: Instant) -> Result<()> {
         accounts::purge_unverified(tx, now.plus_days(-UNVERIFIED_KEPT_DAYS))?;
         block_store::purge(tx, now.plus_days(-blocks::MADE_DAYS))?;
         after_runs::forget(tx, now.plus_days(-ANSWER_DAYS), now.plus_days(-KEPT_DAYS))?;
+        yeses::purge(tx, now.plus_days(-YESES_KEPT_DAYS))?;
         wishes::purge(tx, now.plus_days(-care::ENDED_KEPT_DAYS))?;
         match_requests::forget(tx, now)?;
         sessions::purge_links(tx, now.plus_days(-7))?;

@@ -5,7 +5,10 @@
 use crate::{
     auth::Keyring,
     clock::Instant,
-    domain::{after_run::answer_until, link::LinkAction, moderation::AppealKind, refusal::Code},
+    domain::{
+        after_run::answer_until, link::LinkAction, moderation::AppealKind, question::Asked, refusal::Code,
+        run::RunStatus,
+    },
     error::Result,
     id::Id,
     store::{
@@ -20,6 +23,17 @@ pub type About = Option<(Id, Option<AppealKind>)>;
 
 /// Makes a link.
 pub fn make(tx: &mut Tx<'_>, account: Id, action: LinkAction, about: About, now: Instant) -> Result<Link> {
+    make_for(tx, account, action, about, None, now)
+}
+
+fn make_for(
+    tx: &mut Tx<'_>,
+    account: Id,
+    action: LinkAction,
+    about: About,
+    asked: Option<Asked>,
+    now: Instant,
+) -> Result<Link> {
     let expires_at = expiry(tx, action, about, now)?;
     let link = Link {
         id: Id::at(now),
@@ -30,6 +44,11 @@ pub fn make(tx: &mut Tx<'_>, account: Id, action: LinkAction, about: About, now:
         created_at: now,
         expires_at,
         used_at: None,
+        question: asked.and_then(|asked| asked.question),
+        for_starts_at: asked.map(|asked| asked.terms.starts_at),
+        for_lat: asked.map(|asked| asked.terms.point.lat),
+        for_lng: asked.map(|asked| asked.terms.point.lng),
+        for_account_id: asked.and_then(|asked| asked.terms.with),
     };
     sessions::insert_link(tx, &link)?;
     Ok(link)
@@ -37,7 +56,20 @@ pub fn make(tx: &mut Tx<'_>, account: Id, action: LinkAction, about: About, now:
 
 /// A working link of this person for this act, or a new one: a mail that is composed again carries the same.
 pub fn ensure(tx: &mut Tx<'_>, account: Id, action: LinkAction, about: About, now: Instant) -> Result<Link> {
-    if let Some(link) = sessions::find_link_for(tx, account, action, about.map(|(id, _)| id), now)? {
+    ensure_for(tx, account, action, about, None, now)
+}
+
+/// [`ensure`] for a link that says yes to a run: it says what it is a yes to, and another start, place or partner has a
+/// link of its own.
+pub fn ensure_for(
+    tx: &mut Tx<'_>,
+    account: Id,
+    action: LinkAction,
+    about: About,
+    asked: Option<Asked>,
+    now: Instant,
+) -> Result<Link> {
+    if let Some(link) = sessions::find_link_for(tx, account, action, about.map(|(id, _)| id), asked, now)? {
         let wanted = if is_about_a_run(action) {
             // The run may have been moved to a later day.
             expiry(tx, action, about, now)?
@@ -48,7 +80,7 @@ pub fn ensure(tx: &mut Tx<'_>, account: Id, action: LinkAction, about: About, no
             return Ok(link);
         }
     }
-    make(tx, account, action, about, now)
+    make_for(tx, account, action, about, asked, now)
 }
 
 fn is_about_a_run(action: LinkAction) -> bool {
@@ -90,10 +122,15 @@ fn expiry(conn: &mut Conn, action: LinkAction, about: About, now: Instant) -> Re
 /// The link, while it works.
 ///
 /// # Errors
-/// [`Code::LinkInvalid`] when there is none, it is for another act, was used or has expired.
+/// [`Code::LinkInvalid`] when there is none, it is for another act, was used or has expired; [`Code::LinkOutdated`] where
+/// the run it says yes to has been moved since.
 pub fn find_working(conn: &mut Conn, id: Id, action: LinkAction, now: Instant) -> Result<Link> {
     let link = find_any_working(conn, id, now)?;
-    if link.action == action { Ok(link) } else { Err(Code::LinkInvalid.into()) }
+    if link.action != action {
+        return Err(Code::LinkInvalid.into());
+    }
+    is_still_asked(conn, &link)?;
+    Ok(link)
 }
 
 /// The link, whatever it does, while it works.
@@ -103,6 +140,25 @@ pub fn find_working(conn: &mut Conn, id: Id, action: LinkAction, now: Instant) -
 pub fn find_any_working(conn: &mut Conn, id: Id, now: Instant) -> Result<Link> {
     let link = sessions::find_link(conn, id)?.filter(|link| link.works(now));
     Ok(link.ok_or(Code::LinkInvalid)?)
+}
+
+/// Refuses a yes by a link whose mail asked about another start, place or partner than the run has now.
+///
+/// # Errors
+/// [`Code::LinkOutdated`], also for a link that was made when links did not say what they were for.
+pub fn is_still_asked(conn: &mut Conn, link: &Link) -> Result<()> {
+    if !link.action.says_yes_to_a_run() {
+        return Ok(());
+    }
+    let about = link.about_id.ok_or(Code::LinkInvalid)?;
+    let run = if is_about_a_signup(link.action) { signups::get(conn, about)?.run_id } else { about };
+    let run = runs::get(conn, run)?;
+    if matches!(run.status, RunStatus::Cancelled | RunStatus::Completed) {
+        // There is a better answer than that it was moved.
+        return Ok(());
+    }
+    let holds = link.terms().is_some_and(|terms| terms.hold_for(&run.terms(terms.with), &run.time_zone));
+    if holds { Ok(()) } else { Err(Code::LinkOutdated.into()) }
 }
 
 /// Uses a link up whose act is done, where it works once.

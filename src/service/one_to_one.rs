@@ -2,12 +2,14 @@
 //!
 //! A run is looked at a day and three hours before it starts and whenever somebody leaves after that. Where only two
 //! are left, both are asked; without both yeses when its list is closed it is called off, and nobody signs up to be alone
-//! from then on. Promise 3.
+//! from then on. Promise 3. A yes holds for the start, the place and the partner that it was given for (`domain::question`):
+//! it outlives a third person who joins and leaves again, but neither another partner nor a run that is moved.
 
 use crate::{
     clock::Instant,
     config::Policy,
     domain::{
+        question::ComingQuestion,
         refusal::Code,
         run::{CancelReason, RunStatus},
         signup::SignupStatus,
@@ -20,7 +22,9 @@ use crate::{
         Conn, Tx, accounts, extra_places, facilitators,
         outbox::{self, Promise},
         runs::{self, Run, RunLocked},
+        sessions::Link,
         signups::{self, Signup},
+        yeses,
     },
 };
 
@@ -29,8 +33,34 @@ const FROM_HOURS: i64 = 24;
 /// How many hours before the start whoever has not answered is asked again.
 const AGAIN_HOURS: i64 = 3;
 
+/// One participant and one facilitator who would be alone with each other.
+struct Two {
+    signup: Signup,
+    leader: Id,
+}
+
+impl Two {
+    fn partner_of(&self, account: Id) -> Option<Id> {
+        match account {
+            one if one == self.signup.account_id => Some(self.leader),
+            one if one == self.leader => Some(self.signup.account_id),
+            _ => None,
+        }
+    }
+
+    /// Somebody who was checked in stands there.
+    fn participant_said_yes(&self, conn: &mut Conn, run: &Run) -> Result<bool> {
+        let is_there = self.signup.status == SignupStatus::Attended;
+        Ok(is_there || said_yes(conn, run, self.signup.account_id, self.leader)?)
+    }
+
+    fn leader_said_yes(&self, conn: &mut Conn, run: &Run) -> Result<bool> {
+        said_yes(conn, run, self.leader, self.signup.account_id)
+    }
+}
+
 /// The two who would be alone, where it is so.
-fn two_of(conn: &mut Conn, run: &Run, now: Instant) -> Result<Option<(Signup, Id)>> {
+fn two_of(conn: &mut Conn, run: &Run, now: Instant) -> Result<Option<Two>> {
     let mut confirmed = signups::of_run(conn, run.id, &[SignupStatus::Confirmed, SignupStatus::Attended])?;
     // A place that is kept for a friend is nobody yet.
     let with_others = extra_places::guests(conn, &[run.id])?.contains_key(&run.id);
@@ -41,7 +71,7 @@ fn two_of(conn: &mut Conn, run: &Run, now: Instant) -> Result<Option<(Signup, Id
     // With a back marker they are three.
     let with_them = facilitators::accompanying(conn, run.id, now)?;
     Ok(match (confirmed.pop(), leaders.as_slice()) {
-        (Some(signup), [leader]) if with_them == leaders => Some((signup, *leader)),
+        (Some(signup), [leader]) if with_them == leaders => Some(Two { signup, leader: *leader }),
         _ => None,
     })
 }
@@ -76,42 +106,35 @@ pub fn to_look_at(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
 /// Looks at a run under its lock: asks the two, or calls the run off when they were asked in vain. Says whether it did
 /// something.
 pub fn look(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Policy, now: Instant) -> Result<bool> {
-    let run = &locked.run;
-    let soon = run.starts_at > now && run.starts_at <= now.plus_hours(FROM_HOURS);
-    if run.status != RunStatus::Published || !soon {
+    if !is_time_to_ask(&locked.run, now) {
         return Ok(false);
     }
-    let Some((signup, leader)) = two_of(tx, run, now)? else {
-        let was_asked = run.asked_one_to_one_at.is_some();
+    let Some(two) = two_of(tx, &locked.run, now)? else {
+        let was_asked = locked.run.asked_one_to_one_at.take().is_some();
         if was_asked {
-            locked.run.asked_one_to_one_at = None;
             runs::update(tx, locked)?;
         }
         return Ok(was_asked);
     };
-    let asked_at = run.asked_one_to_one_at;
-    let both = asked_at.is_some_and(|asked| said_yes(&signup, asked)) && leader_said_yes(tx, run, leader, asked_at)?;
-    if both {
+    let (participant, leader) = (two.participant_said_yes(tx, &locked.run)?, two.leader_said_yes(tx, &locked.run)?);
+    if participant && leader {
         return Ok(false);
     }
-    if now >= places::cut_off(run, policy) {
+    if now >= places::cut_off(&locked.run, policy) {
         calling_off::call_off(tx, locked, None, CancelReason::TooFew, None, now)?;
         return Ok(true);
     }
-    let id = run.id;
-    let asked = match asked_at {
-        Some(asked) => asked,
-        None => {
-            locked.run.asked_one_to_one_at = Some(now);
-            runs::update(tx, locked)?;
-            now
-        }
-    };
+    let (id, before) = (locked.run.id, locked.run.asked_one_to_one_at);
+    let asked = before.unwrap_or(now);
+    if before.is_none() {
+        locked.run.asked_one_to_one_at = Some(now);
+        runs::update(tx, locked)?;
+    }
     let again = now >= locked.run.starts_at.plus_hours(-AGAIN_HOURS);
-    let mut promised = asked_at.is_none();
+    let mut promised = before.is_none();
     for (to, notice, answered) in [
-        (signup.account_id, Notice::AskedToRunAsTwo { signup_id: signup.id }, said_yes(&signup, asked)),
-        (leader, Notice::AskedToLeadOne { run_id: id }, leader_said_yes(tx, &locked.run, leader, Some(asked))?),
+        (two.signup.account_id, Notice::AskedToRunAsTwo { signup_id: two.signup.id }, participant),
+        (two.leader, Notice::AskedToLeadOne { run_id: id }, leader),
     ] {
         if answered {
             continue;
@@ -122,24 +145,51 @@ pub fn look(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Policy, now: Insta
     Ok(promised)
 }
 
-/// Whoever was checked in stands there.
-fn said_yes(signup: &Signup, asked: Instant) -> bool {
-    signup.status == SignupStatus::Attended || signup.reconfirmed_at.is_some_and(|at| at >= asked)
+fn is_time_to_ask(run: &Run, now: Instant) -> bool {
+    run.status == RunStatus::Published && run.starts_at > now && run.starts_at <= now.plus_hours(FROM_HOURS)
 }
 
-fn leader_said_yes(conn: &mut Conn, run: &Run, leader: Id, asked: Option<Instant>) -> Result<bool> {
-    let listing = facilitators::find_listing(conn, run.id, leader)?;
-    Ok(asked.is_some_and(|asked| listing.and_then(|l| l.yes_at).is_some_and(|at| at >= asked)))
+/// With whom this person would be alone on a run, where both are asked about that now or have answered.
+pub fn partner_of(conn: &mut Conn, run: &Run, account: Id, now: Instant) -> Result<Option<Id>> {
+    if !is_time_to_ask(run, now) {
+        return Ok(None);
+    }
+    Ok(two_of(conn, run, now)?.and_then(|two| two.partner_of(account)))
 }
 
-/// A facilitator's yes to running with one person.
+/// Whether somebody has said yes to running with this partner alone, at the run's present start and place.
+pub fn said_yes(conn: &mut Conn, run: &Run, account: Id, partner: Id) -> Result<bool> {
+    let yes = yeses::find(conn, run.id, account, ComingQuestion::AsTwo)?;
+    Ok(yes.is_some_and(|yes| yes.terms().hold_for(&run.terms(Some(partner)), &run.time_zone)))
+}
+
+/// Keeps a yes to running as two, under the run's lock; `link` says whom its mail named. Says whether there was a question:
+/// where there is none, nothing is kept.
 ///
 /// # Errors
-/// Not found for whoever is not listed; [`Code::RunStarted`] once it has begun.
-pub fn say_yes(tx: &mut Tx<'_>, account: Id, run: Id, now: Instant) -> Result<()> {
+/// [`Code::LinkOutdated`] for a yes to another partner than the one who comes now.
+pub fn keep_yes(tx: &mut Tx<'_>, locked: &RunLocked, account: Id, link: Option<&Link>, now: Instant) -> Result<bool> {
+    let Some(partner) = partner_of(tx, &locked.run, account, now)? else { return Ok(false) };
+    let terms = match link {
+        Some(link) => link.terms().ok_or(Code::LinkOutdated)?,
+        None => locked.run.terms(Some(partner)),
+    };
+    if !terms.hold_for(&locked.run.terms(Some(partner)), &locked.run.time_zone) {
+        return Err(Code::LinkOutdated.into());
+    }
+    yeses::put(tx, locked, account, ComingQuestion::AsTwo, &terms, now)?;
+    Ok(true)
+}
+
+/// A facilitator's yes to running with the one person who comes. Without a link it does nothing where nobody asks.
+///
+/// # Errors
+/// Not found for whoever is not listed; [`Code::RunStarted`] once it has begun; [`Code::NotAsked`] for a link whose question
+/// is settled.
+pub fn say_yes(tx: &mut Tx<'_>, account: Id, run: Id, link: Option<&Link>, now: Instant) -> Result<()> {
     accounts::lock(tx, account)?;
     let locked = runs::lock(tx, run)?;
-    let mut listing = facilitators::find_listing(tx, run, account)?.ok_or(Error::NotFound)?;
+    facilitators::find_listing(tx, run, account)?.ok_or(Error::NotFound)?;
     if !facilitators::active_on(tx, run, now)?.contains(&account) {
         return Err(Code::NotInGoodStanding.into());
     }
@@ -149,6 +199,6 @@ pub fn say_yes(tx: &mut Tx<'_>, account: Id, run: Id, now: Instant) -> Result<()
     if locked.run.starts_at <= now {
         return Err(Code::RunStarted.into());
     }
-    listing.yes_at = Some(now);
-    facilitators::put_listing(tx, &listing)
+    let kept = keep_yes(tx, &locked, account, link, now)?;
+    if !kept && link.is_some() { Err(Code::NotAsked.into()) } else { Ok(()) }
 }

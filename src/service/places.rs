@@ -24,6 +24,7 @@ use crate::{
         outbox::{self, Promise},
         runs::{self, Run, RunLocked},
         signups::{self, Signup},
+        yeses,
     },
 };
 
@@ -111,8 +112,11 @@ pub fn move_signup(
     if to != SignupStatus::Waitlisted {
         signup.let_go = 0;
     }
-    if to != SignupStatus::Confirmed {
+    if !to.is_live() || to == SignupStatus::Attended {
         signup.is_asked_nothing();
+    }
+    if !to.is_live() {
+        yeses::forget(tx, signup.run_id, signup.account_id)?;
     }
     // A place that nobody holds any more, or a line that got shorter: with the last in line gone, what is left is open.
     let was_in_the_way = SignupStatus::HOLDING.contains(&signup.status) || signup.status == SignupStatus::Waitlisted;
@@ -208,7 +212,8 @@ pub fn to_the_end_of_the_line(
 
 /// Whether one of the free places can be this person's: not one that they let go.
 fn has_a_place_for(room: Places, signup: &Signup) -> bool {
-    room.left_for(signup.new_to_group) > i64::from(signup.let_go)
+    // Whoever has yet to say yes to a run that was moved far is asked that first.
+    !signup.awaits_yes_to_a_change() && room.left_for(signup.new_to_group) > i64::from(signup.let_go)
 }
 
 fn offer_free_places(

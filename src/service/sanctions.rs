@@ -10,7 +10,7 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        moderation::{Act, ApplicationStatus, HOLD_MAX_DAYS, SanctionKind, SanctionScope},
+        moderation::{Act, AppealKind, ApplicationStatus, HOLD_MAX_DAYS, SanctionKind, SanctionScope},
         refusal::{Code, Fault, Faults},
     },
     error::{Error, Result},
@@ -166,7 +166,8 @@ fn take_off_runs(tx: &mut Tx<'_>, sanction: &Sanction, policy: &Policy, now: Ins
     let (mut gave_up, mut touched) = (Vec::new(), Vec::new());
     for run in all {
         let mut locked = runs::lock(tx, run)?;
-        if joined.contains(&run) && seats::give_up(tx, &locked, person, now)? {
+        if joined.contains(&run) && seats::give_up(tx, &locked, person, Some((AppealKind::Sanction, sanction.id)), now)?
+        {
             gave_up.push(run);
         }
         if led.contains(&run) {
@@ -195,8 +196,18 @@ fn revoke_application(tx: &mut Tx<'_>, sanction: &Sanction, now: Instant) -> Res
     Ok(())
 }
 
-/// Takes a decision back. Places and runs that were given up do not come back by themselves.
+/// Takes a decision back, and tells the person. Places and runs that were given up do not come back by themselves.
 pub fn lift(tx: &mut Tx<'_>, moderator: Id, sanction: Id, reason: &str, now: Instant) -> Result<Sanction> {
+    let lifted = take_back(tx, moderator, sanction, reason, now)?;
+    notices::to_person(tx, lifted.account_id, Notice::DecisionLifted { sanction_id: lifted.id }, now)?;
+    Ok(lifted)
+}
+
+/// Takes a decision back; telling the person is the caller's.
+///
+/// # Errors
+/// [`Code::SanctionEnded`] for one that no longer stands.
+pub(super) fn take_back(tx: &mut Tx<'_>, moderator: Id, sanction: Id, reason: &str, now: Instant) -> Result<Sanction> {
     callers::still_moderates(tx, moderator, now)?;
     let found = moderation::find_sanction(tx, sanction)?.ok_or(Error::NotFound)?;
     if found.account_id == moderator {
@@ -212,7 +223,6 @@ pub fn lift(tx: &mut Tx<'_>, moderator: Id, sanction: Id, reason: &str, now: Ins
     sanction.lift_reason = Some(reason.trim().to_owned());
     moderation::update_sanction(tx, &sanction)?;
     moderation::unban_address(tx, sanction.id)?;
-    notices::to_person(tx, sanction.account_id, Notice::DecisionLifted { sanction_id: sanction.id }, now)?;
     record(tx, Act::SanctionLifted, moderator, &sanction, json!({}), now)?;
     Ok(sanction)
 }

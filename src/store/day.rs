@@ -79,6 +79,16 @@ pub fn guests_of(conn: &mut Conn, run: Id) -> Result<Vec<Guest>> {
     Ok(guests::table.filter(guests::run_id.eq(run)).order(guests::id).select(Guest::as_select()).load(conn)?)
 }
 
+/// Whether anybody was checked in on a run, a guest included: then whoever was not was probably not there.
+pub fn was_anybody_checked_in(conn: &mut Conn, run: Id) -> Result<bool> {
+    let people: i64 = signups::table
+        .filter(signups::run_id.eq(run))
+        .filter(signups::status.eq_any([SignupStatus::Attended, SignupStatus::NoShow].as_slice()))
+        .count()
+        .get_result(conn)?;
+    Ok(people > 0 || !guests_of(conn, run)?.is_empty())
+}
+
 /// Notes that a guest has gone home.
 pub fn sign_guest_out(tx: &mut Tx<'_>, _locked: &RunLocked, guest: Id, now: Instant) -> Result<()> {
     diesel::update(guests::table.find(guest))

@@ -267,8 +267,6 @@ pub struct Listing {
     pub listed_by: Option<Id>,
     pub listed_at: Instant,
     pub role: ListingRole,
-    /// When they said that they run with the one person who comes.
-    pub yes_at: Option<Instant>,
 }
 
 impl Listing {
@@ -281,7 +279,6 @@ impl Listing {
             listed_by: Some(by),
             listed_at: now,
             role: ListingRole::Leader,
-            yes_at: None,
         }
     }
 

@@ -26,6 +26,7 @@ pub mod match_requests;
 pub mod migrations;
 pub mod moderation;
 pub mod outbox;
+pub mod overlaps;
 pub mod own_changes;
 pub mod run_routes;
 pub mod run_sides;
@@ -36,5 +37,6 @@ pub mod sessions;
 pub mod signups;
 pub mod sql_types;
 pub mod substitutes;
+pub mod yeses;
 
 pub use db::{Conn, Db, Tx};

@@ -8,11 +8,14 @@ use super::{
     db::{Conn, Tx},
     dialect, facilitators,
     schema::{accounts, appeals, banned_addresses, bars, reports, run_facilitators, sanctions},
+    sql_types::Json,
 };
 use crate::{
     clock::Instant,
     domain::{
-        moderation::{AboutKind, AppealKind, Category, Outcome, ReportStatus, SanctionKind, SanctionScope},
+        moderation::{
+            AboutKind, AppealKind, Category, Consequence, Outcome, ReportStatus, SanctionKind, SanctionScope,
+        },
         signup::RemovalReason,
     },
     error::Result,
@@ -320,6 +323,8 @@ pub struct Appeal {
     pub decision: Option<String>,
     pub created_at: Instant,
     pub decided_at: Option<Instant>,
+    /// What came of overturning the decision.
+    pub consequences: Option<Json<Vec<Consequence>>>,
 }
 
 /// Keeps an appeal.
@@ -348,6 +353,16 @@ pub fn has_open_appeal(conn: &mut Conn, kind: AppealKind, about: Id) -> Result<b
 pub fn update_appeal(tx: &mut Tx<'_>, appeal: &Appeal) -> Result<()> {
     diesel::update(appeals::table.find(appeal.id)).set(appeal).execute(&mut **tx)?;
     Ok(())
+}
+
+/// Appeals of an account by which a decision was overturned.
+pub fn overturned_for(conn: &mut Conn, account: Id) -> Result<Vec<Appeal>> {
+    Ok(appeals::table
+        .filter(appeals::account_id.eq(account))
+        .filter(appeals::outcome.eq(Outcome::Overturn))
+        .order(appeals::id)
+        .select(Appeal::as_select())
+        .load(conn)?)
 }
 
 /// Appeals newest first, after `cursor`; only those that wait when `open`.

@@ -140,6 +140,18 @@ pub fn is_promised(conn: &mut Conn, key: &str) -> Result<bool> {
     Ok(known > 0)
 }
 
+/// Whether a mail of this kind about a sign-up has left, or is about to.
+pub fn was_taken_up(conn: &mut Conn, signup: Id, kind: &str) -> Result<bool> {
+    let known: i64 = outbox::table
+        .filter(outbox::signup_id.eq(signup))
+        .filter(outbox::kind.eq(kind))
+        .filter(outbox::status.ne(OutboxStatus::Dropped))
+        .filter(outbox::fence.gt(0))
+        .count()
+        .get_result(conn)?;
+    Ok(known > 0)
+}
+
 /// Whether a mail of this kind to somebody was taken up and has yet to leave, but for the one of this key.
 pub fn is_under_way(conn: &mut Conn, account: Id, kind: &str, but: &str) -> Result<bool> {
     let known: i64 = outbox::table

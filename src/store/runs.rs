@@ -15,6 +15,7 @@ use crate::{
     domain::{
         pace::{Activity, PaceBand},
         place::{BoundingBox, LatLng},
+        question::Terms,
         run::{
             CancelReason, JoinPolicy, LanguageTag, ListingStatus, MeetingPoint, Question, RunDraft, RunStatus, YesNo,
         },
@@ -118,6 +119,11 @@ impl Run {
         MeetingPoint { lat: self.details.lat, lng: self.details.lng, name: self.details.place_name.clone() }
     }
 
+    /// The run as somebody is asked about it now, alone with `with` where that is the question.
+    pub fn terms(&self, with: Option<Id>) -> Terms {
+        Terms { starts_at: self.starts_at, point: self.meeting_point().point(), with }
+    }
+
     /// What a facilitator can edit, as it is now.
     pub fn draft(&self) -> RunDraft {
         let by_default = self.join_policy == JoinPolicy::Open;
@@ -142,6 +148,7 @@ impl Run {
             questions: self.details.questions.0.clone(),
             day_contact: self.details.day_contact.clone(),
             draft: self.status == RunStatus::Draft,
+            confirm_overlap: false,
         }
     }
 }

@@ -29,6 +29,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     run_facilitators,
     run_reminders,
     signups,
+    given_yeses,
+    given_up_places,
     friend_places,
     guests,
     run_series,

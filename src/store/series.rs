@@ -290,7 +290,7 @@ pub fn was_ever_approved(conn: &mut Conn, series: Id, account: Id) -> Result<boo
         .filter(signups::account_id.eq(account))
         .filter(signups::confirmed_at.is_not_null())
         .filter(runs::join_policy.eq(JoinPolicy::Approval))
-        .filter(signups::status.ne(SignupStatus::Removed))
+        .filter(signups::status.ne(SignupStatus::Removed).or(signups::overturned_at.is_not_null()))
         .count()
         .get_result(conn)?;
     Ok(times > 0)

@@ -9,7 +9,12 @@ use super::{
 };
 use crate::{
     clock::Instant,
-    domain::{link::LinkAction, moderation::AppealKind},
+    domain::{
+        link::LinkAction,
+        moderation::AppealKind,
+        place::LatLng,
+        question::{Asked, ComingQuestion, Terms},
+    },
     error::Result,
     id::Id,
 };
@@ -153,9 +158,22 @@ pub struct Link {
     pub created_at: Instant,
     pub expires_at: Instant,
     pub used_at: Option<Instant>,
+    /// Which question a yes by it answers.
+    pub question: Option<ComingQuestion>,
+    /// The start, the place and the partner that a yes by it is given for.
+    pub for_starts_at: Option<Instant>,
+    pub for_lat: Option<f64>,
+    pub for_lng: Option<f64>,
+    pub for_account_id: Option<Id>,
 }
 
 impl Link {
+    /// What a yes by it is given for; none where it is no yes to a run.
+    pub fn terms(&self) -> Option<Terms> {
+        let point = LatLng { lat: self.for_lat?, lng: self.for_lng? };
+        Some(Terms { starts_at: self.for_starts_at?, point, with: self.for_account_id })
+    }
+
     /// Whether it still works.
     pub fn works(&self, now: Instant) -> bool {
         self.used_at.is_none() && self.expires_at > now
@@ -179,6 +197,7 @@ pub fn find_link_for(
     account: Id,
     action: LinkAction,
     about: Option<Id>,
+    asked: Option<Asked>,
     now: Instant,
 ) -> Result<Option<Link>> {
     let mut query = links::table
@@ -192,6 +211,20 @@ pub fn find_link_for(
         Some(id) => query.filter(links::about_id.eq(id)),
         None => query.filter(links::about_id.is_null()),
     };
+    if let Some(asked) = asked {
+        query = query
+            .filter(links::for_starts_at.eq(asked.terms.starts_at))
+            .filter(links::for_lat.eq(asked.terms.point.lat))
+            .filter(links::for_lng.eq(asked.terms.point.lng));
+        query = match asked.question {
+            Some(question) => query.filter(links::question.eq(question)),
+            None => query.filter(links::question.is_null()),
+        };
+        query = match asked.terms.with {
+            Some(with) => query.filter(links::for_account_id.eq(with)),
+            None => query.filter(links::for_account_id.is_null()),
+        };
+    }
     Ok(query.order(links::id).first(conn).optional()?)
 }
 

@@ -8,12 +8,14 @@ use super::{
     db::{Conn, Tx},
     history,
     runs::RunLocked,
-    schema::{run_facilitators, runs, signups},
+    schema::{given_up_places, run_facilitators, runs, signups},
     sql_types::Json,
 };
 use crate::{
     clock::Instant,
     domain::{
+        moderation::AppealKind,
+        question::Terms,
         run::{ListingStatus, RunStatus},
         signup::{ReconfirmReason, RemovalReason, SignupStatus},
     },
@@ -62,17 +64,18 @@ pub struct Signup {
     pub agreed_starts_at: Option<Instant>,
     pub agreed_lat: Option<f64>,
     pub agreed_lng: Option<f64>,
-    pub reconfirmed_at: Option<Instant>,
     pub checked_in_at: Option<Instant>,
     pub signed_out_at: Option<Instant>,
     /// When the person said that they were there, against a facilitator's mark.
     pub said_there_at: Option<Instant>,
+    /// When the decision that ended it was overturned: it stands between the person and the run no more.
+    pub overturned_at: Option<Instant>,
 }
 
 impl Signup {
     /// A change that asked for a fresh yes asks for none any more.
     pub fn needs_no_yes_to_a_change(&mut self) {
-        if self.reconfirm_reason == Some(ReconfirmReason::Changed) {
+        if self.awaits_yes_to_a_change() {
             (self.reconfirm_by, self.reconfirm_reason) = (None, None);
         }
     }
@@ -107,17 +110,34 @@ impl Signup {
             agreed_starts_at: None,
             agreed_lat: None,
             agreed_lng: None,
-            reconfirmed_at: None,
             checked_in_at: None,
             signed_out_at: None,
             said_there_at: None,
+            overturned_at: None,
         }
     }
 
     /// Takes back what the person was asked about coming: they said yes to the run as it is, or it is settled otherwise.
     pub fn is_asked_nothing(&mut self) {
         (self.reconfirm_by, self.reconfirm_reason, self.change_asked_at) = (None, None, None);
-        (self.agreed_starts_at, self.agreed_lat, self.agreed_lng) = (None, None, None);
+        self.agreed_to(None);
+    }
+
+    /// Notes what the person last said yes to, where the run is not just that.
+    pub fn agreed_to(&mut self, terms: Option<Terms>) {
+        self.agreed_starts_at = terms.map(|terms| terms.starts_at);
+        self.agreed_lat = terms.map(|terms| terms.point.lat);
+        self.agreed_lng = terms.map(|terms| terms.point.lng);
+    }
+
+    /// Whether a decision that stands has ended the matter between this person and this run.
+    pub fn is_closed(&self) -> bool {
+        self.status.is_final() && self.overturned_at.is_none()
+    }
+
+    /// Whether the run was moved so far that it is another run to this person, who has yet to say yes to it.
+    pub fn awaits_yes_to_a_change(&self) -> bool {
+        self.reconfirm_reason == Some(ReconfirmReason::Changed)
     }
 }
 
@@ -179,11 +199,11 @@ pub fn of_person(conn: &mut Conn, account: Id, cursor: Option<Id>, limit: i64) -
     Ok(query.order(signups::id.desc()).limit(limit).load(conn)?)
 }
 
-/// One person's sign-ups that a facilitator ended.
+/// One person's sign-ups that a facilitator ended, those where that was overturned included.
 pub fn ended_for(conn: &mut Conn, account: Id) -> Result<Vec<Signup>> {
     Ok(signups::table
         .filter(signups::account_id.eq(account))
-        .filter(signups::status.eq_any(SignupStatus::FINAL.as_slice()))
+        .filter(signups::status.eq_any(SignupStatus::FINAL.as_slice()).or(signups::overturned_at.is_not_null()))
         .select(Signup::as_select())
         .load(conn)?)
 }
@@ -346,10 +366,50 @@ pub fn runs_ended_for(conn: &mut Conn, account: Id, now: Instant) -> Result<BTre
         .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
         .filter(signups::account_id.eq(account))
         .filter(signups::status.eq_any(SignupStatus::FINAL.as_slice()))
+        .filter(signups::overturned_at.is_null())
         .filter(runs::starts_at.gt(now))
         .select(signups::run_id)
         .load(conn)?;
     Ok(rows.into_iter().collect())
+}
+
+/// A place, request or waiting position that a decision took.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = given_up_places)]
+pub struct GivenUp {
+    pub signup_id: Id,
+    pub decision_kind: AppealKind,
+    pub decision_id: Id,
+    /// What it was.
+    pub was: SignupStatus,
+}
+
+/// Notes which decision took a place.
+pub fn note_given_up(tx: &mut Tx<'_>, given_up: &GivenUp) -> Result<()> {
+    diesel::delete(given_up_places::table.find(given_up.signup_id)).execute(&mut **tx)?;
+    diesel::insert_into(given_up_places::table).values(given_up).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// What a decision took, with the run of each, in the order in which runs are locked.
+pub fn given_up_for(conn: &mut Conn, kind: AppealKind, decision: Id) -> Result<Vec<(Id, GivenUp)>> {
+    Ok(given_up_places::table
+        .inner_join(signups::table.on(signups::id.eq(given_up_places::signup_id)))
+        .filter(given_up_places::decision_kind.eq(kind))
+        .filter(given_up_places::decision_id.eq(decision))
+        .order(signups::run_id)
+        .select((signups::run_id, GivenUp::as_select()))
+        .load(conn)?)
+}
+
+/// The number before that of the first who waits for a place on a run.
+pub fn before_the_line(conn: &mut Conn, run: Id) -> Result<i32> {
+    let first: Option<i32> = signups::table
+        .filter(signups::run_id.eq(run))
+        .filter(signups::status.eq_any([SignupStatus::Waitlisted, SignupStatus::Offered].as_slice()))
+        .select(diesel::dsl::min(signups::queue_no))
+        .first(conn)?;
+    Ok(first.map_or(0, |first| first - 1))
 }
 
 /// Runs (of those that took place or are to come) in which a person has a live sign-up or took part, for "is this mine".

@@ -249,6 +249,7 @@ words![
     moderation::Outcome,
     moderation::Act,
     link::LinkAction,
+    question::ComingQuestion,
     match_request::AlertChoice,
     outbox::OutboxStatus,
     outbox::Setback,

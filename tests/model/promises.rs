@@ -7,6 +7,7 @@ use sidebyside::{
     domain::{
         moderation::SanctionScope,
         offer::{self, Way},
+        question::ComingQuestion,
         run::{ListingStatus, RunStatus},
         signup::SignupStatus::{self, Confirmed, Offered, Waitlisted},
     },
@@ -16,6 +17,7 @@ use sidebyside::{
         Conn, facilitators, moderation, runs,
         schema::{self, audit_log, outbox},
         signups::{self, Signup},
+        yeses::Yes,
     },
 };
 
@@ -45,7 +47,8 @@ pub struct RunLook {
     listed: Vec<Id>,
     people_in: BTreeSet<Id>,
     seats: BTreeMap<Id, Seat>,
-    asked_as_two: Option<Instant>,
+    /// Who said yes to running with whom alone, and the start that it was said for.
+    yeses_as_two: BTreeMap<(Id, Id), Instant>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +59,6 @@ pub struct Seat {
     let_go: i32,
     new_to_group: bool,
     as_regular: bool,
-    reconfirmed_at: Option<Instant>,
     offer_expires_at: Option<Instant>,
     reconfirm_by: Option<Instant>,
 }
@@ -81,6 +83,10 @@ fn read(conn: &mut Conn, world: &World) -> sidebyside::error::Result<Look> {
         .filter(schema::guests::run_id.eq_any(&world.runs))
         .select(schema::guests::run_id)
         .load(conn)?;
+    let yeses: Vec<Yes> = schema::given_yeses::table
+        .filter(schema::given_yeses::run_id.eq_any(&world.runs))
+        .select(Yes::as_select())
+        .load(conn)?;
     let mut all = BTreeMap::new();
     for run in found {
         let accepted = |l: &&facilitators::Listing| l.run_id == run.id && l.status == ListingStatus::Accepted;
@@ -102,7 +108,11 @@ fn read(conn: &mut Conn, world: &World) -> sidebyside::error::Result<Look> {
             people_in: seated.chain(listed.iter().copied()).collect(),
             listed,
             seats: mine.iter().map(|signup| (signup.id, seat(signup))).collect(),
-            asked_as_two: run.asked_one_to_one_at,
+            yeses_as_two: yeses
+                .iter()
+                .filter(|yes| yes.run_id == run.id && yes.question == ComingQuestion::AsTwo)
+                .filter_map(|yes| Some(((yes.account_id, yes.with_id?), yes.starts_at)))
+                .collect(),
         };
         all.insert(run.id, look);
     }
@@ -121,7 +131,6 @@ fn seat(signup: &Signup) -> Seat {
         let_go: signup.let_go,
         new_to_group: signup.new_to_group,
         as_regular: signup.as_regular,
-        reconfirmed_at: signup.reconfirmed_at,
         offer_expires_at: signup.offer_expires_at.filter(|_| signup.status == Offered),
         reconfirm_by: signup.reconfirm_by.filter(|_| signup.status == Confirmed),
     }
@@ -336,12 +345,17 @@ fn led(world: &World, was: &RunLook, now: &RunLook, was_ahead: bool) -> Result<(
     // What happens at the desk after its start asks nobody.
     if was_ahead && !ahead && now.status == RunStatus::Published {
         let confirmed: Vec<&Seat> = now.seats.values().filter(|seat| seat.status == Confirmed).collect();
-        if let ([one], 1, Some(asked)) = (confirmed.as_slice(), now.held, now.asked_as_two) {
-            if now.leaders.len() == 1 && one.reconfirmed_at.is_none_or(|at| at < asked) {
-                return Err("a run of two began without a fresh yes".to_owned());
+        if let ([one], [leader], 1) =
+            (confirmed.as_slice(), now.leaders.iter().collect::<Vec<_>>().as_slice(), now.held)
+        {
+            // Half an hour is what nobody is asked about.
+            let said = |who: Id, with: Id| {
+                let yes = now.yeses_as_two.get(&(who, with));
+                yes.is_some_and(|start| now.starts_at.seconds_since(*start).abs() <= 30 * 60)
+            };
+            if !said(one.person, **leader) || !said(**leader, one.person) {
+                return Err("a run of two began without a yes of both to each other at this start".to_owned());
             }
-        } else if confirmed.len() == 1 && now.held == 1 && now.leaders.len() == 1 {
-            return Err("a run of two began and nobody was asked".to_owned());
         }
     }
     Ok(())

@@ -242,7 +242,16 @@ impl World {
             Act::Reconfirm { person, run } => {
                 let person = self.people[person];
                 let signup = live(&self.db, person, self.run(run))?;
-                self.db.write_here(|tx| reconfirming::reconfirm(tx, person, signup, now).map(drop))
+                self.db.write_here(|tx| {
+                    let found = kept::get(tx, signup)?;
+                    let of = kept_runs::get(tx, found.run_id)?;
+                    // Each question is answered by itself.
+                    for question in reconfirming::open_questions(tx, &found, &of, now)? {
+                        let answer = reconfirming::Answer { question: Some(question), link: None };
+                        reconfirming::reconfirm(tx, person, signup, &answer, &policy, now)?;
+                    }
+                    Ok(())
+                })
             }
             Act::Approve { person, run } => {
                 let signup = live(&self.db, self.people[person], self.run(run))?;
@@ -298,7 +307,7 @@ impl World {
             }
             Act::TakeOver { leader, run } => {
                 let (leader, run) = (self.leaders[leader], self.run(run));
-                self.db.write_here(|tx| leading::take_over(tx, leader, run, &policy, now).map(drop))
+                self.db.write_here(|tx| leading::take_over(tx, leader, run, true, &policy, now).map(drop))
             }
             Act::Invite { leader, run } => {
                 let (guest, run) = (self.leaders[leader], self.run(run));
@@ -307,11 +316,11 @@ impl World {
                     let proof = callers::leads(tx, leader, run, now)?;
                     leading::list_facilitator(tx, &proof, guest, ListingRole::Leader, now).map(drop)
                 })?;
-                self.db.write_here(|tx| leading::accept_listing(tx, guest, run, &policy, now).map(drop))
+                self.db.write_here(|tx| leading::accept_listing(tx, guest, run, true, &policy, now).map(drop))
             }
             Act::RunAsTwo { leader, run } => {
                 let (leader, run) = (self.leaders[leader], self.run(run));
-                self.db.write_here(|tx| one_to_one::say_yes(tx, leader, run, now))
+                self.db.write_here(|tx| one_to_one::say_yes(tx, leader, run, None, now))
             }
             Act::Bar { leader, person, hours } => {
                 let new = NewBar {

@@ -5,6 +5,7 @@ use crate::{
     domain::{
         link::LinkAction,
         moderation::AppealKind,
+        question::ComingQuestion,
         refusal::Code,
         run::{ListingRole, ListingStatus, RunStatus},
         signup::{RemovalReason, SignupStatus},
@@ -13,7 +14,7 @@ use crate::{
     http::pages::Confirm,
     id::Id,
     service::{
-        after_run, decisions, match_requests,
+        after_run, decisions, match_requests, one_to_one,
         runs::{in_short, run_time_in_words},
     },
     store::{
@@ -73,12 +74,9 @@ pub(super) fn before(conn: &mut Conn, link: &Link, now: Instant) -> Result<Befor
             if !matches!(signup.status, SignupStatus::Offered | SignupStatus::Waitlisted | SignupStatus::Confirmed) {
                 return Err(Code::SignupNotLive.into());
             }
-            let line = format!("{name}, this takes the place on {}.", in_short(&run));
-            confirm(
-                "Take the place?",
-                vec![line, "It is yours when we say so on the next page.".to_owned()],
-                "Yes, I come",
-            )
+            let line = format!("{name}, would you like this place on {}?", seen(&run, &signup));
+            let then = "Press yes and it is yours, unless somebody was faster.";
+            confirm("Take the place?", vec![line, then.to_owned()], "Yes, I'll be there")
         }
         LinkAction::LetPlaceGo => {
             let (_, run) = own(conn, link, now)?;
@@ -87,11 +85,7 @@ pub(super) fn before(conn: &mut Conn, link: &Link, now: Instant) -> Result<Befor
         }
         LinkAction::StillComing => {
             let (signup, run) = own(conn, link, now)?;
-            if signup.status != SignupStatus::Confirmed {
-                return Err(Code::SignupNotLive.into());
-            }
-            let line = format!("{name}, this says that you come to {}.", in_short(&run));
-            confirm("You still come?", vec![line], "Yes, I come")
+            still_coming(conn, link, name, &signup, &run, now)?
         }
         LinkAction::WasThere => {
             let signup = signups::find(conn, about(link)?)?.ok_or(Code::LinkInvalid)?;
@@ -121,8 +115,7 @@ pub(super) fn before(conn: &mut Conn, link: &Link, now: Instant) -> Result<Befor
         LinkAction::RunAsTwo => {
             let run = ahead(conn, about(link)?, now)?;
             facilitators::find_listing(conn, run.id, account.id)?.ok_or(Code::LinkInvalid)?;
-            let line = format!("{name}, this says that you run {} with one person alone.", in_short(&run));
-            confirm("With one person?", vec![line], "Yes, with one person")
+            as_two(conn, link, name, &run, now)?
         }
         LinkAction::CannotLead => {
             let run = ahead(conn, about(link)?, now)?;
@@ -138,10 +131,15 @@ pub(super) fn before(conn: &mut Conn, link: &Link, now: Instant) -> Result<Befor
         }
         LinkAction::LeadTogether => {
             let run = ahead(conn, about(link)?, now)?;
-            let line = match others_who_lead(conn, run.id, account.id)? {
-                Some(others) => format!("{name}, you will lead {} together with {others}.", in_short(&run)),
-                None => format!("{name}, you will lead {}.", in_short(&run)),
-            };
+            let listing = facilitators::find_listing(conn, run.id, account.id)?.ok_or(Code::LinkInvalid)?;
+            let others = others_who_lead(conn, run.id, account.id)?;
+            let with = others.map(|others| format!(" together with {others}")).unwrap_or_default();
+            if listing.role == ListingRole::BackMarker {
+                let line = format!("{name}, you will be the back marker of {}{with}.", in_short(&run));
+                let then = "You stay with whoever is last. Everybody can then see that you go along.";
+                return Ok(confirm("Be the back marker?", vec![line, then.to_owned()], "Yes, I'll be the back marker"));
+            }
+            let line = format!("{name}, you will lead {}{with}.", in_short(&run));
             confirm(
                 "Lead this run?",
                 vec![line, "Everybody can then see that you lead it.".to_owned()],
@@ -193,6 +191,61 @@ pub(super) fn before(conn: &mut Conn, link: &Link, now: Instant) -> Result<Befor
             confirm("Go on looking?", vec![line], "Yes, go on looking")
         }
     })
+}
+
+/// The run as it stands in a question: title, date, time, and the meeting point where this person may see it.
+fn seen(run: &Run, signup: &signups::Signup) -> String {
+    if run.point_is_public || SignupStatus::HOLDING.contains(&signup.status) { in_full(run) } else { in_short(run) }
+}
+
+fn in_full(run: &Run) -> String {
+    format!("{}, at {}", in_short(run), run.details.place_name)
+}
+
+/// What a yes of a participant is a yes to.
+fn still_coming(
+    conn: &mut Conn,
+    link: &Link,
+    name: &str,
+    signup: &signups::Signup,
+    run: &Run,
+    now: Instant,
+) -> Result<Before> {
+    let question = link.question.ok_or(Code::LinkOutdated)?;
+    let can_answer = match question {
+        ComingQuestion::AsTwo | ComingQuestion::DayBefore => signup.status == SignupStatus::Confirmed,
+        ComingQuestion::Change => signup.status.is_live() && signup.status != SignupStatus::Attended,
+    };
+    if !can_answer {
+        return Err(Code::SignupNotLive.into());
+    }
+    let run_in_words = seen(run, signup);
+    let line = match (question, signup.status) {
+        (ComingQuestion::AsTwo, _) => return as_two(conn, link, name, run, now),
+        (ComingQuestion::DayBefore, _) => format!("{name}, this says that you will be there: {run_in_words}."),
+        (_, SignupStatus::Confirmed) => format!("{name}, this says that you still come, as it is now: {run_in_words}."),
+        (_, SignupStatus::Requested) => {
+            format!("{name}, this says that you still ask for a place, as it is now: {run_in_words}.")
+        }
+        _ => format!("{name}, this says that you would still like a place, as it is now: {run_in_words}."),
+    };
+    let button =
+        if signup.status == SignupStatus::Confirmed { "Yes, I'll be there" } else { "Yes, I'm still interested" };
+    let lines = vec![line, "If it is moved far again, we ask you again.".to_owned()];
+    Ok(Before::Confirm(Confirm { title: "You still come?".to_owned(), lines, button: button.to_owned() }))
+}
+
+/// What a yes to running as two is a yes to: with whom, when and where.
+fn as_two(conn: &mut Conn, link: &Link, name: &str, run: &Run, now: Instant) -> Result<Before> {
+    let partner = one_to_one::partner_of(conn, run, link.account_id, now)?.ok_or(Code::NotAsked)?;
+    if link.for_account_id != Some(partner) {
+        return Err(Code::LinkOutdated.into());
+    }
+    let with = account_store::get(conn, partner)?.display_name;
+    let what = format!("{name}, this says yes to going as two with {with}: {}.", in_full(run));
+    let lines = vec![what, format!("Nobody else has a place. It goes ahead only if {with} says yes as well.")];
+    let title = format!("As two with {with}?");
+    Ok(Before::Confirm(Confirm { title, lines, button: format!("Yes, as two with {with}") }))
 }
 
 /// Title, what it does to the run that follows, what comes of it, and the button.

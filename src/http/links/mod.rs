@@ -28,7 +28,10 @@ use crate::{
     domain::{
         link::LinkAction,
         match_request::AlertChoice,
+        question::ComingQuestion,
         refusal::{Code, Fault, Faults, Refusal},
+        run::ListingRole,
+        signup::SignupStatus,
     },
     error::{Error, Result},
     id::Id,
@@ -38,6 +41,7 @@ use crate::{
         signups::{
             self, Instead,
             decisions::{self, Removal},
+            reconfirming::Answer,
         },
     },
     store,
@@ -195,19 +199,18 @@ async fn perform(app: &AppData, ip: ClientIp, action: LinkAction, link: Id, form
         | LinkAction::RunAsTwo
         | LinkAction::CannotLead
         | LinkAction::LeadTogether => {
-            about_a_run(app, action, link).await?;
-            match action {
+            let told = about_a_run(app, action, link).await?;
+            let by_act = || match action {
                 LinkAction::NotToday => done("Done", "You are not on this run any more. See you another time."),
                 LinkAction::TakePlace => done("The place is yours", "Thank you. We look forward to seeing you."),
                 LinkAction::LetPlaceGo => done("Done", "Somebody else can have the place. You are still in the line."),
                 LinkAction::WasThere => done("Thank you", "It is corrected: you were there. Sorry for the question."),
-                LinkAction::StillComing => done("Thank you", "You keep your place. See you there."),
                 LinkAction::ApproveRequest => done("Done", "They have been told that they are welcome."),
                 LinkAction::DeclineRequest => done("Done", "They have been told kindly."),
-                LinkAction::RunAsTwo => done("Thank you", "It takes place if the other person says yes as well."),
-                LinkAction::CannotLead => done("Done", "You are off this run now. Thank you for saying so."),
-                _ => done("You lead this run", "Thank you. We will remind you before the start."),
-            }
+                LinkAction::RunAsTwo => done("Thank you", AS_TWO),
+                _ => done("Done", "You are off this run now. Thank you for saying so."),
+            };
+            told.unwrap_or_else(by_act)
         }
         LinkAction::PaceTooFast
         | LinkAction::PaceRight
@@ -243,13 +246,18 @@ async fn perform(app: &AppData, ip: ClientIp, action: LinkAction, link: Id, form
     Ok(done)
 }
 
-async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<()> {
+/// After a yes to running with one other person.
+const AS_TWO: &str = "It goes ahead once the other person has said yes as well.";
+
+/// Does what a link about a run does; gives the page after it, where that depends on more than the act.
+async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<Option<Done>> {
     let (now, policy) = (app.clock.now(), app.config.policy.clone());
     app.db
         .write(move |tx| {
             let link = links::find_working(tx, link, action, now)?;
             let (person, about) = (link.account_id, about(&link)?);
             callers::still_welcome(tx, person, now)?;
+            let mut told = None;
             match action {
                 LinkAction::NotToday => signups::withdraw(tx, person, about, &policy, now).map(drop),
                 LinkAction::TakePlace => {
@@ -257,7 +265,12 @@ async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<()> 
                 }
                 LinkAction::LetPlaceGo => signups::offers::decline_offer(tx, person, about, &policy, now).map(drop),
                 LinkAction::WasThere => day::attendance::was_there(tx, person, about, &policy, now).map(drop),
-                LinkAction::StillComing => signups::reconfirming::reconfirm(tx, person, about, now).map(drop),
+                LinkAction::StillComing => {
+                    let answer = Answer { question: None, link: Some(link.clone()) };
+                    let signup = signups::reconfirming::reconfirm(tx, person, about, &answer, &policy, now)?;
+                    told = Some(still_coming(link.question, signup.status));
+                    Ok(())
+                }
                 LinkAction::ApproveRequest => {
                     let (found, proof) = decisions::led_by(tx, person, about, now)?;
                     decisions::approve_by_link(tx, &found, &proof, &policy, now).map(drop)
@@ -266,13 +279,39 @@ async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<()> 
                     let (found, proof) = decisions::led_by(tx, person, about, now)?;
                     decisions::decline(tx, &found, &proof, &Removal::kindly(), now).map(drop)
                 }
-                LinkAction::RunAsTwo => one_to_one::say_yes(tx, person, about, now),
+                LinkAction::RunAsTwo => one_to_one::say_yes(tx, person, about, Some(&link), now),
                 LinkAction::CannotLead => leading::step_down(tx, person, about, &policy, now),
-                _ => leading::accept_listing(tx, person, about, &policy, now).map(drop),
+                _ => {
+                    let listing = leading::accept_listing(tx, person, about, false, &policy, now)?;
+                    told = Some(accepted(listing.role));
+                    Ok(())
+                }
             }?;
-            links::done_with(tx, &link, now)
+            links::done_with(tx, &link, now)?;
+            Ok(told)
         })
         .await
+}
+
+/// After a yes to one of the questions about coming.
+fn still_coming(question: Option<ComingQuestion>, status: SignupStatus) -> Done {
+    let line = match (question, status) {
+        (Some(ComingQuestion::AsTwo), _) => AS_TWO,
+        (_, SignupStatus::Requested) => "Your request stands. You will hear by mail whether you have a place.",
+        (_, SignupStatus::Waitlisted) => "You stay on the waiting list. You will hear by mail when there is a place.",
+        (_, SignupStatus::Offered) => "The place is held for you. Please also say yes to it, by the link in the mail.",
+        _ => "You keep your place. See you there.",
+    };
+    Done { title: "Thank you".to_owned(), lines: vec![line.to_owned()] }
+}
+
+fn accepted(role: ListingRole) -> Done {
+    let title = match role {
+        ListingRole::Leader => "You lead this run",
+        ListingRole::BackMarker => "You are the back marker of this run",
+    };
+    let line = "Thank you. We will remind you before the start.";
+    Done { title: title.to_owned(), lines: vec![line.to_owned()] }
 }
 
 /// Not used up: whoever taps twice reads twice that it is done, and later mails carry the same link.

@@ -145,7 +145,7 @@ pub fn invite(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<()> {
 pub fn invite_if_due(tx: &mut Tx<'_>, account: Id, hasher: &AddressHasher, now: Instant) -> Result<bool> {
     let account = accounts::lock(tx, account)?.account().clone();
     let is_due = account.status == AccountStatus::Invited
-        && sessions::find_link_for(tx, account.id, LinkAction::Invitation, None, now)?.is_none()
+        && sessions::find_link_for(tx, account.id, LinkAction::Invitation, None, None, now)?.is_none()
         && !addresses::is_banned(tx, &addresses::hashes(hasher, &account.email))?;
     if is_due {
         invite(tx, account.id, now)?;

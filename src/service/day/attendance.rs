@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::places,
+    service::{notices, places},
     store::{
         Conn, Tx, accounts, day, moderation,
         outbox::{self, Promise},
@@ -285,6 +285,9 @@ pub fn undo(tx: &mut Tx<'_>, signup: Id, proof: &Leads, policy: &Policy, now: In
         return Err(Code::SaidTheyWereThere.into());
     }
     places::move_signup(tx, &locked, &mut signup, act, Who::Facilitator, now)?;
+    if act == SignupAct::UndoWalkIn && outbox::was_taken_up(tx, signup.id, "checked_in")? {
+        notices::about_signup(tx, &signup, Notice::CheckInUndone { signup_id: signup.id }, now)?;
+    }
     record(tx, Act::MarkUndone, proof, json!({ "signup_id": signup.id, "status": signup.status }), now)?;
     Ok(signup)
 }

@@ -107,6 +107,8 @@ pub fn bring_in(tx: &mut Tx<'_>, house: &House<'_>, row: &Row, now: Instant) -> 
     let (Some(draft), Some(leader), true) = (draft, leader, cells.faults.0.is_empty()) else {
         return Err(cells.faults.into());
     };
+    // The file says who leads what: two groups that meet near each other are meant so.
+    let draft = RunDraft { confirm_overlap: true, ..draft };
     match there {
         None => service::post(tx, leader.id, &draft, Some(key.to_owned()), now).map(|_| Outcome::New),
         Some(run) => edit(tx, house, &run, leader.id, &draft, now),

@@ -9,9 +9,9 @@ use crate::{
         signup::SignupStatus,
     },
     id::Id,
-    mail::{Body, Help},
+    mail::{Attendance, Body, Help},
     service::{care as service, runs::run_time_in_words},
-    store::{after_runs, care, runs},
+    store::{after_runs, care, day, runs},
 };
 
 impl Writer<'_, '_> {
@@ -26,7 +26,13 @@ impl Writer<'_, '_> {
         }
         let about = Some((signup.id, None));
         let hours = service::offered(self.tx, self.account.id, &self.desk.policy, now)?;
+        let attendance = match signup.status {
+            SignupStatus::Attended => Attendance::CheckedIn,
+            _ if day::was_anybody_checked_in(self.tx, run.id)? => Attendance::NotCheckedIn,
+            _ => Attendance::Unknown,
+        };
         Ok(Some(Body::AfterRun {
+            attendance,
             too_fast_link: self.link(LinkAction::PaceTooFast, about)?,
             right_link: self.link(LinkAction::PaceRight, about)?,
             too_slow_link: self.link(LinkAction::PaceTooSlow, about)?,

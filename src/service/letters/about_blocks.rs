@@ -2,7 +2,7 @@
 
 use super::{Writer, Written};
 use crate::{
-    domain::link::LinkAction,
+    domain::{link::LinkAction, run::ListingRole},
     id::Id,
     mail::{Body, SharedRun},
     service::{
@@ -18,8 +18,8 @@ impl Writer<'_, '_> {
         let Some(block) = blocks::find(self.tx, block)? else { return Ok(None) };
         let mut shared = Vec::new();
         for run in service::shared_runs(self.tx, &block, now)? {
-            let leads = facilitators::find_listing(self.tx, run.id, self.account.id)?.is_some();
-            let leave_link = if leads {
+            let role = facilitators::find_listing(self.tx, run.id, self.account.id)?.map(|listing| listing.role);
+            let leave_link = if role.is_some() {
                 self.link(LinkAction::CannotLead, Some((run.id, None)))?
             } else {
                 let Some(signup) = signups::live_in(self.tx, self.account.id, run.id)? else { continue };
@@ -29,7 +29,8 @@ impl Writer<'_, '_> {
                 when: run_time_in_words(run.starts_at, &run.time_zone),
                 page_url: self.page(&format!("/v1/runs/{}", run.id)),
                 title: run.title,
-                leads,
+                leads: role == Some(ListingRole::Leader),
+                back_marker: role == Some(ListingRole::BackMarker),
                 leave_link,
             });
         }

@@ -7,9 +7,9 @@ use crate::{
         moderation::{AppealKind, ApplicationStatus, Category, Outcome, ReportStatus, SanctionKind, SanctionScope},
     },
     id::Id,
-    mail::{Body, DecisionKind, Scope},
+    mail::{self, Body, DecisionKind, Scope},
     service::runs::run_time_in_words,
-    store::{Tx, accounts, facilitators, moderation, runs},
+    store::{Tx, accounts, facilitators, moderation, runs, signups},
 };
 
 impl Writer<'_, '_> {
@@ -109,14 +109,42 @@ impl Writer<'_, '_> {
     }
 
     pub(super) fn appeal_decided(&mut self, appeal: Id) -> Written {
-        let appeal = moderation::find_appeal(self.tx, appeal)?;
-        Ok(appeal.and_then(|appeal| {
-            Some(Body::AppealDecided {
-                about: appeal_in_words(appeal.about_kind).to_owned(),
-                overturned: appeal.outcome? == Outcome::Overturn,
-                second_person: appeal.decided_by != appeal.first_decided_by,
-                statement: appeal.decision.unwrap_or_default(),
-            })
+        let Some(appeal) = moderation::find_appeal(self.tx, appeal)? else { return Ok(None) };
+        let Some(outcome) = appeal.outcome else { return Ok(None) };
+        let (mut undone, mut left) = (Vec::new(), Vec::new());
+        for one in appeal.consequences.iter().flat_map(|all| &all.0) {
+            let run = one.run_id.map(|run| runs::find(self.tx, run)).transpose()?.flatten();
+            let told = mail::Outcome {
+                when: run.as_ref().map(|run| run_time_in_words(run.starts_at, &run.time_zone)),
+                run: run.map(|run| run.title),
+                words: one.code.in_words().to_owned(),
+            };
+            if one.code.is_left() { left.push(told) } else { undone.push(told) }
+        }
+        Ok(Some(Body::AppealDecided {
+            about: appeal_in_words(appeal.about_kind).to_owned(),
+            overturned: outcome == Outcome::Overturn,
+            second_person: appeal.decided_by != appeal.first_decided_by,
+            statement: appeal.decision.unwrap_or_default(),
+            undone,
+            left,
+        }))
+    }
+
+    /// To the facilitator: whom they put out may be among those who come.
+    pub(super) fn decision_overturned(&mut self, appeal: Id) -> Written {
+        let Some(appeal) = moderation::find_appeal(self.tx, appeal)? else { return Ok(None) };
+        let run = match appeal.about_kind {
+            AppealKind::SignupDecision => {
+                let signup = signups::find(self.tx, appeal.about_id)?;
+                signup.map(|signup| runs::get(self.tx, signup.run_id)).transpose()?
+            }
+            _ => None,
+        };
+        Ok(Some(Body::DecisionOverturned {
+            name: accounts::get(self.tx, appeal.account_id)?.display_name,
+            when: run.as_ref().map(|run| run_time_in_words(run.starts_at, &run.time_zone)),
+            run: run.map(|run| run.title),
         }))
     }
 

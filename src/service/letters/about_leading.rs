@@ -7,12 +7,12 @@ use crate::{
         signup::SignupStatus,
     },
     id::Id,
-    mail::Body,
+    mail::{Body, OtherRun},
     service::{
         entry,
         runs::{calling, leading::take_over_deadline, run_time_in_words},
     },
-    store::{accounts, announcements, facilitators},
+    store::{accounts, announcements, facilitators, overlaps, runs},
 };
 
 impl Writer<'_, '_> {
@@ -36,6 +36,30 @@ impl Writer<'_, '_> {
             paused: run.status == RunStatus::Paused,
             run: self.facts(&run, inside)?,
         }))
+    }
+
+    /// While they still do not lead the date, and are elsewhere then.
+    pub(super) fn series_date_overlaps(&mut self, run: Id) -> Written {
+        let (me, now) = (self.account.id, self.now);
+        let found = self.led(run, &[RunStatus::Published, RunStatus::Paused])?;
+        let Some(run) = found.filter(|run| run.starts_at > now) else { return Ok(None) };
+        if facilitators::find_listing(self.tx, run.id, me)?.is_some() {
+            return Ok(None);
+        }
+        let mut meanwhile = overlaps::led_by(self.tx, &[me], run.starts_at, run.ends_at)?;
+        meanwhile.extend(overlaps::places_of(self.tx, &[me], run.starts_at, run.ends_at)?);
+        let mut elsewhere = Vec::new();
+        for other in meanwhile {
+            let other = runs::get(self.tx, other.run)?;
+            elsewhere.push(OtherRun {
+                title: other.title.clone(),
+                when: run_time_in_words(other.starts_at, &other.time_zone),
+                where_name: other.details.place_name.clone(),
+                page_url: self.page(&format!("/v1/runs/{}", other.id)),
+            });
+        }
+        let paused = run.status == RunStatus::Paused;
+        Ok(Some(Body::SeriesDateOverlaps { run: self.facts(&run, true)?, elsewhere, paused }))
     }
 
     pub(super) fn credential_lapses(&mut self, run: Id) -> Written {

@@ -1,16 +1,16 @@
 //! Letters about places: offered, free at short notice, asked for, to be said yes to again.
 
-use super::{Writer, Written, changes_seen_from_outside};
+use super::{
+    Writer, Written,
+    about_runs::{cancelled_without_place, had},
+    changes_seen_from_outside,
+};
 use crate::{
-    domain::{
-        link::LinkAction,
-        run::RunStatus,
-        signup::{ReconfirmReason, SignupStatus},
-    },
+    domain::{link::LinkAction, question::ComingQuestion, run::RunStatus, signup::SignupStatus},
     error::Result,
     id::Id,
-    mail::{Answered, Asking, Body, Change, OtherRun},
-    service::{matching, places, runs::run_time_in_words},
+    mail::{Answered, Asking, Body, Change, OtherRun, RunFacts},
+    service::{matching, one_to_one, places, runs::run_time_in_words},
     store::{
         accounts,
         runs::{self, Run},
@@ -30,7 +30,7 @@ impl Writer<'_, '_> {
         let Some(until) = signup.offer_expires_at.filter(|until| *until > self.now) else { return Ok(None) };
         Ok(Some(Body::PlaceOffered {
             until: run_time_in_words(until, &run.time_zone),
-            accept_link: self.about_signup(LinkAction::TakePlace, &signup)?,
+            accept_link: self.yes_link(LinkAction::TakePlace, signup.id, &run, None, None)?,
             decline_link: self.about_signup(LinkAction::LetPlaceGo, &signup)?,
             run: self.facts(&run, true)?,
         }))
@@ -46,7 +46,7 @@ impl Writer<'_, '_> {
             return Ok(None);
         }
         Ok(Some(Body::PlaceFree {
-            accept_link: self.about_signup(LinkAction::TakePlace, &signup)?,
+            accept_link: self.yes_link(LinkAction::TakePlace, signup.id, &run, None, None)?,
             not_today_link: self.not_today(&signup)?,
             run: self.facts(&run, false)?,
         }))
@@ -64,7 +64,8 @@ impl Writer<'_, '_> {
         let Some(run) = self.led_now(run)?.filter(|run| run.starts_at > now) else { return Ok(None) };
         let mut requests = Vec::new();
         for signup in signups::of_run(self.tx, run.id, &[SignupStatus::Requested])? {
-            if only.is_none_or(|only| only == signup.id) {
+            // Who has yet to say yes to a far change cannot be approved, and is asked themselves.
+            if only.is_none_or(|only| only == signup.id) && !signup.awaits_yes_to_a_change() {
                 requests.push(self.asking(&signup, &run)?);
             }
         }
@@ -94,31 +95,38 @@ impl Writer<'_, '_> {
     }
 
     pub(super) fn request_expired(&mut self, signup: Id) -> Written {
-        let Some((_, run)) = self.ended(signup)? else { return Ok(None) };
-        Ok(Some(Body::RequestExpired { others: self.others(&run)?, run: self.facts(&run, false)? }))
+        self.ended(signup, |run, others| Body::RequestExpired { run, others })
     }
 
     pub(super) fn place_released(&mut self, signup: Id) -> Written {
-        let Some((_, run)) = self.ended(signup)? else { return Ok(None) };
-        Ok(Some(Body::PlaceReleased { others: self.others(&run)?, run: self.facts(&run, false)? }))
+        self.ended(signup, |run, others| Body::PlaceReleased { run, others })
     }
 
-    /// A sign-up that has expired, in a run that is not called off.
-    fn ended(&mut self, signup: Id) -> Result<Option<(Signup, Run)>> {
-        let found = self.signup_and_run(signup)?;
-        Ok(found.filter(|(s, r)| s.status == SignupStatus::Expired && TAKES_PLACE.contains(&r.status)))
+    pub(super) fn waiting_ended(&mut self, signup: Id) -> Written {
+        self.ended(signup, |run, others| Body::WaitingEnded { run, others })
+    }
+
+    /// To somebody whose sign-up has expired: it has no other mail, so it goes out whatever became of the run since.
+    fn ended(&mut self, signup: Id, write: impl FnOnce(RunFacts, Vec<OtherRun>) -> Body) -> Written {
+        let found = self.signup_and_run(signup)?.filter(|(signup, _)| signup.status == SignupStatus::Expired);
+        let Some((_, run)) = found else { return Ok(None) };
+        let others = self.others(&run)?;
+        let facts = self.facts(&run, false)?;
+        if run.status == RunStatus::Cancelled {
+            return Ok(Some(cancelled_without_place(&run, facts, others)));
+        }
+        Ok(Some(write(facts, others)))
     }
 
     pub(super) fn asked_to_run_as_two(&mut self, signup: Id) -> Written {
         let found = self.mine(signup, &[SignupStatus::Confirmed], &[RunStatus::Published])?;
         let Some((signup, run)) = found else { return Ok(None) };
-        let Some(asked) = run.asked_one_to_one_at else { return Ok(None) };
-        if signup.reconfirmed_at.is_some_and(|at| at >= asked) {
-            return Ok(None);
-        }
+        let Some(partner) = self.partner_to_say_yes_to(&run)? else { return Ok(None) };
+        let (about, question) = (signup.id, Some(ComingQuestion::AsTwo));
         Ok(Some(Body::AskedToRunAsTwo {
+            partner: accounts::get(self.tx, partner)?.display_name,
             answer_by: self.answer_by(&run),
-            yes_link: self.about_signup(LinkAction::StillComing, &signup)?,
+            yes_link: self.yes_link(LinkAction::StillComing, about, &run, question, Some(partner))?,
             not_today_link: self.not_today(&signup)?,
             run: self.facts(&run, true)?,
         }))
@@ -127,31 +135,46 @@ impl Writer<'_, '_> {
     pub(super) fn asked_to_lead_one(&mut self, run: Id) -> Written {
         let now = self.now;
         let Some(run) = self.led_now(run)?.filter(|run| run.starts_at > now) else { return Ok(None) };
-        if run.asked_one_to_one_at.is_none() {
-            return Ok(None);
-        }
+        let Some(partner) = self.partner_to_say_yes_to(&run)? else { return Ok(None) };
+        let question = Some(ComingQuestion::AsTwo);
         Ok(Some(Body::AskedToLeadOne {
+            partner: accounts::get(self.tx, partner)?.display_name,
             answer_by: self.answer_by(&run),
-            yes_link: self.link(LinkAction::RunAsTwo, Some((run.id, None)))?,
+            yes_link: self.yes_link(LinkAction::RunAsTwo, run.id, &run, question, Some(partner))?,
             cannot_lead_link: self.link(LinkAction::CannotLead, Some((run.id, None)))?,
             run: self.facts(&run, true)?,
         }))
+    }
+
+    /// With whom the reader would be alone on a run, while they have yet to say yes to that.
+    fn partner_to_say_yes_to(&mut self, run: &Run) -> Result<Option<Id>> {
+        let me = self.account.id;
+        let Some(partner) = one_to_one::partner_of(self.tx, run, me, self.now)? else { return Ok(None) };
+        Ok(if one_to_one::said_yes(self.tx, run, me, partner)? { None } else { Some(partner) })
     }
 
     pub(super) fn changed(&mut self, signup: Id, changes: &[Change]) -> Written {
         let found = self.mine(signup, &SignupStatus::LIVE, &TAKES_PLACE)?;
         let Some((signup, run)) = found else { return Ok(None) };
         let inside = SignupStatus::HOLDING.contains(&signup.status);
-        let far = signup.reconfirm_reason == Some(ReconfirmReason::Changed);
+        let far = signup.awaits_yes_to_a_change();
         let asks = far || signup.change_asked_at.is_some();
         let facts = self.facts(&run, inside)?;
         let sees_place = facts.map_url.is_some();
         Ok(Some(Body::RunChanged {
             run: facts,
             changes: if sees_place { changes.to_vec() } else { changes_seen_from_outside(changes) },
-            waiting: !inside,
+            had: had(signup.status),
             far,
-            fine_link: if asks { Some(self.about_signup(LinkAction::StillComing, &signup)?) } else { None },
+            fine_link: if asks && signup.status != SignupStatus::Offered {
+                Some(self.still_coming(&signup, &run, ComingQuestion::Change)?)
+            } else {
+                None
+            },
+            accept_link: match signup.status {
+                SignupStatus::Offered => Some(self.yes_link(LinkAction::TakePlace, signup.id, &run, None, None)?),
+                _ => None,
+            },
             answer_by: self.answer_by(&run),
             not_today_link: self.not_today(&signup)?,
         }))

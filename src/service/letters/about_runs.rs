@@ -6,13 +6,14 @@ use crate::{
     domain::{
         link::LinkAction,
         moderation::AppealKind,
+        question::ComingQuestion,
         reminder::Moment,
         run::{ListingRole, ListingStatus, RunStatus},
-        signup::{RemovalReason, SignupStatus},
+        signup::{ReconfirmReason, RemovalReason, SignupStatus},
     },
     error::Result,
     id::Id,
-    mail::{Body, Change, Note, RunFacts},
+    mail::{Body, Change, Had, Note, OtherRun, RunFacts},
     service::{
         runs::{leading::take_over_deadline, run_time_in_words},
         signups as seats,
@@ -23,6 +24,19 @@ use crate::{
         signups::{self, Signup},
     },
 };
+
+/// What somebody has of a run, for whom it matters how a mail speaks of it.
+pub(super) fn had(status: SignupStatus) -> Had {
+    match status {
+        SignupStatus::Requested => Had::Request,
+        SignupStatus::Waitlisted => Had::Waiting,
+        SignupStatus::Offered => Had::Offer,
+        SignupStatus::Confirmed | SignupStatus::Attended | SignupStatus::NoShow => Had::Place,
+        SignupStatus::Withdrawn | SignupStatus::Declined | SignupStatus::Removed | SignupStatus::Expired => {
+            Had::Nothing
+        }
+    }
+}
 
 impl Writer<'_, '_> {
     pub(super) fn signup_and_run(&mut self, signup: Id) -> Result<Option<(Signup, Run)>> {
@@ -95,12 +109,12 @@ impl Writer<'_, '_> {
         &mut self,
         signup: Id,
         status: RunStatus,
-        write: impl FnOnce(RunFacts, bool, String) -> Body,
+        write: impl FnOnce(RunFacts, Had, String) -> Body,
     ) -> Written {
         let Some((signup, run)) = self.mine(signup, &SignupStatus::LIVE, &[status])? else { return Ok(None) };
         let inside = SignupStatus::HOLDING.contains(&signup.status);
         let link = self.not_today(&signup)?;
-        Ok(Some(write(self.facts(&run, inside)?, !inside, link)))
+        Ok(Some(write(self.facts(&run, inside)?, had(signup.status), link)))
     }
 
     pub(super) fn decide_by(&self, run: &Run) -> Option<String> {
@@ -110,10 +124,10 @@ impl Writer<'_, '_> {
     pub(super) fn paused(&mut self, signup: Id) -> Written {
         let Some((_, run)) = self.signup_and_run(signup)? else { return Ok(None) };
         let decide_by = self.decide_by(&run);
-        self.waiting_or_in(signup, RunStatus::Paused, |run, waiting, link| Body::RunPaused {
+        self.waiting_or_in(signup, RunStatus::Paused, |run, had, link| Body::RunPaused {
             run,
             decide_by,
-            waiting,
+            had,
             not_today_link: link,
         })
     }
@@ -128,10 +142,16 @@ impl Writer<'_, '_> {
         Ok(Some(Body::RunCancelled {
             reason: cancel_sentence(&run),
             message: run.details.cancel_message.clone(),
-            waiting: !inside,
+            had: if inside { Had::Place } else { Had::Nothing },
             others: self.others(&run)?,
             run: self.facts(&run, inside)?,
         }))
+    }
+
+    /// Whether the reader is listed on a run to stay with the last, and not to lead.
+    pub(super) fn is_back_marker(&mut self, run: Id) -> Result<bool> {
+        let listing = facilitators::find_listing(self.tx, run, self.account.id)?;
+        Ok(listing.is_some_and(|listing| listing.role == ListingRole::BackMarker))
     }
 
     pub(super) fn led(&mut self, run: Id, statuses: &[RunStatus]) -> Result<Option<Run>> {
@@ -154,6 +174,7 @@ impl Writer<'_, '_> {
             reason: cancel_sentence(&run),
             message: run.details.cancel_message.clone(),
             people: self.people_on(run.id)?,
+            back_marker: self.is_back_marker(run.id)?,
             run: self.facts(&run, true)?,
         }))
     }
@@ -163,13 +184,20 @@ impl Writer<'_, '_> {
         Ok(Some(Body::LeadRunPaused {
             decide_by: self.decide_by(&run),
             people: self.people_on(run.id)?,
+            back_marker: self.is_back_marker(run.id)?,
             run: self.facts(&run, true)?,
         }))
     }
 
-    pub(super) fn lead_changed(&mut self, run: Id, changes: &[Change]) -> Written {
+    pub(super) fn lead_changed(&mut self, run: Id, changes: &[Change], by: Option<Id>) -> Written {
         let Some(run) = self.led(run, &[RunStatus::Published, RunStatus::Paused])? else { return Ok(None) };
+        let by = match by {
+            Some(by) => accounts::find(self.tx, by)?.map(|account| account.display_name),
+            None => None,
+        };
         Ok(Some(Body::LeadRunChanged {
+            by,
+            back_marker: self.is_back_marker(run.id)?,
             changes: changes.to_vec(),
             cannot_lead_link: self.link(LinkAction::CannotLead, Some((run.id, None)))?,
             run: self.facts(&run, true)?,
@@ -187,13 +215,18 @@ impl Writer<'_, '_> {
         if moment == Moment::TwoHours {
             facts.day_contact.clone_from(&run.details.day_contact);
         }
-        let still_coming_link = match signup.reconfirm_by {
-            Some(_) => Some(self.link(LinkAction::StillComing, Some((signup.id, None)))?),
+        let question = signup.reconfirm_reason.map(|reason| match reason {
+            ReconfirmReason::Absences => ComingQuestion::DayBefore,
+            ReconfirmReason::Changed => ComingQuestion::Change,
+        });
+        let still_coming_link = match question {
+            Some(question) => Some(self.still_coming(&signup, &run, question)?),
             None => None,
         };
         Ok(Some(Body::Reminder {
             run: facts,
             moment,
+            question,
             still_coming_link,
             answer_by: signup.reconfirm_by.map(|by| run_time_in_words(by, &run.time_zone)).unwrap_or_default(),
             not_today_link: self.not_today(&signup)?,
@@ -220,9 +253,8 @@ impl Writer<'_, '_> {
             })
             .collect();
         let new_people = confirmed.iter().filter(|signup| signup.new_here).count();
-        let listing = facilitators::find_listing(self.tx, run.id, self.account.id)?;
         Ok(Some(Body::FacilitatorReminder {
-            back_marker: listing.is_some_and(|listing| listing.role == ListingRole::BackMarker),
+            back_marker: self.is_back_marker(run.id)?,
             run: self.facts(&run, true)?,
             moment,
             coming: u32::try_from(confirmed.len()).unwrap_or(u32::MAX),
@@ -247,11 +279,11 @@ impl Writer<'_, '_> {
         }))
     }
 
-    pub(super) fn unlisted(&mut self, run: Id) -> Written {
+    pub(super) fn unlisted(&mut self, run: Id, back_marker: bool, accepted: bool) -> Written {
         let found = self.led(run, &[RunStatus::Draft, RunStatus::Published, RunStatus::Paused])?;
         let listed = facilitators::find_listing(self.tx, run, self.account.id)?.is_some();
         let Some(run) = found.filter(|_| !listed) else { return Ok(None) };
-        Ok(Some(Body::FacilitatorUnlisted { run: self.facts(&run, false)? }))
+        Ok(Some(Body::FacilitatorUnlisted { run: self.facts(&run, false)?, back_marker, accepted }))
     }
 
     pub(super) fn invited_to_lead(&mut self, run: Id) -> Written {
@@ -269,8 +301,20 @@ impl Writer<'_, '_> {
         Ok(Some(Body::CoFacilitatorInvited {
             run: self.facts(&run, false)?,
             invited_by: invited_by.unwrap_or_else(|| "A facilitator".to_owned()),
-            accept_link: self.link(LinkAction::LeadTogether, Some((run.id, None)))?,
+            back_marker: listing.role == ListingRole::BackMarker,
+            accept_link: self.yes_link(LinkAction::LeadTogether, run.id, &run, None, None)?,
         }))
+    }
+}
+
+/// That a run is off, for somebody whose request, place or waiting position had ended before.
+pub(super) fn cancelled_without_place(run: &Run, facts: RunFacts, others: Vec<OtherRun>) -> Body {
+    Body::RunCancelled {
+        reason: cancel_sentence(run),
+        message: run.details.cancel_message.clone(),
+        had: Had::Nothing,
+        others,
+        run: facts,
     }
 }
 

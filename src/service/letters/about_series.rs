@@ -1,12 +1,12 @@
 //! Letters about series: one mail about many dates.
 
-use super::{Writer, Written, changes_seen_from_outside};
+use super::{Writer, Written, about_runs::had, changes_seen_from_outside};
 use crate::{
     domain::{
-        link::LinkAction,
+        question::ComingQuestion,
         run::{ListingStatus, RunStatus},
         series::SeriesStatus,
-        signup::{ReconfirmReason, SignupStatus},
+        signup::SignupStatus,
     },
     error::Result,
     id::Id,
@@ -30,7 +30,7 @@ impl Writer<'_, '_> {
         SeriesDate {
             when: run_time_in_words(run.starts_at, &run.time_zone),
             zone: run.time_zone.clone(),
-            waiting: !SignupStatus::HOLDING.contains(&signup.status),
+            had: had(signup.status),
             changes: Vec::new(),
             far: false,
             answer_by: String::new(),
@@ -97,11 +97,10 @@ impl Writer<'_, '_> {
     /// What changed on one date, and what the reader is asked, as in the mail about a single run.
     fn changed_date(&mut self, run: &Run, signup: &Signup, changes: &[Change]) -> Result<SeriesDate> {
         let date = self.date(run, signup);
-        let far = signup.reconfirm_reason == Some(ReconfirmReason::Changed);
+        let far = signup.awaits_yes_to_a_change();
         let is_asked = far || signup.change_asked_at.is_some();
-        let sees_point = run.point_is_public || !date.waiting;
-        let fine_link =
-            if is_asked { Some(self.link(LinkAction::StillComing, Some((signup.id, None)))?) } else { None };
+        let sees_point = run.point_is_public || SignupStatus::HOLDING.contains(&signup.status);
+        let fine_link = if is_asked { Some(self.still_coming(signup, run, ComingQuestion::Change)?) } else { None };
         Ok(SeriesDate {
             changes: if sees_point { changes.to_vec() } else { changes_seen_from_outside(changes) },
             far,

@@ -32,6 +32,12 @@ impl Writer<'_, '_> {
         Ok(Some(Body::CheckedIn { elsewhere: self.elsewhere(&run)?, run: self.facts(&run, true)? }))
     }
 
+    pub(super) fn check_in_undone(&mut self, signup: Id) -> Written {
+        let found = self.signup_and_run(signup)?.filter(|(signup, _)| signup.status == SignupStatus::Withdrawn);
+        let Some((_, run)) = found else { return Ok(None) };
+        Ok(Some(Body::CheckInUndone { run: self.facts(&run, false)? }))
+    }
+
     /// Places of the reader in runs at the time of this one that have not begun. Whoever walks in somewhere keeps them until
     /// they say so themselves: a facilitator may have named the wrong person, and need not know where people go.
     fn elsewhere(&mut self, run: &Run) -> Result<Vec<OtherPlace>> {

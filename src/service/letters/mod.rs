@@ -21,6 +21,7 @@ use crate::{
         link::LinkAction,
         moderation::AppealKind,
         pace::Activity,
+        question::{Asked, ComingQuestion},
         run::{ListingRole, RunStatus},
         signup::SignupStatus,
     },
@@ -35,6 +36,7 @@ use crate::{
         outbox::Parcel,
         runs::Run,
         sessions,
+        signups::Signup,
     },
 };
 
@@ -144,14 +146,15 @@ impl Writer<'_, '_> {
             },
             Notice::RequestsWait { run_id, again } => self.requests_wait(*run_id, None, *again),
             Notice::RequestExpired { signup_id } => self.request_expired(*signup_id),
+            Notice::WaitingEnded { signup_id } => self.waiting_ended(*signup_id),
             Notice::PlaceReleased { signup_id } => self.place_released(*signup_id),
             Notice::AskedToRunAsTwo { signup_id } => self.asked_to_run_as_two(*signup_id),
             Notice::AskedToLeadOne { run_id } => self.asked_to_lead_one(*run_id),
             Notice::RunPaused { signup_id } => self.paused(*signup_id),
             Notice::RunResumed { signup_id } => {
-                self.waiting_or_in(*signup_id, RunStatus::Published, |run, waiting, link| Body::RunResumed {
+                self.waiting_or_in(*signup_id, RunStatus::Published, |run, had, link| Body::RunResumed {
                     run,
-                    waiting,
+                    had,
                     not_today_link: link,
                 })
             }
@@ -162,22 +165,26 @@ impl Writer<'_, '_> {
             Notice::SeriesEnded { series_id, signups } => self.series_ended(*series_id, signups),
             Notice::LeadRunCancelled { run_id } => self.lead_cancelled(*run_id),
             Notice::LeadRunPaused { run_id } => self.lead_paused(*run_id),
-            Notice::LeadRunChanged { run_id, changes } => self.lead_changed(*run_id, changes),
+            Notice::LeadRunChanged { run_id, changes, by } => self.lead_changed(*run_id, changes, *by),
             Notice::Reminder { signup_id, moment, starts_at } => self.reminder(*signup_id, *moment, *starts_at),
             Notice::FacilitatorReminder { run_id, moment, starts_at } => {
                 self.facilitator_reminder(*run_id, *moment, *starts_at)
             }
             Notice::Missed { signup_id } => self.missed(*signup_id),
             Notice::CheckedIn { signup_id } => self.checked_in(*signup_id),
+            Notice::CheckInUndone { signup_id } => self.check_in_undone(*signup_id),
             Notice::NotSignedOut { run_id } => self.not_signed_out(*run_id),
             Notice::ParticipantWithdrew { signup_id } => self.withdrew(*signup_id),
-            Notice::FacilitatorUnlisted { run_id } => self.unlisted(*run_id),
+            Notice::FacilitatorUnlisted { run_id, back_marker, accepted } => {
+                self.unlisted(*run_id, *back_marker, *accepted)
+            }
             Notice::CoFacilitatorInvited { run_id, .. } => self.invited_to_lead(*run_id),
+            Notice::SeriesDateOverlaps { run_id } => self.series_date_overlaps(*run_id),
             Notice::SubstituteWanted { run_id } => self.substitute_wanted(*run_id),
             Notice::LeadersChanged { signup_id } => {
-                self.waiting_or_in(*signup_id, RunStatus::Published, |run, waiting, link| Body::LeadersChanged {
+                self.waiting_or_in(*signup_id, RunStatus::Published, |run, had, link| Body::LeadersChanged {
                     run,
-                    waiting,
+                    had,
                     not_today_link: link,
                 })
             }
@@ -195,6 +202,7 @@ impl Writer<'_, '_> {
             Notice::DecisionLifted { sanction_id } => self.lifted(*sanction_id),
             Notice::AppealReceived { appeal_id } => self.appeal_received(*appeal_id),
             Notice::AppealDecided { appeal_id } => self.appeal_decided(*appeal_id),
+            Notice::DecisionOverturned { appeal_id } => self.decision_overturned(*appeal_id),
             Notice::ReportReceived { report_id } => self.report_received(*report_id),
             Notice::ReportResolved { report_id } => self.report_resolved(*report_id),
             Notice::BothAreIn { block_id } => self.both_are_in(*block_id),
@@ -220,6 +228,24 @@ impl Writer<'_, '_> {
     fn link(&mut self, action: LinkAction, about: Option<(Id, Option<AppealKind>)>) -> Result<String> {
         let link = links::ensure(self.tx, self.account.id, action, about, self.now)?;
         Ok(links::url(&self.desk.house.base_url, &self.desk.keyring, &link))
+    }
+
+    /// A link that says yes to a run as it is, which is what the mail asks about.
+    fn yes_link(
+        &mut self,
+        action: LinkAction,
+        about: Id,
+        run: &Run,
+        question: Option<ComingQuestion>,
+        with: Option<Id>,
+    ) -> Result<String> {
+        let asked = Some(Asked { question, terms: run.terms(with) });
+        let link = links::ensure_for(self.tx, self.account.id, action, Some((about, None)), asked, self.now)?;
+        Ok(links::url(&self.desk.house.base_url, &self.desk.keyring, &link))
+    }
+
+    fn still_coming(&mut self, signup: &Signup, run: &Run, question: ComingQuestion) -> Result<String> {
+        self.yes_link(LinkAction::StillComing, signup.id, run, Some(question), None)
     }
 
     fn with_link(&mut self, link: Id, write: impl FnOnce(String, String) -> Body) -> Written {

@@ -15,10 +15,11 @@ use crate::{
     error::Result,
     id::Id,
     mail::Notice,
-    service::entry,
+    service::{entry, overlaps::is_walkable},
     store::{
         Conn, Tx, blocks, facilitators, moderation,
         outbox::{self, Promise},
+        overlaps,
         runs::{Run, RunLocked},
         signups, substitutes,
     },
@@ -90,14 +91,25 @@ fn could_help(conn: &mut Conn, run: &Run, now: Instant) -> Result<Vec<Id>> {
     let good = facilitators::in_good_standing(conn, &people, now)?;
     let lapsed = facilitators::lapsed_at(conn, &people, run.starts_at)?;
     let apart = kept_apart(conn, run, &people, now)?;
+    // Who leads another run then would be refused.
+    let busy = busy_leading(conn, &people, run)?;
     let mut able = Vec::new();
     for person in people {
-        let fine = good.contains(&person) && !lapsed.contains(&person) && !apart.contains(&person);
+        let fine =
+            good.contains(&person) && !lapsed.contains(&person) && !apart.contains(&person) && !busy.contains(&person);
         if fine && !entry::is_closed_to(conn, person, run.id, now)? {
             able.push(person);
         }
     }
     Ok(able)
+}
+
+/// Those of `people` who lead another run at the time of this one, too far away to lead both.
+fn busy_leading(conn: &mut Conn, people: &[Id], run: &Run) -> Result<BTreeSet<Id>> {
+    let led = overlaps::led_by(conn, people, run.starts_at, run.ends_at)?.into_iter();
+    let is_away =
+        |other: &overlaps::Engagement| other.run != run.id && !is_walkable(other.point, run.meeting_point().point());
+    Ok(led.filter(is_away).map(|other| other.account).collect())
 }
 
 /// Approved facilitators to whom this run is near enough: by their home and travel radius, or, without a running profile,

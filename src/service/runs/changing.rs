@@ -9,6 +9,7 @@ use crate::{
         place::LatLng,
         refusal::Code,
         route::{self, Route},
+        run::ListingStatus,
         signup::{ReconfirmReason, SignupStatus},
     },
     error::Result,
@@ -16,7 +17,7 @@ use crate::{
     mail::{Change, Notice},
     service::{notices, places},
     store::{
-        Tx, extra_places, run_routes,
+        Tx, extra_places, facilitators, run_routes,
         runs::{Run, RunLocked},
         signups,
     },
@@ -65,8 +66,12 @@ pub fn tell_and_ask(
     notices::to_everybody_on(tx, locked.run.id, of, now)
 }
 
-/// Asks those with a place as far as the change reaches, tells those who lead along of one that is not small, and says what
-/// changed: telling the people is the caller's.
+/// Those who are asked about a change: with a place, and, about a far one, whoever asks or waits for one.
+const ASKED: [SignupStatus; 4] =
+    [SignupStatus::Confirmed, SignupStatus::Requested, SignupStatus::Waitlisted, SignupStatus::Offered];
+
+/// Asks people as far as the change reaches, tells those who lead along of one that is not small, and says what changed:
+/// telling the people is the caller's.
 pub(in crate::service) fn ask(
     tx: &mut Tx<'_>,
     before: &Run,
@@ -82,12 +87,13 @@ pub(in crate::service) fn ask(
     }
     let run = &locked.run;
     if reach(before, run) != Reach::Small {
-        let notice = Notice::LeadRunChanged { run_id: run.id, changes: changes.clone() };
+        let notice = Notice::LeadRunChanged { run_id: run.id, changes: changes.clone(), by: Some(by) };
         notices::to_facilitators(tx, run.id, Some(by), &notice, now)?;
+        ask_those_invited_to_lead(tx, run, now)?;
     }
     let is_moved =
         (before.starts_at, before.details.lat, before.details.lng) != (run.starts_at, run.details.lat, run.details.lng);
-    for mut signup in signups::of_run(tx, run.id, &[SignupStatus::Confirmed])? {
+    for mut signup in signups::of_run(tx, run.id, &ASKED)? {
         // Several steps that nobody was asked about are as far as they are together.
         let start = *signup.agreed_starts_at.get_or_insert(before.starts_at);
         let lat = *signup.agreed_lat.get_or_insert(before.details.lat);
@@ -98,7 +104,7 @@ pub(in crate::service) fn ask(
             Reach::Small => signup.needs_no_yes_to_a_change(),
             Reach::Asks => {
                 signup.needs_no_yes_to_a_change();
-                signup.change_asked_at = Some(now);
+                signup.change_asked_at = (signup.status == SignupStatus::Confirmed).then_some(now);
             }
             Reach::Far => {
                 signup.change_asked_at = None;
@@ -109,6 +115,17 @@ pub(in crate::service) fn ask(
         signups::update(tx, locked, &signup)?;
     }
     Ok(changes)
+}
+
+/// Whoever was asked to lead the run as it was is asked about it as it is: a yes by the earlier mail counts no more.
+fn ask_those_invited_to_lead(tx: &mut Tx<'_>, run: &Run, now: Instant) -> Result<()> {
+    for listing in facilitators::listings(tx, &[run.id])? {
+        if listing.status == ListingStatus::Invited {
+            let notice = Notice::CoFacilitatorInvited { run_id: run.id, account_id: listing.account_id };
+            notices::to_person(tx, listing.account_id, notice, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes away a route that does not pass the new meeting point, and says so: a line on the map elsewhere misleads people,
@@ -136,8 +153,8 @@ fn route_left_behind(tx: &mut Tx<'_>, before: &Run, locked: &RunLocked) -> Resul
 /// Fits what was promised for the old start to the new one: offers end before it, and whoever has to say that they come
 /// is asked in time.
 pub fn fit_to_new_start(tx: &mut Tx<'_>, locked: &RunLocked, policy: &Policy, now: Instant) -> Result<()> {
-    let (start, live) = (locked.run.starts_at, [SignupStatus::Offered, SignupStatus::Confirmed]);
-    for mut signup in signups::of_run(tx, locked.run.id, &live)? {
+    let start = locked.run.starts_at;
+    for mut signup in signups::of_run(tx, locked.run.id, &ASKED)? {
         let first_yes_from = start.plus_hours(-policy.first_yes_hours);
         signup.offer_expires_at = signup.offer_expires_at.map(|until| until.min(first_yes_from).max(now));
         let cut_off = places::cut_off(&locked.run, policy);

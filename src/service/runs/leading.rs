@@ -5,7 +5,7 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        moderation::Act,
+        moderation::{Act, AppealKind},
         policy::Leads,
         refusal::{Code, Refusal},
         run::{CancelReason, ListingRole, ListingStatus, RunStatus},
@@ -14,14 +14,14 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{alerts, callers, entry, notices, places, signups as seats},
+    service::{alerts, callers, entry, notices, overlaps, places, signups as seats},
     store::{
         Conn, Tx, accounts,
         facilitators::{self, Listing},
         moderation,
         outbox::{self, Promise},
         runs::{self, Run, RunLocked},
-        series, signups,
+        series, signups, yeses,
     },
 };
 
@@ -57,7 +57,17 @@ pub fn list_facilitator(
 
 /// Agrees to lead a run together, or to be its back marker. A run that was paused for want of a facilitator goes on once
 /// somebody leads it.
-pub fn accept_listing(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: Instant) -> Result<Listing> {
+///
+/// # Errors
+/// [`Code::OverlappingRun`] for whoever is elsewhere at that time, unless they `confirm` to lead both.
+pub fn accept_listing(
+    tx: &mut Tx<'_>,
+    account: Id,
+    run: Id,
+    confirm: bool,
+    policy: &Policy,
+    now: Instant,
+) -> Result<Listing> {
     accounts::lock(tx, account)?;
     callers::in_good_standing(tx, account, now)?;
     let mut locked = lock_with_series(tx, run)?;
@@ -69,12 +79,16 @@ pub fn accept_listing(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, no
     if entry::is_closed_to(tx, account, run, now)? {
         return Err(Code::RunNotOpenToYou.into());
     }
+    overlaps::ensure_free_to_lead(tx, account, &[account], &locked.run, confirm)?;
     go_along(tx, &mut locked, account, listing.role, policy, now)
 }
 
 /// Takes over a paused run: it goes on, and everybody on it is told who leads now. On a run that has too few facilitators,
 /// whoever was called leads together with those who are there.
-pub fn take_over(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: Instant) -> Result<Run> {
+///
+/// # Errors
+/// [`Code::OverlappingRun`] for whoever is elsewhere at that time, unless they `confirm` to lead both.
+pub fn take_over(tx: &mut Tx<'_>, account: Id, run: Id, confirm: bool, policy: &Policy, now: Instant) -> Result<Run> {
     accounts::lock(tx, account)?;
     callers::in_good_standing(tx, account, now)?;
     let mut locked = lock_with_series(tx, run)?;
@@ -100,6 +114,7 @@ pub fn take_over(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: In
         let words = "One of your required credentials lapses before the start.";
         return Err(Refusal::from(Code::NotInGoodStanding).because(words).into());
     }
+    overlaps::ensure_free_to_lead(tx, account, &[account], &locked.run, confirm)?;
     go_along(tx, &mut locked, account, ListingRole::Leader, policy, now)?;
     record(tx, Act::RunTakenOver, account, None, &locked.run, now)?;
     Ok(locked.run)
@@ -142,12 +157,14 @@ fn go_along(
     let listing = Listing::leader(run, account, ListingStatus::Accepted, account, now).with_role(role);
     facilitators::put_listing(tx, &listing)?;
     led_by_others(tx, locked)?;
-    seats::give_up(tx, locked, account, now)?;
+    seats::give_up(tx, locked, account, None, now)?;
     let live = signups::of_run(tx, run, &SignupStatus::LIVE)?;
     let people: Vec<Id> = live.iter().map(|signup| signup.account_id).collect();
     let mut told = std::collections::BTreeSet::new();
     for bar in moderation::bars_by(tx, account, &people, now)? {
-        if told.insert(bar.account_id) && seats::give_up(tx, locked, bar.account_id, now)? {
+        if told.insert(bar.account_id)
+            && seats::give_up(tx, locked, bar.account_id, Some((AppealKind::Bar, bar.id)), now)?
+        {
             notices::to_person(tx, bar.account_id, Notice::Barred { bar_id: bar.id, runs: vec![run] }, now)?;
             record(tx, Act::SignupRemoved, account, Some(bar.account_id), &locked.run, now)?;
         }
@@ -192,6 +209,7 @@ pub fn step_down(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: In
     let Some(listing) = facilitators::find_listing(tx, run, account)? else { return Err(Error::NotFound) };
     changeable(&locked.run, now)?;
     facilitators::remove_listing(tx, run, account)?;
+    yeses::forget(tx, run, account)?;
     led_by_others(tx, &mut locked)?;
     pause_unless_led(tx, &mut locked, Some(account), policy, now)?;
     places::settle(tx, &mut locked, policy, now)?;
@@ -208,9 +226,15 @@ pub fn step_down(tx: &mut Tx<'_>, account: Id, run: Id, policy: &Policy, now: In
 
 /// Takes another facilitator off a run.
 pub fn unlist_facilitator(tx: &mut Tx<'_>, proof: &Leads, account: Id, policy: &Policy, now: Instant) -> Result<()> {
+    let listing = facilitators::find_listing(tx, proof.run(), account)?.ok_or(Error::NotFound)?;
     step_down(tx, account, proof.run(), policy, now)?;
     let run = runs::get(tx, proof.run())?;
-    notices::to_person(tx, account, Notice::FacilitatorUnlisted { run_id: run.id }, now)?;
+    let notice = Notice::FacilitatorUnlisted {
+        run_id: run.id,
+        back_marker: listing.role == ListingRole::BackMarker,
+        accepted: listing.status == ListingStatus::Accepted,
+    };
+    notices::to_person(tx, account, notice, now)?;
     record(tx, Act::FacilitatorUnlisted, proof.facilitator(), Some(account), &run, now)
 }
 

@@ -6,6 +6,8 @@ pub mod calling_off;
 pub mod changing;
 pub mod leading;
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::{
@@ -22,7 +24,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{alerts, callers, notices, places},
+    service::{alerts, callers, notices, overlaps, places},
     store::{
         Conn, Tx, accounts, audit,
         facilitators::{self, Listing},
@@ -37,6 +39,7 @@ pub fn post(tx: &mut Tx<'_>, author: Id, draft: &RunDraft, external_id: Option<S
     accounts::lock(tx, author)?;
     callers::in_good_standing(tx, author, now)?;
     let run = Run { external_id, ..planned(Some(author), draft, draft.derive(now, None)?, now) };
+    overlaps::ensure_free_to_lead(tx, author, &[author], &run, draft.confirm_overlap)?;
     runs::insert(tx, &run)?;
     let listing = Listing::leader(run.id, author, ListingStatus::Accepted, author, now);
     facilitators::put_listing(tx, &listing)?;
@@ -173,7 +176,7 @@ pub fn edit(
     policy: &Policy,
     now: Instant,
 ) -> Result<Run> {
-    accounts::lock(tx, proof.facilitator())?;
+    let leaders = lock_leaders(tx, proof.facilitator(), &[proof.run()])?;
     let mut locked = runs::lock(tx, proof.run())?;
     if locked.run.version != version {
         return Err(Code::VersionStale.into());
@@ -186,11 +189,43 @@ pub fn edit(
         return Err(crate::domain::refusal::Fault::at("/draft", "already_published", words).into());
     }
     rewrite(tx, &mut locked, draft, now)?;
+    still_free_to_lead(tx, proof.facilitator(), &leaders, &before, &locked.run, draft.confirm_overlap)?;
     if changing::tell_and_ask(tx, &before, &locked, proof.facilitator(), policy, now)? > 0 {
         record(tx, Act::RunEdited, proof.facilitator(), None, &locked.run, now)?;
     }
     fit(tx, &before, &mut locked, policy, now)?;
     Ok(locked.run)
+}
+
+/// Locks the accounts of whoever acts and of all who go along with these runs, in the order of their ids: nobody takes on
+/// another run meanwhile.
+pub(in crate::service) fn lock_leaders(tx: &mut Tx<'_>, me: Id, runs: &[Id]) -> Result<Vec<Id>> {
+    let listings = facilitators::listings(tx, runs)?.into_iter();
+    let accepted = listings.filter(|listing| listing.status == ListingStatus::Accepted);
+    let people: BTreeSet<Id> = accepted.map(|listing| listing.account_id).chain([me]).collect();
+    let people: Vec<Id> = people.into_iter().collect();
+    accounts::lock_all(tx, &people)?;
+    Ok(people)
+}
+
+/// Refuses a change by which somebody who leads the run would be in two places at once; a run that stays where and when it
+/// is, is not asked about.
+pub(in crate::service) fn still_free_to_lead(
+    tx: &mut Tx<'_>,
+    me: Id,
+    locked_people: &[Id],
+    before: &Run,
+    after: &Run,
+    confirm: bool,
+) -> Result<()> {
+    let when_and_where = |run: &Run| (run.starts_at, run.ends_at, run.meeting_point().point());
+    let is_published_now = before.status == RunStatus::Draft && after.status != RunStatus::Draft;
+    if when_and_where(before) == when_and_where(after) && !is_published_now {
+        return Ok(());
+    }
+    let accepted = facilitators::accepted_on(tx, after.id)?;
+    let leaders: Vec<Id> = accepted.into_iter().filter(|leader| locked_people.contains(leader)).collect();
+    overlaps::ensure_free_to_lead(tx, me, &leaders, after, confirm)
 }
 
 /// Writes another draft into a locked run; it says itself who is told.
@@ -211,6 +246,14 @@ pub(in crate::service) fn rewrite(
     }
     if locked.run.status != RunStatus::Draft {
         changing::not_too_late(&before, &locked.run, now)?;
+    }
+    if before.terms(None) != locked.run.terms(None) {
+        // Its two were asked about another start or place: they are asked afresh when it is time.
+        locked.run.asked_one_to_one_at = None;
+    }
+    if !before.terms(None).hold_for(&locked.run.terms(None), &locked.run.time_zone) {
+        // A free place is told of afresh: a yes by a mail about the old start or place no longer counts.
+        locked.run.announced_left = 0;
     }
     locked.run.version += 1;
     runs::update(tx, locked)?;

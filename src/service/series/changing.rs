@@ -16,7 +16,7 @@ use crate::{
     domain::{
         moderation::Act,
         refusal::{Code, Fault},
-        run::{CancelReason, RunStatus},
+        run::{CancelReason, RunDraft, RunStatus},
         series::{Plan, SeriesDraft, SeriesRun, SeriesStatus, WhatIsSaid, carried_over, matched},
         signup::SignupStatus,
     },
@@ -25,10 +25,10 @@ use crate::{
     mail::{DateChange, Notice},
     service::{
         notices,
-        runs::{calling_off, changing, fit, rewrite},
+        runs::{calling_off, changing, fit, lock_leaders, rewrite, still_free_to_lead},
     },
     store::{
-        Tx, accounts,
+        Tx,
         runs::{self, Run, RunLocked},
         series::{self, Regular, Series},
         signups,
@@ -59,7 +59,8 @@ pub fn edit(
     policy: &Policy,
     now: Instant,
 ) -> Result<Series> {
-    accounts::lock(tx, proof.facilitator)?;
+    let dates: Vec<Id> = series::runs_to_come(tx, proof.series, now)?.iter().map(|run| run.id).collect();
+    let leaders = lock_leaders(tx, proof.facilitator, &dates)?;
     let old = series::lock(tx, proof.series)?;
     if old.version != wanted.version {
         return Err(Code::VersionStale.into());
@@ -98,9 +99,30 @@ pub fn edit(
     }
     making::plan_next(&mut new, &plan, now);
     series::update(tx, &new)?;
+    let moved_from = series::runs_to_come(tx, old.id, now)?;
     let told = move_dates(tx, (&old, &new), &plan, split, proof.facilitator, policy, now)?;
+    every_moved_date_is_led(tx, proof.facilitator, &leaders, &moved_from, new.id, &new.draft, now)?;
     record(tx, Act::SeriesEdited, proof, &new, told, now)?;
     Ok(new)
+}
+
+/// Refuses a change by which somebody who leads a date would be in two places at once. It looks at the dates when all have
+/// been moved: they may change places among themselves.
+fn every_moved_date_is_led(
+    tx: &mut Tx<'_>,
+    me: Id,
+    leaders: &[Id],
+    before: &[Run],
+    of: Id,
+    draft: &SeriesRun,
+    now: Instant,
+) -> Result<()> {
+    for run in series::runs_to_come(tx, of, now)? {
+        if let Some(was) = before.iter().find(|was| was.id == run.id) {
+            still_free_to_lead(tx, me, leaders, was, &run, draft.draft().confirm_overlap)?;
+        }
+    }
+    Ok(())
 }
 
 /// Ends a series before a date, from which the new one goes on with the same people.
@@ -208,7 +230,7 @@ fn move_date(
     let start = plan.start_of(date).unwrap_or(before.starts_at);
     let kept = before.details.series_kept.0.clone();
     let draft = carried_over(&before.draft(), was, &is.draft, (start, &plan.time_zone), &kept);
-    let draft = making::with_newcomer_places(draft, policy);
+    let draft = RunDraft { confirm_overlap: false, ..making::with_newcomer_places(draft, policy) };
     // A date that was skipped stays skipped, and one whose new start is over stays as it is.
     let possible = is_on && (draft.starts_at > now || draft.starts_at == before.starts_at);
     if !possible || draft == before.draft() {

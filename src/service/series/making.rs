@@ -15,13 +15,17 @@ use crate::{
     },
     error::Result,
     id::Id,
+    mail::Notice,
     service::{
         alerts,
+        overlaps::is_walkable,
         runs::{calling, planned},
     },
     store::{
         Db, Tx, accounts,
         facilitators::{self, Listing},
+        outbox::{self, Promise},
+        overlaps::{self, Engagement},
         runs::{self, Run},
         series::{self, Regular, Series},
     },
@@ -69,7 +73,10 @@ fn step(db: &Db, ids: &[Id], policy: &Policy, now: Instant) -> usize {
 /// Makes what is due of these series; those that somebody else holds are left to them.
 fn make_these(tx: &mut Tx<'_>, ids: &[Id], policy: &Policy, now: Instant) -> Result<usize> {
     let known: BTreeSet<Id> = series::regulars(tx, ids)?.into_iter().map(|regular| regular.account_id).collect();
-    accounts::lock_all(tx, &known.iter().copied().collect::<Vec<_>>())?;
+    // Who leads is locked as well: nobody takes on another run at the time of a date that is being made.
+    let leaders = series::leaders(tx, ids)?;
+    let people: BTreeSet<Id> = leaders.values().flatten().chain(&known).copied().collect();
+    accounts::lock_all(tx, &people.into_iter().collect::<Vec<_>>())?;
     let until = horizon(policy, now);
     let mut due = series::lock_free(tx, ids)?;
     due.retain(|one| {
@@ -85,7 +92,8 @@ fn make_these(tx: &mut Tx<'_>, ids: &[Id], policy: &Policy, now: Instant) -> Res
     Ok(due.len())
 }
 
-/// Makes what is due of these locked series and seats their regulars, whose accounts are locked.
+/// Makes what is due of these locked series and seats their regulars, whose accounts are locked. A date at which a leader of
+/// the series is elsewhere is made without them: it is on hold unless somebody else leads it, and the leader is told.
 pub(super) fn make(tx: &mut Tx<'_>, due: &[Series], people: &[Regular], policy: &Policy, now: Instant) -> Result<()> {
     let ids: Vec<Id> = due.iter().map(|one| one.id).collect();
     let leaders = series::leaders(tx, &ids)?;
@@ -94,21 +102,33 @@ pub(super) fn make(tx: &mut Tx<'_>, due: &[Series], people: &[Regular], policy: 
     // A day has one date: it is there whatever its hour was when it was made.
     let made = series::dates_made(tx, &ids, day_of(from))?;
     let there: BTreeSet<(Id, String)> = made.iter().map(|(of, date)| (*of, day_of(date).to_owned())).collect();
-    let (mut fresh, mut listings) = (Vec::new(), Vec::new());
+    let mut busy = Engagements::of(tx, &leaders, now, horizon(policy, now))?;
+    let (mut fresh, mut listings, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     for one in due {
         // Whoever may not lead for now is listed as well: a date goes on when they may again.
         let led_by = leaders.get(&one.id).map_or(&[][..], Vec::as_slice);
-        let is_led = led_by.iter().any(|leader| good.contains(leader));
-        for run in fresh_dates(tx, one, &there, is_led, policy, now)? {
-            listings.extend(led_by.iter().map(|leader| {
+        for mut run in fresh_dates(tx, one, &there, policy, now)? {
+            let confirms = one.draft.draft().confirm_overlap;
+            let (away, free): (Vec<Id>, Vec<Id>) =
+                led_by.iter().partition(|leader| busy.take(**leader, &run, confirms).is_some());
+            if !free.iter().any(|leader| good.contains(leader)) {
+                // Promise 3: nobody gets in until somebody takes over.
+                (run.status, run.paused_at) = (RunStatus::Paused, Some(now));
+            }
+            listings.extend(free.iter().map(|leader| {
                 Listing::leader(run.id, *leader, ListingStatus::Accepted, one.created_by.unwrap_or(*leader), now)
             }));
+            elsewhere.extend(away.into_iter().map(|leader| (leader, run.id)));
             fresh.push(run);
         }
     }
     runs::insert_all(tx, &fresh)?;
     facilitators::insert_listings(tx, &listings)?;
     alerts::look_out(tx, &fresh.iter().collect::<Vec<_>>(), now)?;
+    for (leader, run) in elsewhere {
+        let promise = Promise::new(leader, Notice::SeriesDateOverlaps { run_id: run }).of_run(run);
+        outbox::promise(tx, promise, now)?;
+    }
     let mut paused: Vec<Id> = fresh.iter().filter(|run| run.status == RunStatus::Paused).map(|run| run.id).collect();
     paused.sort_unstable();
     for run in paused {
@@ -116,6 +136,43 @@ pub(super) fn make(tx: &mut Tx<'_>, due: &[Series], people: &[Regular], policy: 
         calling::call(tx, &locked, None, policy, now)?;
     }
     seat(tx, due, people, &fresh, policy, now)
+}
+
+/// Where leaders of series are meanwhile, with the dates that are being made.
+pub(super) struct Engagements(Vec<Engagement>);
+
+impl Engagements {
+    fn of(tx: &mut Tx<'_>, leaders: &BTreeMap<Id, Vec<Id>>, from: Instant, to: Instant) -> Result<Self> {
+        let people: BTreeSet<Id> = leaders.values().flatten().copied().collect();
+        let people: Vec<Id> = people.into_iter().collect();
+        // A date may begin at the horizon and last half a day.
+        let to = to.plus_days(1);
+        let mut all = overlaps::led_by(tx, &people, from, to)?;
+        all.extend(overlaps::places_of(tx, &people, from, to)?);
+        Ok(Self(all))
+    }
+
+    /// What keeps somebody from leading this date; where nothing does, the date is theirs from now on.
+    fn take(&mut self, leader: Id, run: &Run, confirms: bool) -> Option<Engagement> {
+        let point = run.meeting_point().point();
+        let is_in_the_way = |other: &&Engagement| {
+            let both = confirms && other.signup.is_none() && is_walkable(other.point, point);
+            other.account == leader && other.overlaps(run.starts_at, run.ends_at) && !both
+        };
+        let found = self.0.iter().find(is_in_the_way).cloned();
+        if found.is_none() {
+            self.0.push(Engagement {
+                account: leader,
+                run: run.id,
+                title: run.title.clone(),
+                starts_at: run.starts_at,
+                ends_at: run.ends_at,
+                point,
+                signup: None,
+            });
+        }
+        found
+    }
 }
 
 /// The day of a date that is kept as local date and time.
@@ -128,7 +185,6 @@ fn fresh_dates(
     tx: &mut Tx<'_>,
     one: &Series,
     there: &BTreeSet<(Id, String)>,
-    is_led: bool,
     policy: &Policy,
     now: Instant,
 ) -> Result<Vec<Run>> {
@@ -154,10 +210,6 @@ fn fresh_dates(
         let draft = with_newcomer_places(one.draft.on(start, &plan.time_zone), policy);
         let mut run = planned(one.created_by, &draft, plan.derived.at(&draft), now);
         (run.series_id, run.series_date) = (Some(one.id), Some(word));
-        if !is_led {
-            // Promise 3: nobody gets in until somebody takes over.
-            (run.status, run.paused_at) = (RunStatus::Paused, Some(now));
-        }
         fresh.push(run);
     }
     series::note_next(tx, one.id, next)?;

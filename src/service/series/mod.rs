@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::DateTime;
 use serde_json::json;
 
-use super::{callers, runs::calling_off};
+use super::{callers, overlaps, runs::calling_off};
 use crate::{
     clock::Instant,
     config::Policy,
@@ -98,8 +98,22 @@ pub fn post(tx: &mut Tx<'_>, author: Id, draft: &SeriesDraft, policy: &Policy, n
     series::insert(tx, &posted, &[author])?;
     if !is_draft {
         making::make(tx, std::slice::from_ref(&posted), &[], policy, now)?;
+        every_date_is_led(tx, author, posted.id, draft, now)?;
     }
     series::get(tx, posted.id)
+}
+
+/// Refuses a series of which the author cannot lead a date that was made at once: they choose another time, or confirm.
+///
+/// # Errors
+/// [`Code::OverlappingRun`] with the run, or the place, at that time.
+fn every_date_is_led(tx: &mut Tx<'_>, author: Id, of: Id, draft: &SeriesDraft, now: Instant) -> Result<()> {
+    for run in series::runs_to_come(tx, of, now)? {
+        if facilitators::find_listing(tx, run.id, author)?.is_none() {
+            overlaps::ensure_free_to_lead(tx, author, &[author], &run, draft.run.draft().confirm_overlap)?;
+        }
+    }
+    Ok(())
 }
 
 /// The date of a series on which a change begins: one that is still to come.

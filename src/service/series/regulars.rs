@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, entry, notices, places, signups as seats, signups::reconfirming},
+    service::{callers, entry, notices, overlaps, places, signups as seats, signups::reconfirming},
     store::{
         Conn, Tx, accounts, extra_places, facilitators,
         runs::{self, RunLocked},
@@ -99,7 +99,8 @@ pub(super) fn seat(
         return Ok(None);
     }
     let new_to_group = entry::is_new_to_group(tx, person, &locked.run)?;
-    let is_elsewhere = !signups::overlapping(tx, person, id, start, end)?.is_empty();
+    let is_elsewhere = !signups::overlapping(tx, person, id, start, end)?.is_empty()
+        || overlaps::led_meanwhile(tx, person, &locked.run)?.is_some();
     let fits = room.left_for(new_to_group) > 0 && !is_elsewhere;
     let act = if fits { SignupAct::TakePlace } else { SignupAct::JoinLine };
     let status = signup::begin(act, Who::House).ok_or(Code::SignupNotLive)?;

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, day::retention::sealed_at, entry, notices, places, reports},
+    service::{callers, day::retention::sealed_at, entry, notices, overlaps, places, reports},
     store::{
         Conn, Tx, accounts, audit, extra_places,
         runs::{self, Run, RunLocked},
@@ -100,10 +100,14 @@ pub fn approve(tx: &mut Tx<'_>, found: &Signup, proof: &Leads, policy: &Policy, 
     if entry::is_closed_to(tx, signup.account_id, signup.run_id, now)? {
         return Err(Code::ApprovalNotPossible.into());
     }
+    if signup.awaits_yes_to_a_change() {
+        return Err(Code::FreshYesNeeded.into());
+    }
     let room = places::settle(tx, &mut locked, policy, now)?;
     // Somebody who is confirmed elsewhere at the same time is asked before they are in two runs at once.
     let (start, end) = (locked.run.starts_at, locked.run.ends_at);
-    let is_elsewhere = !signups::overlapping(tx, signup.account_id, locked.run.id, start, end)?.is_empty();
+    let is_elsewhere = !signups::overlapping(tx, signup.account_id, locked.run.id, start, end)?.is_empty()
+        || overlaps::led_meanwhile(tx, signup.account_id, &locked.run)?.is_some();
     let act = if is_elsewhere {
         SignupAct::ApproveToWait
     } else if friends::take_kept(tx, &signup, &locked, policy, now)? {
@@ -203,6 +207,7 @@ fn put_out(
     signup.private_note.clone_from(&why.private_note);
     signup.statement = why.statement.clone().filter(|_| why.reason_code != RemovalReason::Safety);
     signup.decided_by = Some(proof.facilitator());
+    signup.overturned_at = None;
     places::move_signup(tx, locked, signup, act, Who::Facilitator, now)?;
     notices::about_signup(tx, signup, Notice::SignupRemoved { signup_id: signup.id }, now)?;
     if why.reason_code == RemovalReason::Safety {

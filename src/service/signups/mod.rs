@@ -13,6 +13,7 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
+        moderation::AppealKind,
         refusal::{Code, Faults, Refusal},
         run::{JoinPolicy, RunStatus},
         signup::{self, SignupAct, SignupStatus, Who},
@@ -20,11 +21,11 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, entry, notices, one_to_one, places, requests},
+    service::{callers, entry, notices, one_to_one, overlaps, places, requests},
     store::{
         Conn, Tx, accounts, extra_places, facilitators,
         runs::{self, Run, RunLocked},
-        signups::{self, Signup},
+        signups::{self, GivenUp, Signup},
         sql_types::Json,
     },
 };
@@ -151,13 +152,24 @@ impl Locked {
     /// Refuses to confirm somebody in two runs at once, unless they leave the other for this one.
     ///
     /// # Errors
-    /// [`Code::OverlappingRun`] with `conflicting_signup_id`.
+    /// [`Code::OverlappingRun`] with `conflicting_signup_id`, or `conflicting_run_id` for a run that they lead.
     pub fn no_double_life(&self, tx: &mut Tx<'_>, person: Id) -> Result<()> {
         let run = &self.run.run;
         let left: Vec<Id> = self.others.iter().map(|(_, signup)| signup.id).collect();
         let conflicts = signups::overlapping(tx, person, run.id, run.starts_at, run.ends_at)?;
         match conflicts.iter().find(|signup| !left.contains(&signup.id)) {
-            Some(other) => Err(Refusal::from(Code::OverlappingRun).with("conflicting_signup_id", other.id).into()),
+            Some(other) => {
+                let words = "You have a place in another run at that time. Send `swap: true` to leave it for this one.";
+                let refusal = Refusal::from(Code::OverlappingRun).because(words);
+                return Err(refusal.with("conflicting_signup_id", other.id).into());
+            }
+            None => {}
+        }
+        match overlaps::led_meanwhile(tx, person, run)? {
+            Some(led) => {
+                let words = "You lead another run at that time, or go along with it. Step down there first.";
+                Err(Refusal::from(Code::OverlappingRun).because(words).with("conflicting_run_id", led).into())
+            }
             None => Ok(()),
         }
     }
@@ -333,10 +345,21 @@ pub fn after_somebody_left(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Pol
 
 /// Takes a person out of one run because a decision, a bar or a block says so. The flag says whether they were on it; the
 /// caller passes the place on, after all decisions about the run are written.
-pub fn give_up(tx: &mut Tx<'_>, locked: &RunLocked, person: Id, now: Instant) -> Result<bool> {
+pub fn give_up(
+    tx: &mut Tx<'_>,
+    locked: &RunLocked,
+    person: Id,
+    because: Option<(AppealKind, Id)>,
+    now: Instant,
+) -> Result<bool> {
     let mut gave_up = false;
     for mut signup in signups::of_person_in_run(tx, person, locked.run.id)? {
         if signup.status.is_live() {
+            if let Some((decision_kind, decision_id)) = because {
+                // Should the decision be overturned, this is what it took.
+                let (signup_id, was) = (signup.id, signup.status);
+                signups::note_given_up(tx, &GivenUp { signup_id, decision_kind, decision_id, was })?;
+            }
             places::move_signup(tx, locked, &mut signup, SignupAct::GiveUp, Who::Team, now)?;
             friends::end_with_signup(tx, locked, signup.id, now)?;
             gave_up = true;

@@ -134,6 +134,11 @@ diesel::table! {
         created_at -> SqlInstant,
         expires_at -> SqlInstant,
         used_at -> Nullable<SqlInstant>,
+        question -> Nullable<Text>,
+        for_starts_at -> Nullable<SqlInstant>,
+        for_lat -> Nullable<Double>,
+        for_lng -> Nullable<Double>,
+        for_account_id -> Nullable<SqlId>,
     }
 }
 
@@ -280,6 +285,7 @@ diesel::table! {
         decision -> Nullable<Text>,
         created_at -> SqlInstant,
         decided_at -> Nullable<SqlInstant>,
+        consequences -> Nullable<Text>,
     }
 }
 

@@ -74,7 +74,6 @@ diesel::table! {
         listed_by -> Nullable<SqlId>,
         listed_at -> SqlInstant,
         role -> Text,
-        yes_at -> Nullable<SqlInstant>,
     }
 }
 
@@ -121,10 +120,38 @@ diesel::table! {
         agreed_starts_at -> Nullable<SqlInstant>,
         agreed_lat -> Nullable<Double>,
         agreed_lng -> Nullable<Double>,
-        reconfirmed_at -> Nullable<SqlInstant>,
         checked_in_at -> Nullable<SqlInstant>,
         signed_out_at -> Nullable<SqlInstant>,
         said_there_at -> Nullable<SqlInstant>,
+        overturned_at -> Nullable<SqlInstant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::SqlId;
+
+    given_up_places (signup_id) {
+        signup_id -> SqlId,
+        decision_kind -> Text,
+        decision_id -> SqlId,
+        was -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{SqlId, SqlInstant};
+
+    given_yeses (run_id, account_id, question) {
+        run_id -> SqlId,
+        account_id -> SqlId,
+        question -> Text,
+        starts_at -> SqlInstant,
+        lat -> Double,
+        lng -> Double,
+        with_id -> Nullable<SqlId>,
+        given_at -> SqlInstant,
     }
 }
 

@@ -1,0 +1,14 @@
+-- A decision that was overturned no longer stands between a person and a run, and what it took can be given back.
+ALTER TABLE signups ADD COLUMN overturned_at timestamptz;
+UPDATE signups SET overturned_at = (SELECT max(appeals.decided_at) FROM appeals
+        WHERE appeals.about_kind = 'signup_decision' AND appeals.outcome = 'overturn' AND appeals.about_id = signups.id)
+    WHERE status IN ('removed', 'declined');
+ALTER TABLE appeals ADD COLUMN consequences text;
+-- Which decision took which place, request or waiting position.
+CREATE TABLE given_up_places (
+    signup_id uuid PRIMARY KEY REFERENCES signups (id) ON DELETE CASCADE,
+    decision_kind text NOT NULL,
+    decision_id uuid NOT NULL,
+    was text NOT NULL
+);
+CREATE INDEX given_up_places_decision ON given_up_places (decision_id);
