@@ -105,6 +105,30 @@ struct Read {
     scope: Scope,
     iat: i64,
     exp: i64,
+    /// Ours have none; one that is there is kept to.
+    #[serde(default)]
+    nbf: i64,
+}
+
+/// The header as we write it. A token with anything else in it was not made here, whoever signed it: a `crit` names rules
+/// that we do not know (RFC 7515, 4.1.11), a `jwk` or `jku` brings a key of its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadHeader {
+    alg: String,
+    typ: String,
+    kid: String,
+}
+
+/// The type of our tokens, as `typ` says it.
+const TYPE: &str = "JWT";
+
+/// What a token says that we signed.
+#[derive(Clone, Copy)]
+struct Signed {
+    claims: Claims,
+    /// `nbf`: before this moment it does not count.
+    not_before: Instant,
 }
 
 /// Chooses the cryptography of all tokens. Call it at start; again does no harm.
@@ -140,7 +164,7 @@ const REMEMBERED: usize = 4_096;
 /// somebody's matches. Whether a token still counts is looked at each time.
 pub struct Verifier {
     keys: Arc<Keyring>,
-    read: Cache<Box<str>, Claims>,
+    read: Cache<Box<str>, Signed>,
 }
 
 impl Verifier {
@@ -154,30 +178,40 @@ impl Verifier {
     /// # Errors
     /// When it was not made here or counts no more at `now`.
     pub fn verify(&self, token: &str, now: Instant) -> Result<Claims, TokenFault> {
-        let claims = match self.read.get(token) {
-            Some(claims) => claims,
+        let Signed { claims, not_before } = match self.read.get(token) {
+            Some(signed) => signed,
             None => {
-                let claims = read(&self.keys, token).ok_or(TokenFault::Invalid)?;
-                self.read.insert(token.into(), claims);
-                claims
+                let signed = read(&self.keys, token).ok_or(TokenFault::Invalid)?;
+                self.read.insert(token.into(), signed);
+                signed
             }
         };
-        if claims.expires_at <= now { Err(TokenFault::Expired) } else { Ok(claims) }
+        match () {
+            () if not_before > now => Err(TokenFault::Invalid),
+            () if claims.expires_at <= now => Err(TokenFault::Expired),
+            () => Ok(claims),
+        }
     }
 }
 
 /// The claims of a token that we signed, whether or not it has expired. The key is always one of ours and the algorithm
-/// always HS256: the header only chooses among our keys.
-fn read(keys: &Keyring, token: &str) -> Option<Claims> {
+/// always HS256: the header only chooses among our keys, and says nothing that ours do not say.
+fn read(keys: &Keyring, token: &str) -> Option<Signed> {
     if token.len() > TOKEN_MAX {
         return None;
     }
-    let header = jsonwebtoken::decode_header(token).ok()?;
+    let (header, _) = token.split_once('.')?;
+    let ReadHeader { alg, typ, kid } = serde_json::from_slice(&BASE64.decode(header).ok()?).ok()?;
+    if alg != "HS256" || !typ.eq_ignore_ascii_case(TYPE) {
+        return None;
+    }
     let mut id = [0; 4];
-    hex::decode_to_slice(header.kid?, &mut id).ok()?;
+    hex::decode_to_slice(kid, &mut id).ok()?;
     let key = DecodingKey::from_secret(keys.find_key(Purpose::AccessToken, id)?);
-    let Read { sub, sid, scope, iat, exp } = jsonwebtoken::decode(token, &key, &RULES).ok()?.claims;
-    Some(Claims { account: sub, session: sid, scope, issued_at: from_seconds(iat)?, expires_at: from_seconds(exp)? })
+    let Read { sub, sid, scope, iat, exp, nbf } = jsonwebtoken::decode(token, &key, &RULES).ok()?.claims;
+    let (issued_at, expires_at) = (from_seconds(iat)?, from_seconds(exp)?);
+    let claims = Claims { account: sub, session: sid, scope, issued_at, expires_at };
+    Some(Signed { claims, not_before: from_seconds(nbf)? })
 }
 
 /// What the library checks. It would take the system's clock for `exp`, so we compare that with `now` ourselves.
@@ -313,24 +347,78 @@ mod tests {
     fn the_header_cannot_choose_another_algorithm_or_a_foreign_key() {
         let keys = keyring(OLD);
         let kid = hex::encode(keys.current_id());
-        let good = forged(&keys, &json!({"alg": "HS256", "kid": kid}), &wire());
+        let good = forged(&keys, &json!({"alg": "HS256", "typ": "JWT", "kid": kid}), &wire());
         assert!(verify(&keys, &good, now()).is_ok());
         for header in [
-            json!({"alg": "none", "kid": kid}),
-            json!({"alg": "HS512", "kid": kid}),
-            json!({"alg": "RS256", "kid": kid}),
-            json!({"alg": "HS256", "kid": "00000000"}),
-            json!({"alg": "HS256", "kid": "zz"}),
-            json!({"alg": "HS256"}),
+            json!({"alg": "none", "typ": "JWT", "kid": kid}),
+            json!({"alg": "HS512", "typ": "JWT", "kid": kid}),
+            json!({"alg": "RS256", "typ": "JWT", "kid": kid}),
+            json!({"alg": "hs256", "typ": "JWT", "kid": kid}),
+            json!({"alg": "HS256", "typ": "JWT", "kid": "00000000"}),
+            json!({"alg": "HS256", "typ": "JWT", "kid": "zz"}),
+            json!({"alg": "HS256", "typ": "JWT"}),
+            json!({"typ": "JWT", "kid": kid}),
         ] {
             assert_eq!(verify(&keys, &forged(&keys, &header, &wire()), now()), Err(TokenFault::Invalid), "{header}");
         }
     }
 
     #[test]
+    fn header_that_says_more_than_ours_is_refused() {
+        let keys = keyring(OLD);
+        let kid = hex::encode(keys.current_id());
+        let ours = json!({"alg": "HS256", "typ": "JWT", "kid": kid});
+        for (name, value) in [
+            ("typ", json!("at+jwt")),
+            ("typ", json!("refresh+jwt")),
+            ("typ", json!("")),
+            ("typ", Value::Null),
+            ("typ", json!(["JWT"])),
+            ("crit", json!(["exp"])),
+            ("crit", json!(["b64"])),
+            ("crit", json!(["urn:example:unknown"])),
+            ("crit", json!([])),
+            ("b64", json!(false)),
+            ("cty", json!("JWT")),
+            ("jwk", json!({"kty": "oct", "k": "AAAA"})),
+            ("jku", json!("https://evil.example/keys")),
+            ("x5u", json!("https://evil.example/keys")),
+            ("zip", json!("DEF")),
+            ("unknown", json!(1)),
+        ] {
+            let mut header = ours.clone();
+            header[name] = value;
+            assert_eq!(verify(&keys, &forged(&keys, &header, &wire()), now()), Err(TokenFault::Invalid), "{header}");
+        }
+        let untyped = json!({"alg": "HS256", "kid": kid});
+        assert_eq!(verify(&keys, &forged(&keys, &untyped, &wire()), now()), Err(TokenFault::Invalid));
+    }
+
+    #[test]
+    fn token_counts_from_its_nbf_on() {
+        let keys = keyring(OLD);
+        let header = json!({"alg": "HS256", "typ": "JWT", "kid": hex::encode(keys.current_id())});
+        let second = now().timestamp().as_second();
+        let with = |nbf: Value| {
+            let mut claims = wire();
+            claims["nbf"] = nbf;
+            forged(&keys, &header, &claims)
+        };
+        assert!(verify(&keys, &with(json!(second)), now()).is_ok());
+        let early = with(json!(second + 60));
+        assert_eq!(verify(&keys, &early, now()), Err(TokenFault::Invalid));
+        let verifier = Verifier::new(keys.clone());
+        assert_eq!(verifier.verify(&early, now()), Err(TokenFault::Invalid));
+        assert!(verifier.verify(&early, now().plus_seconds(60)).is_ok(), "though it is remembered as one of ours");
+        for wrong in [json!("soon"), json!(1.5e300), Value::Null, json!(i64::MAX)] {
+            assert_eq!(verify(&keys, &with(wrong.clone()), now()), Err(TokenFault::Invalid), "{wrong}");
+        }
+    }
+
+    #[test]
     fn every_claim_is_required_and_must_be_ours() {
         let keys = keyring(OLD);
-        let header = json!({"alg": "HS256", "kid": hex::encode(keys.current_id())});
+        let header = json!({"alg": "HS256", "typ": "JWT", "kid": hex::encode(keys.current_id())});
         for name in ["sub", "sid", "scope", "iat", "exp", "iss", "aud"] {
             for wrong in [None, Some(json!("somebody else"))] {
                 let mut claims = wire();
