@@ -88,6 +88,75 @@ pub fn time_zone(name: &str) -> Option<TimeZone> {
     BUNDLED.get(name).ok()
 }
 
+/// The IANA name of a zone as the database spells it, from any letter case.
+pub fn zone_name(name: &str) -> Option<String> {
+    time_zone(name)?.iana_name().map(str::to_owned)
+}
+
+/// Why a text is no instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InstantFault {
+    /// A day has 24 hours in as many zones: nobody knows which moment is meant.
+    #[error("add a time and an offset: 2026-12-01T00:00:00+01:00 (in an address + is written %2B), or Z for UTC")]
+    DateAlone,
+    /// A wall clock without a zone.
+    #[error("add an offset at its end: +01:00 (in an address + is written %2B), or Z for UTC")]
+    NoOffset,
+    /// Nothing that is read here.
+    #[error("write a moment like 2026-12-01T09:00:00+01:00 (in an address + is written %2B) or 2026-12-01T08:00:00Z")]
+    Other,
+}
+
+/// Longest text that is read as a moment.
+const INSTANT_MAX_BYTES: usize = 64;
+
+/// Reads a moment as RFC 3339 has it, and what can mean nothing else: `t` and `z`, a space for the T, an offset whose `+`
+/// became a space in an address, no seconds, a comma in the seconds, the minus sign of typographers.
+///
+/// # Errors
+/// What is missing.
+pub fn read_instant(text: &str) -> Result<Instant, InstantFault> {
+    if text.len() > INSTANT_MAX_BYTES {
+        return Err(InstantFault::Other);
+    }
+    let text = text.trim().replace('\u{2212}', "-").to_ascii_uppercase();
+    let (date, rest) = text.split_at_checked(10).ok_or(InstantFault::Other)?;
+    let is_date = date.parse::<jiff::civil::Date>().is_ok();
+    if rest.is_empty() && is_date {
+        return Err(InstantFault::DateAlone);
+    }
+    let rest = rest.strip_prefix(['T', ' ']).ok_or(InstantFault::Other)?.trim();
+    let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.' | ','))).unwrap_or(rest.len());
+    let (time, offset) = rest.split_at(end);
+    let time = time.replace(',', ".");
+    if !is_date || !(time.len() >= 5 && time.as_bytes().get(2) == Some(&b':')) {
+        return Err(InstantFault::Other);
+    }
+    let offset = match offset.trim() {
+        "" => return Err(if is_wall_time(&time) { InstantFault::NoOffset } else { InstantFault::Other }),
+        "UTC" | "Z" => "Z".to_owned(),
+        digits if digits.starts_with(|c: char| c.is_ascii_digit()) => format!("+{digits}"),
+        signed => signed.to_owned(),
+    };
+    let is_offset =
+        offset == "Z" || (offset.len() >= 3 && offset[1..].bytes().all(|b| b.is_ascii_digit() || b == b':'));
+    let read = format!("{date}T{time}{offset}").parse::<Timestamp>().ok().filter(|_| is_offset);
+    read.map(Instant::new).ok_or(InstantFault::Other)
+}
+
+fn is_wall_time(time: &str) -> bool {
+    time.parse::<jiff::civil::Time>().is_ok()
+}
+
+/// Reads a wall time such as `2026-12-01T18:30`, with or without seconds, a space or `t` for the T; never an offset.
+pub fn read_local(text: &str) -> Option<DateTime> {
+    let text = text.trim();
+    let (date, rest) = text.split_at_checked(10).filter(|_| text.len() <= INSTANT_MAX_BYTES)?;
+    let time = rest.strip_prefix(['T', 't', ' '])?.trim_start();
+    let is_plain = time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    format!("{date}T{time}").parse().ok().filter(|_| is_plain)
+}
+
 /// The moment at which the wall clock of `zone` shows `local`: in a gap forward, in a fold the first (RFC 5545).
 pub fn at_local(local: DateTime, zone: &str) -> Option<Instant> {
     let zoned = time_zone(zone)?.to_ambiguous_zoned(local).compatible().ok()?;
@@ -168,5 +237,63 @@ impl Clock {
             #[allow(clippy::disallowed_methods, reason = "this is the one clock")]
             None => Instant::new(Timestamp::now()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_when_they_can_mean_one_thing() {
+        for (text, wanted) in [
+            ("2026-12-01T00:00:00Z", "2026-12-01T00:00:00Z"),
+            ("2026-12-01t00:00:00z", "2026-12-01T00:00:00Z"),
+            ("2026-12-01T00:00:00+01:00", "2026-11-30T23:00:00Z"),
+            ("2026-12-01T00:00:00 01:00", "2026-11-30T23:00:00Z"),
+            ("2026-12-01 00:00:00  01:00", "2026-11-30T23:00:00Z"),
+            ("2026-12-01T00:00:00 0100", "2026-11-30T23:00:00Z"),
+            ("2026-12-01T00:00:00+01", "2026-11-30T23:00:00Z"),
+            ("2026-12-01 00:00:00 +01:00", "2026-11-30T23:00:00Z"),
+            ("2026-12-01T00:00:00\u{2212}05:00", "2026-12-01T05:00:00Z"),
+            ("2026-12-01T00:00:00-05:00", "2026-12-01T05:00:00Z"),
+            (" 2026-12-01 09:30Z ", "2026-12-01T09:30:00Z"),
+            ("2026-12-01 09:30:00 UTC", "2026-12-01T09:30:00Z"),
+            ("2026-12-01T09:30:00,5Z", "2026-12-01T09:30:00.5Z"),
+        ] {
+            assert_eq!(read_instant(text), Ok(wanted.parse().unwrap()), "{text}");
+        }
+        for (text, fault) in [
+            ("2026-12-01", InstantFault::DateAlone),
+            ("2026-12-01T09:00:00", InstantFault::NoOffset),
+            ("2026-12-01 09:00", InstantFault::NoOffset),
+            ("2026-02-30", InstantFault::Other),
+            ("2026-02-30T09:00:00Z", InstantFault::Other),
+            ("2026-12-01T25:00:00Z", InstantFault::Other),
+            ("2026-12-01T09:00:00+25:00", InstantFault::Other),
+            ("2026-12-01T09:00:00+01:00[Europe/Berlin]", InstantFault::Other),
+            ("2026-12-01T09:00:00 CET", InstantFault::Other),
+            ("01.12.2026 09:00", InstantFault::Other),
+            ("tomorrow", InstantFault::Other),
+            ("1764547200", InstantFault::Other),
+            ("9999-12-31T23:59:59Z", InstantFault::Other),
+            ("ééééé", InstantFault::Other),
+            ("", InstantFault::Other),
+        ] {
+            assert_eq!(read_instant(text), Err(fault), "{text}");
+        }
+        assert_eq!(read_instant(&"1".repeat(10_000)), Err(InstantFault::Other));
+    }
+
+    #[test]
+    fn wall_times_and_zones_are_read_in_their_usual_spellings() {
+        for text in ["2026-12-01T18:30", "2026-12-01 18:30:00", "2026-12-01t18:30"] {
+            assert_eq!(read_local(text).unwrap().to_string(), "2026-12-01T18:30:00", "{text}");
+        }
+        for wrong in ["2026-12-01T18:30Z", "2026-12-01T18:30+01:00", "2026-12-01", "18:30", "2026-12-01T18"] {
+            assert_eq!(read_local(wrong), None, "{wrong}");
+        }
+        assert_eq!(zone_name("europe/LONDON").as_deref(), Some("Europe/London"));
+        assert_eq!(zone_name("GMT Standard Time"), None);
     }
 }

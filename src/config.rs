@@ -19,7 +19,11 @@ use std::{
 use lettre::{Address, message::Mailbox};
 use secrecy::SecretString;
 
-use crate::{mail::Transport, store::db::Target};
+use crate::{
+    domain::{email, text},
+    mail::Transport,
+    store::db::Target,
+};
 
 pub use help::{HelpLine, HelpLines};
 pub use network::{ForwardedHeader, Network};
@@ -310,8 +314,8 @@ pub fn from_values(values: &BTreeMap<&str, String>, toml: Option<&str>) -> Resul
         log_format: reader
             .read("LOG_FORMAT", |text| one_of(text, [("text", LogFormat::Text), ("json", LogFormat::Json)]))
             .unwrap_or(LogFormat::Text),
-        contact: reader.read("CONTACT", line),
-        safeguarding_contact: reader.read("SAFEGUARDING_CONTACT", line),
+        contact: reader.read("CONTACT", contact),
+        safeguarding_contact: reader.read("SAFEGUARDING_CONTACT", contact),
         help: reader.read_all("HELP_FILE", |path| HelpLines::load(Path::new(path))).unwrap_or_default(),
         templates_dir: reader.read("TEMPLATES_DIR", folder),
         policy,
@@ -405,7 +409,23 @@ fn host_with_a_dot(url: &str) -> Option<String> {
 
 fn mailbox(text: &str) -> Result<String, String> {
     let fault = |_| format!("\"{text}\" is no mailbox such as Side by Side <hello@example.org>");
-    Mailbox::from_str(&line(text)?).map(|mailbox| mailbox.to_string()).map_err(fault)
+    let mailbox = Mailbox::from_str(&line(text)?).map_err(fault)?;
+    // A name within this machine is fine for a first try.
+    if !mailbox.email.domain().eq_ignore_ascii_case("localhost") {
+        email::parse(mailbox.email.as_ref()).map_err(|fault| fault.to_string())?;
+    }
+    Ok(mailbox.to_string())
+}
+
+/// A line in which people find somebody; one that is an address must be one that mail reaches.
+fn contact(text: &str) -> Result<String, String> {
+    let text = line(text)?;
+    let is_address = text.contains('@') && !text.contains("://") && !text.contains(char::is_whitespace);
+    if !is_address {
+        return Ok(text);
+    }
+    email::parse(&text).map_err(|fault| fault.to_string())?;
+    Ok(text)
 }
 
 /// The name is quoted where it has to be.
@@ -457,7 +477,7 @@ fn new_folder(text: &str) -> Result<PathBuf, String> {
 
 /// A line that goes into mails and their headers.
 fn line(text: &str) -> Result<String, String> {
-    if text.chars().any(char::is_control) {
+    if text::line_fault(text).is_some() {
         return Err("it must be one line without control characters".to_owned());
     }
     if text.chars().count() > LINE_MAX {

@@ -32,6 +32,8 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
     NotJson,
+    /// There is none, and the request cannot do without.
+    Missing,
     WrongType,
     /// Its `Content-Encoding` is none that can be undone.
     WrongEncoding,

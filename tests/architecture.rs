@@ -17,7 +17,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("error", &["domain"]),
     ("mail", &["clock", "domain", "id"]),
     ("auth", &["clock", "config", "error", "id"]),
-    ("config", &["id", "mail", "store"]),
+    ("config", &["domain", "id", "mail", "store"]),
     ("store", &["clock", "domain", "error", "id", "mail"]),
     ("service", &["auth", "clock", "config", "domain", "error", "id", "mail", "store"]),
     ("index", &["clock", "config", "domain", "error", "id", "service", "store"]),

@@ -41,10 +41,10 @@ pub struct Window {
     /// The day.
     pub weekday: Weekday,
     /// Begin, `HH:MM`.
-    #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "18:00")]
+    #[schema(format = "time-of-day", pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "18:00")]
     pub from: String,
     /// End, `HH:MM`, later than `from`; `24:00` is the end of the day.
-    #[schema(pattern = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", example = "20:30")]
+    #[schema(format = "time-of-day", pattern = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", example = "20:30")]
     pub to: String,
 }
 
@@ -114,6 +114,15 @@ const DAY_MIN: i64 = 24 * 60;
 
 /// The longest run that is looked at, in minutes: one week, after which the windows come round again.
 const LONGEST_MIN: i32 = 7 * 24 * 60;
+
+/// The spelling `HH:MM` of a time that was written `9:00`, `09:00` or `09:00:00`; none for anything else.
+pub fn read_time(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (hour, rest) = text.split_once(':')?;
+    let minute = rest.strip_suffix(":00").unwrap_or(rest);
+    let spelled = format!("{hour:0>2}:{minute}");
+    minute_of_day(&spelled).map(|_| spelled)
+}
 
 /// Minutes since midnight of `HH:MM`, at most 24:00.
 fn minute_of_day(text: &str) -> Option<i64> {

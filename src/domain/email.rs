@@ -82,9 +82,10 @@ pub fn parse(typed: &str) -> Result<String, EmailFault> {
 }
 
 /// The one spelling under which an address is kept and looked up. For what is no address it is what was typed, trimmed and
-/// in lower case, which no account has.
+/// in lower case, which no account has; without control characters, since PostgreSQL cannot even be asked about a NUL.
 pub fn normalise(typed: &str) -> String {
-    parse(typed).unwrap_or_else(|_| text::trim(typed).to_lowercase())
+    let plain = || text::trim(typed).chars().filter(|c| !c.is_control()).collect::<String>().to_lowercase();
+    parse(typed).unwrap_or_else(|_| plain())
 }
 
 /// What is left when all is taken off that comes along with a pasted address.
@@ -240,6 +241,7 @@ mod tests {
     #[test]
     fn look_up_never_fails() {
         assert_eq!(normalise("  Not An Address "), "not an address");
+        assert_eq!(normalise("a\u{0}b"), "ab");
         assert_eq!(normalise("\u{200b}ANA@Example.org"), "ana@example.org");
     }
 }

@@ -26,6 +26,22 @@ impl LatLng {
         self.lat.is_finite() && self.lng.is_finite() && self.lat.abs() <= 90.0 && self.lng.abs() <= 180.0
     }
 
+    /// Reads `lat,lng` in degrees, with or without spaces around the comma and signs; it may be no valid point. None for
+    /// anything else, such as decimal commas.
+    pub fn read(text: &str) -> Option<Self> {
+        let text = text.trim().replace('\u{2212}', "-");
+        let (lat, lng) = text.split_once(',').or_else(|| text.split_once(' '))?;
+        let number = |text: &str| -> Option<f64> {
+            let digits = text.trim();
+            let plain = digits.strip_prefix(['+', '-']).unwrap_or(digits);
+            let (whole, rest) = plain.split_once('.').unwrap_or((plain, "0"));
+            let is_number =
+                |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+            if is_number(whole, 3) && is_number(rest, 15) { digits.parse().ok() } else { None }
+        };
+        Some(Self { lat: number(lat)?, lng: number(lng)? })
+    }
+
     /// Great-circle distance in kilometres, on a sphere of 6,371.009 km (at most about 0.5% off the ellipsoid).
     pub fn distance_km(&self, other: &LatLng) -> f64 {
         Haversine.distance(self.point(), other.point()) / 1000.0

@@ -65,9 +65,9 @@ pub struct RunningProfile {
 }
 
 /// The name of something a run's `access` speaks about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String, pattern = "^[a-z_]{1,40}$")]
+#[schema(value_type = String, format = "word", pattern = "^[a-z_]{1,40}$", example = "step_free")]
 pub struct AccessNeed(pub String);
 
 fn ten() -> f64 {

@@ -10,8 +10,10 @@ use utoipa::ToSchema;
 use super::{
     pace::{Activity, PaceBand},
     place::{self, LatLng},
+    profile::AccessNeed,
     refusal::Faults,
     signup::SignupStatus,
+    text,
 };
 use crate::clock::{Instant, time_zone};
 
@@ -131,7 +133,7 @@ pub struct MeetingPoint {
     #[schema(minimum = -180, maximum = 180)]
     pub lng: f64,
     /// What people there call the place.
-    #[schema(min_length = 1, max_length = 120)]
+    #[schema(format = "line", min_length = 1, max_length = 120)]
     pub name: String,
 }
 
@@ -146,7 +148,7 @@ impl MeetingPoint {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunDraft {
-    #[schema(min_length = 1, max_length = 120)]
+    #[schema(format = "line", min_length = 1, max_length = 120)]
     pub title: String,
     #[schema(max_length = 4000)]
     #[serde(default)]
@@ -164,7 +166,7 @@ pub struct RunDraft {
     pub duration_min: i32,
     pub starts_at: Instant,
     /// IANA name; worked out from the meeting point when absent, and refused when its clock differs from the one there.
-    #[schema(max_length = 64)]
+    #[schema(format = "time-zone", max_length = 64)]
     #[serde(default)]
     pub time_zone: Option<String>,
     pub meeting_point: MeetingPoint,
@@ -190,13 +192,14 @@ pub struct RunDraft {
     pub languages: Vec<LanguageTag>,
     /// What is known about access, such as `step_free`.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<AccessNeed, YesNo>)]
     pub access: BTreeMap<String, YesNo>,
     /// Asked at sign-up.
     #[schema(max_items = 5)]
     #[serde(default)]
     pub questions: Vec<Question>,
     /// A telephone number for the day, shown to those who come shortly before.
-    #[schema(max_length = 40)]
+    #[schema(format = "line", max_length = 40)]
     #[serde(default)]
     pub day_contact: Option<String>,
     /// Kept to oneself until it is published.
@@ -210,13 +213,25 @@ pub struct RunDraft {
 /// A primary language tag of two or three letters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String, pattern = "^[a-z]{2,3}$")]
+#[schema(value_type = String, format = "language", pattern = "^[a-z]{2,3}$", example = "en")]
 pub struct LanguageTag(pub String);
+
+impl LanguageTag {
+    /// The primary tag of any language tag: `en` of `en-GB`, `EN` or `en_gb`. None for what is no tag.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut parts = text.trim().split(['-', '_']);
+        let primary = parts.next()?.to_ascii_lowercase();
+        let is_primary = (2..=3).contains(&primary.len()) && primary.bytes().all(|byte| byte.is_ascii_lowercase());
+        let is_part =
+            |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (is_primary && text.len() <= 35 && parts.all(is_part)).then_some(Self(primary))
+    }
+}
 
 /// A short question to those who sign up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String, min_length = 1, max_length = 300)]
+#[schema(value_type = String, format = "line", min_length = 1, max_length = 300)]
 pub struct Question(pub String);
 
 fn open() -> JoinPolicy {
@@ -275,8 +290,8 @@ impl RunDraft {
             "too_far_ahead",
             "runs can be posted up to a year ahead",
         );
-        faults.unless(!self.title.trim().is_empty(), "/title", "empty", "the title must say something");
-        faults.unless(!self.meeting_point.name.trim().is_empty(), "/meeting_point/name", "empty", "name the place");
+        faults.unless(text::has_visible(&self.title), "/title", "empty", "the title must say something");
+        faults.unless(text::has_visible(&self.meeting_point.name), "/meeting_point/name", "empty", "name the place");
         faults.unless(
             self.newcomer_places.unwrap_or(0) <= self.capacity,
             "/newcomer_places",

@@ -168,10 +168,14 @@ impl ToSchema for SeriesRun {
 pub struct SeriesDraft {
     pub run: SeriesRun,
     /// Wall time of the first date, without an offset; it must be a date of the rule.
-    #[schema(pattern = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:00)?$", example = "2026-12-01T18:30:00")]
+    #[schema(
+        format = "local-date-time",
+        pattern = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:00)?$",
+        example = "2026-12-01T18:30:00"
+    )]
     pub first_local_start: String,
     /// IANA name; worked out from the meeting point when absent, and refused when its clock differs from the one there.
-    #[schema(max_length = 64)]
+    #[schema(format = "time-zone", max_length = 64)]
     #[serde(default)]
     pub time_zone: Option<String>,
     /// RFC 5545: FREQ=WEEKLY or MONTHLY (by weekday), INTERVAL, BYDAY, BYSETPOS, BYMONTH, COUNT or UNTIL.

@@ -17,6 +17,8 @@ pub struct TextFault {
     pub words: &'static str,
 }
 
+/// There is something, and nothing of it can be seen.
+pub const EMPTY: TextFault = TextFault { code: "empty", words: "say something that can be seen" };
 const LINE_BREAK: TextFault = TextFault { code: "line_break", words: "write it in one line" };
 const TAB: TextFault = TextFault { code: "control_character", words: "use a space instead of a tab" };
 const CONTROL: TextFault = TextFault { code: "control_character", words: "control characters cannot be taken" };
@@ -56,7 +58,7 @@ fn belongs_to_the_one_before(c: char) -> bool {
 
 /// Spaces, line breaks and characters that nobody sees, as they come along when something is pasted.
 fn is_blank(c: char) -> bool {
-    c.is_whitespace() || c.is_control() || c == '\u{2800}' || is_ignorable(c)
+    c.is_whitespace() || c == '\u{2800}' || is_ignorable(c)
 }
 
 /// A text without the blank characters around it. A pair of direction marks that phones put around the whole is taken
@@ -178,6 +180,7 @@ mod tests {
             ("می\u{200c}نا", "می\u{200c}نا"),
             ("\u{2800}\u{3164}\u{200b}\u{115f}", ""),
             ("", ""),
+            ("\u{0}Ana\u{7}", "\u{0}Ana\u{7}"),
         ] {
             assert_eq!(trim(given), wanted, "{given:?}");
         }

@@ -34,13 +34,13 @@ use crate::{
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewAccount {
-    #[schema(max_length = 254, example = "ana@example.org")]
+    #[schema(format = "email", max_length = 254, example = "ana@example.org")]
     pub email: String,
     /// 15 to 256 characters, counted in Unicode's composed form (NFKC); several words do well.
-    #[schema(max_length = 1024, example = "wide meadow lantern")]
+    #[schema(format = "password", max_length = 1024, example = "wide meadow lantern")]
     pub password: String,
     /// What others see; a first name is enough. At most 60 characters.
-    #[schema(max_length = 200, example = "Ana")]
+    #[schema(format = "name", max_length = 200, example = "Ana")]
     pub display_name: String,
     /// Must be true.
     pub adult: bool,
@@ -49,11 +49,11 @@ pub struct NewAccount {
     pub terms_version: String,
     /// A language tag.
     #[serde(default)]
-    #[schema(max_length = 35, pattern = "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", example = "en")]
+    #[schema(format = "locale", max_length = 35, pattern = "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", example = "en")]
     pub locale: Option<String>,
     /// An IANA name.
     #[serde(default)]
-    #[schema(max_length = 64, example = "Europe/London")]
+    #[schema(format = "time-zone", max_length = 64, example = "Europe/London")]
     pub time_zone: Option<String>,
 }
 
@@ -69,7 +69,7 @@ pub struct LinkToken {
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmailOnly {
-    #[schema(max_length = 254)]
+    #[schema(format = "email", max_length = 254)]
     pub email: String,
 }
 
@@ -79,11 +79,11 @@ pub struct EmailOnly {
 pub struct AcceptInvitation {
     #[schema(max_length = 200)]
     pub token: String,
-    #[schema(max_length = 1024)]
+    #[schema(format = "password", max_length = 1024)]
     pub password: String,
     /// The imported name stays when absent.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(format = "name", max_length = 200)]
     pub display_name: Option<String>,
     /// Must be true.
     pub adult: bool,
@@ -97,7 +97,7 @@ pub struct AcceptInvitation {
 pub struct NewPassword {
     #[schema(max_length = 200)]
     pub token: String,
-    #[schema(max_length = 1024)]
+    #[schema(format = "password", max_length = 1024)]
     pub password: String,
 }
 
@@ -106,7 +106,7 @@ pub struct NewPassword {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AccountQuery {
-    #[schema(max_length = 254)]
+    #[schema(format = "email", max_length = 254)]
     #[param(max_length = 254)]
     pub email: String,
 }

@@ -2,7 +2,12 @@
 
 use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::{Method, header},
+    web,
+};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -242,7 +247,8 @@ impl<T: ToSchema + DeserializeOwned + Send + 'static> FromRequest for Request<T>
             let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
             let kind = kind.to_owned();
             let is_small = sent.as_ref().map_or(true, |bytes| bytes.len() <= body::INLINE_LIMIT);
-            let work = move || read_body::<T>(&app, &head, &kind, sent);
+            let says_all = matches!(*request.method(), Method::PUT | Method::PATCH);
+            let work = move || read_body::<T>(&app, &head, &kind, sent, says_all);
             let read = if is_small && schemas::is_compiled::<T>() {
                 work()
             } else {
@@ -255,32 +261,41 @@ impl<T: ToSchema + DeserializeOwned + Send + 'static> FromRequest for Request<T>
     }
 }
 
-/// Reads and checks a body, and makes the fingerprint of its request; takes milliseconds for a large one.
+/// Reads and checks a body, and makes the fingerprint of its request; takes milliseconds for a large one. A body that says
+/// all (PUT, PATCH) or has members that are required cannot be left out.
 fn read_body<T: ToSchema + DeserializeOwned + 'static>(
     app: &AppData,
     head: &str,
     kind: &str,
     sent: std::result::Result<Bytes, (Unreadable, String)>,
+    says_all: bool,
 ) -> Result<(ReadBody<T>, String)> {
     let bytes = sent.as_deref().unwrap_or_default();
     // Keyed: the body may hold a password, and the fingerprint is kept for a day.
     let mac = app.keyring.mac(Purpose::Idempotency, &[head.as_bytes(), bytes].concat());
-    let body = match sent.and_then(|bytes| json(kind, &bytes)) {
+    let is_needed = says_all || !schemas::takes_nothing::<T>()?;
+    let body = match sent.and_then(|bytes| json(kind, &bytes, is_needed)) {
         Ok(value) => Ok(schemas::read::<T>(value)?),
         Err(unreadable) => Err(unreadable),
     };
     Ok((body, hex::encode(mac)))
 }
 
-/// The body as JSON; an empty one is an object without members.
-fn json(kind: &str, bytes: &Bytes) -> std::result::Result<serde_json::Value, (Unreadable, String)> {
-    if bytes.is_empty() {
-        return Ok(serde_json::Value::Object(serde_json::Map::new()));
+/// The body as JSON, with or without a byte order mark. An empty one is an object without members, unless it is needed.
+fn json(kind: &str, bytes: &Bytes, is_needed: bool) -> std::result::Result<serde_json::Value, (Unreadable, String)> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.trim_ascii().is_empty() {
+        let words = "The body is empty: send what this request asks for as application/json.";
+        let nothing = serde_json::Value::Object(serde_json::Map::new());
+        return if is_needed { Err((Unreadable::Missing, words.to_owned())) } else { Ok(nothing) };
     }
     let essence = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     let fine = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
     if !fine {
         return Err((Unreadable::WrongType, "Send Content-Type: application/json.".to_owned()));
+    }
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err((Unreadable::NotJson, "The body is UTF-16; JSON is sent as UTF-8.".to_owned()));
     }
     serde_json::from_slice(bytes).map_err(|fault| (Unreadable::NotJson, format!("The body is not JSON: {fault}.")))
 }

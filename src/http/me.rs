@@ -106,15 +106,15 @@ pub async fn get_me(app: AppData, caller: Caller<Anybody>) -> Result<Reply, Prob
 pub struct MePatch {
     /// Cannot be null.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 200)]
+    #[schema(value_type = Option<String>, format = "name", max_length = 200)]
     pub display_name: Option<Option<String>>,
     /// A language tag; null for English.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 35, pattern = "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+    #[schema(value_type = Option<String>, format = "locale", max_length = 35, pattern = "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", example = "en")]
     pub locale: Option<Option<String>>,
     /// An IANA name.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 64)]
+    #[schema(value_type = Option<String>, format = "time-zone", max_length = 64)]
     pub time_zone: Option<Option<String>>,
 }
 
@@ -161,10 +161,10 @@ pub async fn edit_me(app: AppData, caller: Caller, request: Request<MePatch>) ->
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
-    #[schema(max_length = 1024)]
+    #[schema(format = "password", max_length = 1024)]
     pub current_password: String,
     /// 15 to 256 characters, counted in Unicode's composed form (NFKC).
-    #[schema(max_length = 1024)]
+    #[schema(format = "password", max_length = 1024)]
     pub new_password: String,
 }
 

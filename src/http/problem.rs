@@ -32,6 +32,7 @@ pub struct Problem {
 /// The problems that are no refusal, for `/problems/{code}`: code, title, words.
 pub const GENERAL: &[(&str, &str, &str)] = &[
     ("bad_request", "The request cannot be read", "The body is not JSON, or a header or path is malformed."),
+    ("body_missing", "There is no body", "This request says what it wants in its body: send application/json."),
     ("not_found", "Not found", "There is nothing here, or nothing that is yours to see."),
     ("method_not_allowed", "Not with this method", "`Allow` names the methods that this address takes."),
     ("payload_too_large", "The body is too large", "Send less than the limit that the answer names."),
@@ -89,6 +90,7 @@ impl From<Error> for Problem {
             Error::Unreadable(why, words) => {
                 let (status, code) = match why {
                     Unreadable::NotJson => (StatusCode::BAD_REQUEST, "bad_request"),
+                    Unreadable::Missing => (StatusCode::BAD_REQUEST, "body_missing"),
                     Unreadable::WrongType | Unreadable::WrongEncoding => {
                         (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
                     }

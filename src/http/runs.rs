@@ -43,7 +43,7 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub struct RunQuery {
     /// `lat,lng`; needs `radius_km` to be useful, else 10 km are taken.
-    #[schema(pattern = r"^-?\d{1,3}(\.\d{1,15})?,-?\d{1,3}(\.\d{1,15})?$")]
+    #[schema(format = "point", max_length = 100, example = "48.137,11.575")]
     near: Option<String>,
     #[schema(minimum = 0.1, maximum = 50)]
     radius_km: Option<f64>,
@@ -56,9 +56,9 @@ pub struct RunQuery {
     #[schema(minimum = 120, maximum = 1800)]
     pace_s_per_km: Option<i32>,
     /// Runs that say yes to this, such as `step_free`.
-    #[schema(pattern = "^[a-z_]{1,40}$")]
+    #[schema(format = "word", pattern = "^[a-z_]{1,40}$", example = "step_free")]
     access: Option<String>,
-    #[schema(pattern = "^[a-z]{2,3}$")]
+    #[schema(format = "language", pattern = "^[a-z]{2,3}$", example = "en")]
     language: Option<String>,
     #[schema(minimum = 1, maximum = 100)]
     limit: Option<i64>,
@@ -79,10 +79,10 @@ impl RunQuery {
 
 /// `lat,lng` as a point.
 fn point(text: &str) -> Result<LatLng, Fault> {
-    let fault = || Fault::at("?near", "out_of_range", "write lat,lng with lat from -90 to 90 and lng from -180 to 180");
-    let (lat, lng) = text.split_once(',').ok_or_else(fault)?;
-    let point = LatLng { lat: lat.parse().map_err(|_| fault())?, lng: lng.parse().map_err(|_| fault())? };
-    if point.is_valid() { Ok(point) } else { Err(fault()) }
+    let words = "write lat,lng such as 48.137,11.575, with points in the numbers";
+    let point = LatLng::read(text).ok_or_else(|| Fault::at("?near", "bad_format", words))?;
+    let words = "lat lies from -90 to 90 and lng from -180 to 180";
+    if point.is_valid() { Ok(point) } else { Err(Fault::at("?near", "out_of_range", words)) }
 }
 
 /// Days that the public list looks ahead when nothing is said.

@@ -4,6 +4,8 @@
 //! pays for schemas that nobody uses.
 
 mod counts;
+mod tidy;
+mod words;
 
 use std::{
     any::TypeId,
@@ -16,7 +18,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::{domain::refusal::Fault, error::Result};
+use crate::{
+    clock,
+    domain::{place::LatLng, refusal::Fault},
+    error::Result,
+};
+use tidy::Tidy;
 
 /// What the schema of `T` refuses.
 #[derive(Debug)]
@@ -33,10 +40,9 @@ pub type Read<T> = std::result::Result<T, Rejected<T>>;
 /// The schema of one Rust type: the document, and the validator compiled from it.
 struct Schema {
     validator: Validator,
-    /// The document itself, by which counts are checked first.
-    document: Value,
-    /// The `properties` of the document, by which the texts of a query get their types.
-    properties: Map<String, Value>,
+    /// The document itself, by which counts are checked first, the texts of a query get their types, and all values their
+    /// spelling.
+    root: Value,
 }
 
 /// Schemas depend on nothing but the types, so one process compiles each of them once, at its first use.
@@ -65,16 +71,18 @@ fn compile<T: ToSchema>() -> anyhow::Result<Schema> {
     T::schemas(&mut referenced);
     let components: BTreeMap<_, _> = referenced.into_iter().collect();
     let mut root = serde_json::to_value(T::schema())?;
-    let properties = root.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     if let Some(root) = root.as_object_mut() {
         root.insert("components".to_owned(), json!({ "schemas": components }));
     }
     let validator = jsonschema::draft202012::options()
         .should_validate_formats(true)
-        .with_format("date-time", is_instant)
+        .with_format("date-time", |text: &str| clock::read_instant(text).is_ok())
+        .with_format("point", |text: &str| LatLng::read(text).is_some())
+        // What is wrong with an address is told by the one function that knows (`domain::email`).
+        .with_format("email", |_: &str| true)
         .build(&root)
         .map_err(|fault| anyhow::anyhow!("schema {}: {fault}", T::name()))?;
-    Ok(Schema { validator, document: root, properties })
+    Ok(Schema { validator, root })
 }
 
 /// Checks a value against the schema of `T` and reads it.
@@ -85,16 +93,27 @@ pub fn read<T: ToSchema + DeserializeOwned + 'static>(value: Value) -> Result<Re
     read_with(&*schema_of::<T>()?, value)
 }
 
+/// Whether a request may come without a body: an object without members is a good one.
+///
+/// # Errors
+/// As [`read`].
+pub fn takes_nothing<T: ToSchema + 'static>() -> Result<bool> {
+    Ok(schema_of::<T>()?.validator.is_valid(&json!({})))
+}
+
 fn read_with<T: DeserializeOwned>(schema: &Schema, mut value: Value) -> Result<Read<T>> {
-    let mut faults = counts::cut(&schema.document, &mut value);
+    let mut faults = counts::cut(&schema.root, &mut value);
     let cut: BTreeSet<String> = faults.iter().map(|fault| fault.pointer.clone()).collect();
+    let texts = Tidy::run(&schema.root, &mut value);
     for error in schema.validator.iter_errors(&value) {
         // A list that was too long is empty now: that it has too few items is not the sender's fault.
         if !cut.contains(error.instance_path().as_str()) {
-            collect(&error, &mut faults);
+            collect(&error, &schema.root, &mut faults);
         }
     }
-    control_characters(&value, "", &mut faults);
+    let is_told = |fault: &Fault| texts.iter().any(|text| text.code == "empty" && text.pointer == fault.pointer);
+    faults.retain(|fault| fault.code != "too_short" || !is_told(fault));
+    faults.extend(texts);
     if faults.is_empty() {
         let misread = |fault: serde_path_to_error::Error<serde_json::Error>| Rejected {
             faults: vec![Fault::at(path_as_pointer(fault.path()), "invalid", fault.inner().to_string())],
@@ -113,20 +132,26 @@ fn read_with<T: DeserializeOwned>(schema: &Schema, mut value: Value) -> Result<R
 /// As [`read`].
 pub fn read_query<T: ToSchema + DeserializeOwned + 'static>(pairs: &[(String, String)]) -> Result<Read<T>> {
     let schema = schema_of::<T>()?;
+    let mut texts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, text) in pairs {
+        let said = texts.entry(name).or_default();
+        // To say one thing twice is to say it.
+        if !said.contains(&text.as_str()) {
+            said.push(text);
+        }
+    }
     let mut values = Map::new();
     let mut twice = Vec::new();
-    let by_count = pairs.iter().fold(BTreeMap::<&str, usize>::new(), |mut counts, (name, _)| {
-        *counts.entry(name).or_default() += 1;
-        counts
-    });
-    for (name, text) in pairs {
-        if by_count.get(name.as_str()).is_some_and(|count| *count > 1) {
-            twice.push(Fault::at(format!("?{name}"), "given_twice", "give it once; lists are separated by commas"));
-            continue;
+    for (name, said) in texts {
+        let schema = schema.root.get("properties").and_then(|properties| properties.get(name));
+        match said.as_slice() {
+            [text] => drop(values.insert(name.to_owned(), typed(text, schema))),
+            several if says(schema, "array") => {
+                values.insert(name.to_owned(), typed(&several.join(","), schema));
+            }
+            _ => twice.push(Fault::at(format!("?{name}"), "given_twice", "give it once")),
         }
-        values.insert(name.clone(), typed(text, schema.properties.get(name)));
     }
-    twice.dedup();
     Ok(match read_with::<T>(&schema, Value::Object(values))? {
         Ok(value) if !twice.is_empty() => Err(Rejected { faults: twice, readable: Some(value) }),
         Ok(value) => Ok(value),
@@ -179,30 +204,41 @@ fn without_unknown(mut value: Value, faults: &[Fault]) -> Value {
     value
 }
 
-/// RFC 3339 as the schema's own check has it, within the years that an instant reaches.
-fn is_instant(text: &str) -> bool {
-    let shape = text.len() > 19 && text.as_bytes().get(10) == Some(&b'T') && !text.contains(['[', ',']);
-    shape && text.parse::<crate::clock::Instant>().is_ok()
-}
-
-fn typed(text: &str, schema: Option<&Value>) -> Value {
-    let says = |kind: &str| match schema.and_then(|schema| schema.get("type")) {
+/// Whether a schema allows this type.
+fn says(schema: Option<&Value>, kind: &str) -> bool {
+    match schema.and_then(|schema| schema.get("type")) {
         Some(Value::String(one)) => one == kind,
         Some(Value::Array(several)) => several.iter().any(|one| one == kind),
         _ => false,
-    };
-    if says("array") {
-        return text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     }
-    if (says("integer") || says("number") || says("boolean"))
-        && let Ok(value @ (Value::Number(_) | Value::Bool(_))) = serde_json::from_str::<Value>(text)
+}
+
+/// The text of a query as the type that its schema names; as a text where it is none of that type.
+fn typed(text: &str, schema: Option<&Value>) -> Value {
+    let plain = text.trim();
+    if says(schema, "array") {
+        return plain.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    }
+    if says(schema, "boolean") {
+        match plain.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => return Value::Bool(true),
+            "false" | "no" | "off" | "0" => return Value::Bool(false),
+            _ => {}
+        }
+    }
+    if (says(schema, "integer") || says(schema, "number"))
+        && let Ok(value @ Value::Number(_)) = serde_json::from_str::<Value>(plain.strip_prefix('+').unwrap_or(plain))
     {
         return value;
+    }
+    if schema.and_then(|schema| schema.get("format")).is_some_and(|format| format == "email") {
+        // An address has no spaces: one within it was a `+` that nobody encoded.
+        return Value::String(crate::domain::text::trim(text).replace(' ', "+"));
     }
     Value::String(text.to_owned())
 }
 
-fn collect(error: &jsonschema::ValidationError<'_>, faults: &mut Vec<Fault>) {
+fn collect(error: &jsonschema::ValidationError<'_>, root: &Value, faults: &mut Vec<Fault>) {
     let at = error.instance_path().to_string();
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
@@ -223,16 +259,17 @@ fn collect(error: &jsonschema::ValidationError<'_>, faults: &mut Vec<Fault>) {
             };
             let before = faults.len();
             for inner in context.iter().filter(|branch| !about_null(branch)).flatten() {
-                collect(inner, faults);
+                collect(inner, root, faults);
             }
             if faults.len() == before {
-                faults.push(Fault::at(at, "wrong_type", masked(error)));
+                faults.push(Fault::at(at, "wrong_type", words::of(error, root)));
             }
         }
         kind => {
             let code = match kind {
                 ValidationErrorKind::Type { .. } => "wrong_type",
-                ValidationErrorKind::Enum { .. } => "unknown_value",
+                ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. } => "unknown_value",
+                ValidationErrorKind::PropertyNames { .. } => "bad_name",
                 ValidationErrorKind::Minimum { .. } | ValidationErrorKind::ExclusiveMinimum { .. } => "too_small",
                 ValidationErrorKind::Maximum { .. } | ValidationErrorKind::ExclusiveMaximum { .. } => "too_large",
                 ValidationErrorKind::MinLength { .. } => "too_short",
@@ -242,44 +279,14 @@ fn collect(error: &jsonschema::ValidationError<'_>, faults: &mut Vec<Fault>) {
                 ValidationErrorKind::Pattern { .. } | ValidationErrorKind::Format { .. } => "bad_format",
                 _ => "invalid",
             };
-            faults.push(Fault::at(at, code, masked(error)));
+            faults.push(Fault::at(at, code, words::of(error, root)));
         }
     }
-}
-
-/// The words of an error without the value: it may be a password, or a megabyte.
-fn masked(error: &jsonschema::ValidationError<'_>) -> String {
-    error.masked_with("this").to_string().chars().take(300).collect()
 }
 
 fn pointer(at: &str, name: &str) -> String {
     let name: String = name.chars().take(80).collect();
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
-/// Line breaks and tabs are fine in a text; other control characters are not, nor those that turn words around, and PostgreSQL cannot even keep a NUL.
-fn control_characters(value: &Value, at: &str, faults: &mut Vec<Fault>) {
-    let turns_words = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let bad = |text: &str| text.chars().any(|c| turns_words(c) || c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
-    match value {
-        Value::String(text) if bad(text) => {
-            faults.push(Fault::at(at, "control_character", "control characters cannot be taken"));
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                control_characters(item, &format!("{at}/{index}"), faults);
-            }
-        }
-        Value::Object(members) => {
-            for (name, member) in members {
-                if bad(name) {
-                    faults.push(Fault::at(at, "control_character", "control characters cannot be taken"));
-                }
-                control_characters(member, &pointer(at, name), faults);
-            }
-        }
-        _ => {}
-    }
 }
 
 #[cfg(test)]

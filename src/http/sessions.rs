@@ -32,9 +32,9 @@ use crate::{
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogIn {
-    #[schema(max_length = 254, example = "ana@example.org")]
+    #[schema(format = "email", max_length = 254, example = "ana@example.org")]
     pub email: String,
-    #[schema(max_length = 1024, example = "wide meadow lantern")]
+    #[schema(format = "password", max_length = 1024, example = "wide meadow lantern")]
     pub password: String,
     /// That of an earlier log-in on this device: then wrong passwords from elsewhere do not keep it waiting.
     #[serde(default)]

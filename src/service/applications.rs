@@ -26,11 +26,11 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct NewCredential {
     /// Such as `first_aid` or `background_check`.
-    #[schema(pattern = "^[a-z][a-z0-9_]{0,39}$")]
+    #[schema(format = "word", pattern = "^[a-z][a-z0-9_]{0,39}$", example = "first_aid")]
     pub kind: String,
-    #[schema(min_length = 1, max_length = 120, pattern = r"\S")]
+    #[schema(format = "line", min_length = 1, max_length = 120, pattern = r"\S")]
     pub issuer: String,
-    #[schema(max_length = 120)]
+    #[schema(format = "line", max_length = 120)]
     #[serde(default)]
     pub reference: String,
     /// The last day on which it counts.

@@ -51,7 +51,7 @@ pub struct NewBlock {
     pub account_id: Option<Id>,
     /// Also holds for whoever registers with this address later.
     #[serde(default)]
-    #[schema(max_length = 254)]
+    #[schema(format = "email", max_length = 254)]
     pub email: Option<String>,
     /// A run on which the caller was.
     #[serde(default)]
@@ -62,7 +62,7 @@ pub struct NewBlock {
     pub description: Option<String>,
     /// To recognise the block by; for the caller alone.
     #[serde(default)]
-    #[schema(max_length = 500)]
+    #[schema(format = "line", max_length = 500)]
     pub note: Option<String>,
 }
 

@@ -35,7 +35,7 @@ pub struct NewSanction {
     #[schema(default = "site")]
     pub scope: SanctionScope,
     /// Which rule was broken, or is being looked into.
-    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
+    #[schema(format = "line", min_length = 1, max_length = 200, pattern = r"\S")]
     pub rule: String,
     /// The reasons, which the person reads.
     #[schema(min_length = 1, max_length = 5000, pattern = r"\S")]

@@ -274,7 +274,7 @@ async fn an_access_token_ends_after_a_quarter_of_an_hour(town: Town) {
     client.get("/me").await.expect(200);
     town.minutes_pass(1);
     let late = client.get("/me").await.refused(401, "token_invalid");
-    assert_eq!(late.header("www-authenticate"), "Bearer");
+    assert_eq!(late.header("www-authenticate"), "Bearer error=\"invalid_token\"");
 }
 
 #[apply(database_test!)]

@@ -70,7 +70,7 @@ async fn required_credentials_have_to_be_named_and_unexpired(town: Town) {
     assert_eq!(none.refused(409, "credentials_missing").json["missing"], json!(["first_aid", "background_check"]));
     let credential = |kind: &str, end: &str| json!({ "kind": kind, "issuer": "Somebody", "expires_on": end });
     let body = json!({ "statement": "Please.", "credentials": [
-        credential("first_aid", "2026-11-22"), credential("background_check", "2027-02-30"), credential("Bad Kind", "x"),
+        credential("first_aid", "2026-11-22"), credential("background_check", "2027-02-30"), credential("Bad Kind!", "x"),
     ] });
     let faulty = fay.post("/facilitator-applications", body).await.expect(422);
     assert!(faulty.faults().iter().any(|f| f.starts_with("/credentials/2/kind ")), "{:?}", faulty.faults());

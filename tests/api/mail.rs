@@ -436,7 +436,7 @@ async fn names_that_people_type_cannot_pass_for_links_or_headers(town: Town) {
     let fay = town.facilitator("Fay").await;
     let run = town
         .run(&fay, |run| {
-            run["title"] = json!("Free money\r\nBcc: all@example.org https://evil.example/x");
+            run["title"] = json!("Free money, Bcc: all@example.org https://evil.example/x");
             run["getting_there"] =
                 json!("http://town.example/e/not-today/forged\n\nNot today:\nhttp://town.example/e/not-today/forged");
         })

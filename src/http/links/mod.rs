@@ -32,6 +32,7 @@ use crate::{
         refusal::{Code, Fault, Faults, Refusal},
         run::ListingRole,
         signup::SignupStatus,
+        text,
     },
     error::{Error, Result},
     id::Id,
@@ -387,11 +388,12 @@ fn acceptance(form: &Form) -> Result<AcceptInvitation> {
 fn statement(form: &Form) -> Result<String> {
     let statement = form.text("statement");
     let mut faults = Faults::default();
-    faults.unless(!statement.trim().is_empty(), "/statement", "empty", "say it in your own words");
+    faults.unless(text::has_visible(&statement), "/statement", "empty", "say it in your own words");
     let fits = statement.chars().count() <= STATEMENT_MAX_CHARS;
     faults.unless(fits, "/statement", "too_long", "use at most 4000 characters");
-    let clean = !statement.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
-    faults.unless(clean, "/statement", "control_character", "control characters cannot be taken");
+    if let Some(fault) = text::text_fault(&statement) {
+        faults.unless(false, "/statement", fault.code, fault.words);
+    }
     faults.none()?;
     Ok(statement)
 }
@@ -474,7 +476,7 @@ mod tests {
     fn an_objection_says_something_and_not_too_much() {
         let form = |text: &str| Form([("statement".to_owned(), text.to_owned())].into());
         assert_eq!(statement(&form("I was ill.")).unwrap(), "I was ill.");
-        for bad in [" \n", &"x".repeat(4001), "a\u{0}b"] {
+        for bad in [" \n", "\u{2800}\u{3164}", &"x".repeat(4001), "a\u{0}b", "a\u{202e}b"] {
             assert!(matches!(statement(&form(bad)), Err(Error::Invalid(_))), "{bad:?}");
         }
     }

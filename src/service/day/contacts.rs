@@ -22,14 +22,20 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContactInput {
-    #[schema(min_length = 1, max_length = 80, pattern = r"\S")]
+    #[schema(format = "line", min_length = 1, max_length = 80, pattern = r"\S")]
     pub name: String,
     /// With the country code where it may be needed.
-    #[schema(min_length = 3, max_length = 30, pattern = r"^\+?[0-9][0-9 ()./-]*[0-9]$", example = "+44 20 7946 0958")]
+    #[schema(
+        format = "phone",
+        min_length = 3,
+        max_length = 30,
+        pattern = r"^\+?[0-9][0-9 ()./-]*[0-9]$",
+        example = "+44 20 7946 0958"
+    )]
     pub phone: String,
     /// "Sister", "neighbour".
     #[serde(default)]
-    #[schema(max_length = 40)]
+    #[schema(format = "line", max_length = 40)]
     pub relation: Option<String>,
 }
 

@@ -36,7 +36,13 @@ use crate::{
 pub struct WalkIn {
     /// The address of their account, as they say it.
     #[serde(default)]
-    #[schema(min_length = 3, max_length = 254, pattern = "^[^@ ]+@[^@ ]+$")]
+    #[schema(
+        format = "email",
+        min_length = 3,
+        max_length = 254,
+        pattern = "^[^@ ]+@[^@ ]+$",
+        example = "ana@example.org"
+    )]
     pub email: Option<String>,
     #[serde(default)]
     pub account_id: Option<Id>,
@@ -48,12 +54,18 @@ pub struct WalkIn {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewGuest {
-    #[schema(min_length = 1, max_length = 40, pattern = r"\S")]
+    #[schema(format = "line", min_length = 1, max_length = 40, pattern = r"\S")]
     pub first_name: String,
     /// They say that they are an adult.
     pub adult: bool,
     /// Whom to call when something happens.
-    #[schema(min_length = 3, max_length = 30, pattern = r"^\+?[0-9][0-9 ()./-]*[0-9]$", example = "+44 20 7946 0958")]
+    #[schema(
+        format = "phone",
+        min_length = 3,
+        max_length = 30,
+        pattern = r"^\+?[0-9][0-9 ()./-]*[0-9]$",
+        example = "+44 20 7946 0958"
+    )]
     pub emergency_phone: String,
 }
 

@@ -16,6 +16,7 @@ use crate::{
     clock::Instant,
     domain::{
         account::{AccountStatus, normalise_email},
+        email,
         link::LinkAction,
         moderation::ApplicationStatus,
         place::{Cell, snap_home},
@@ -194,7 +195,7 @@ fn input(profile: &Profile) -> RunningProfile {
 }
 
 fn address_is_free(tx: &mut Tx<'_>, cells: &mut Cells<'_>, house: &House<'_>, there: Option<&Account>) -> Result<()> {
-    let Some(email) = cells.text("email").map(normalise_email).filter(|email| !email.contains('\0')) else {
+    let Some(email) = cells.text("email").and_then(|typed| email::parse(typed).ok()) else {
         return Ok(());
     };
     if let Some(other) = accounts::find_by_email(tx, &email)?.filter(|other| there.is_none_or(|me| me.id != other.id)) {

@@ -14,7 +14,8 @@ use super::{
 use crate::{
     clock::{Instant, at_local},
     domain::{
-        account::{AccountStatus, normalise_email},
+        account::AccountStatus,
+        email,
         moderation::ApplicationStatus,
         place::{LatLng, time_zone_at},
         run::RunDraft,
@@ -130,13 +131,18 @@ fn edit(tx: &mut Tx<'_>, house: &House<'_>, run: &Run, leader: Id, draft: &RunDr
 /// The account that is to lead, locked, once its owner has accepted.
 fn find_leader(tx: &mut Tx<'_>, cells: &mut Cells<'_>) -> Result<Option<Account>> {
     let column = "facilitator_email";
-    let email = normalise_email(cells.needed(column));
-    if email.is_empty() {
+    let typed = cells.needed(column);
+    if typed.is_empty() {
         return Ok(None);
     }
-    // PostgreSQL cannot even be asked about a NUL.
-    let found = if email.contains('\0') { None } else { accounts::find_by_email(tx, &email)? };
-    let Some(found) = found else {
+    let email = match email::parse(typed) {
+        Ok(email) => email,
+        Err(fault) => {
+            cells.fault(column, fault.to_string());
+            return Ok(None);
+        }
+    };
+    let Some(found) = accounts::find_by_email(tx, &email)? else {
         cells.fault(column, "nobody has this address");
         return Ok(None);
     };

@@ -74,7 +74,7 @@ impl Default for NewSignup {
 /// An answer to one of a run's questions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String, max_length = 500)]
+#[schema(value_type = String, format = "line", max_length = 500)]
 pub struct Answer(pub String);
 
 fn yes() -> bool {
