@@ -15,16 +15,18 @@ pub async fn healthz() -> HttpResponse {
 /// How long the database may take to show that it is there.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Requests are really served: the process is neither starting nor stopping and the database answers.
+/// Requests are really served: the process is neither starting nor stopping, the database answers and can be written to.
 pub async fn readyz(app: AppData) -> Result<HttpResponse, Problem> {
     if !app.is_ready() {
         return Err(Error::Unavailable("starting or stopping").into());
     }
     let probe = app.db.read(|conn| crate::store::installation::find(conn, "cell_resolution"));
-    match tokio::time::timeout(PATIENCE, probe).await {
-        Ok(Ok(Some(_))) => Ok(HttpResponse::Ok()
+    let (read, can_write) = tokio::join!(tokio::time::timeout(PATIENCE, probe), app.db.can_write());
+    match (read, can_write) {
+        (Ok(Ok(Some(_))), true) => Ok(HttpResponse::Ok()
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .json(serde_json::json!({ "status": "ready" }))),
+        (Ok(Ok(Some(_))), false) => Err(Error::Unavailable("the database cannot be written to").into()),
         _ => Err(Error::Unavailable("the database does not answer").into()),
     }
 }

@@ -26,40 +26,66 @@ const PAUSE: Duration = Duration::from_millis(400);
 /// So much has changed that everything is read afresh.
 const EVERYTHING: Change = Change { kind: ChangeKind::Everything, subject: Id::nil() };
 
+/// Rings after an outage of the database in which a follower goes on by itself; one that has not by then waits for a
+/// connection that is gone, and another takes its place.
+const RINGS_TO_RECOVER: u32 = 3;
+
 /// Follows for as long as the index is held by somebody else, beginning with reading everything.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub fn follow(index: &Arc<RunIndex>, db: Db, clock: Clock) -> std::io::Result<()> {
-    let (follower, ticker) = (Arc::downgrade(index), Arc::downgrade(index));
+    let held = Arc::downgrade(index);
     let own = db.own_changes().clone();
     own.follow();
     own.ring();
+    start_follower(index, &db, &clock)?;
     // A bell of its own instead of waiting with a timeout, which goes by a clock that may be moved.
     thread::Builder::new().name("run-index-bell".into()).spawn(move || {
+        let mut outages = db.outages();
         loop {
             thread::sleep(PAUSE);
-            match ticker.upgrade() {
-                Some(index) => {
-                    index.unseen.fetch_add(1, Ordering::AcqRel);
+            let Some(index) = held.upgrade() else {
+                own.ring();
+                return;
+            };
+            let unseen = index.unseen.fetch_add(1, Ordering::AcqRel) + 1;
+            if db.outages() != outages && (unseen <= 1 || unseen > RINGS_TO_RECOVER && !db.is_away()) {
+                if unseen > RINGS_TO_RECOVER
+                    && let Err(error) = start_follower(&index, &db, &clock)
+                {
+                    tracing::warn!(%error, "no thread for the run index");
                 }
-                None => {
-                    own.ring();
-                    return;
-                }
+                outages = db.outages();
             }
+            drop(index);
             own.ring();
         }
-    })?;
-    thread::Builder::new().name("run-index".into()).spawn(move || {
-        keep_following(&follower, &db, &clock);
-        db.own_changes().unfollow();
     })?;
     Ok(())
 }
 
-fn keep_following(held: &Weak<RunIndex>, db: &Db, clock: &Clock) {
-    let mut follower = Follower::default();
+/// Starts a follower; the one before it, if there is one, does nothing more.
+fn start_follower(index: &Arc<RunIndex>, db: &Db, clock: &Clock) -> std::io::Result<()> {
+    let (held, db, clock) = (Arc::downgrade(index), db.clone(), clock.clone());
+    let number = index.follower.fetch_add(1, Ordering::AcqRel) + 1;
+    thread::Builder::new().name("run-index".into()).spawn(move || {
+        if keep_following(&held, &db, &clock, number) == End::IndexIsGone {
+            db.own_changes().unfollow();
+        }
+    })?;
+    Ok(())
+}
+
+/// Why a follower ends.
+#[derive(PartialEq, Eq)]
+enum End {
+    IndexIsGone,
+    AnotherFollows,
+}
+
+fn keep_following(held: &Weak<RunIndex>, db: &Db, clock: &Clock, number: u64) -> End {
+    let mut follower = Follower { number, ..Follower::default() };
     // A connection of its own: whoever wrote waits for this, and must not wait behind all others who want to write.
     let mut own_connection = None;
     let mut is_away = false;
@@ -67,11 +93,19 @@ fn keep_following(held: &Weak<RunIndex>, db: &Db, clock: &Clock) {
     let mut must_poll = false;
     loop {
         let next = db.own_changes().next();
-        let Some(index) = held.upgrade() else { return };
+        let Some(index) = held.upgrade() else { return End::IndexIsGone };
+        if !index.is_followed_by(number) {
+            // What was taken is for the other, which reads everything afresh, and has yet to hear of it.
+            db.own_changes().ring();
+            return End::AnotherFollows;
+        }
         follower.take_own(next.own);
         must_poll |= next.looks;
         let round = connected(&mut own_connection, db)
             .and_then(|conn| follower.round(&index, conn, db, must_poll, clock.now()));
+        if !index.is_followed_by(number) {
+            return End::AnotherFollows;
+        }
         match round {
             Ok(()) => {
                 if is_away {
@@ -104,6 +138,8 @@ fn connected<'c>(kept: &'c mut Option<Conn>, db: &Db) -> Result<&'c mut Conn> {
 
 #[derive(Default)]
 struct Follower {
+    /// Which follower of the index it is.
+    number: u64,
     /// None until everything is loaded.
     tail: Option<Tail>,
     /// Numbers of this process's own changes, which were followed before they were read.
@@ -151,7 +187,7 @@ impl Follower {
             }
         }
         let runs: Vec<Id> = runs.into_iter().collect();
-        if let Err(error) = index.refresh(conn, &runs, now) {
+        if let Err(error) = index.refresh(conn, &runs, now, self.number) {
             self.pending.extend(runs.into_iter().map(|subject| Change { kind: ChangeKind::Run, subject }));
             return Err(error);
         }
@@ -173,7 +209,7 @@ impl Follower {
         let tail = Tail::here(conn)?;
         let pending = std::mem::take(&mut self.pending);
         index.is_reading.store(true, Ordering::Release);
-        let loaded = index.load(conn, db, now);
+        let loaded = index.load(conn, db, now, self.number);
         index.is_reading.store(false, Ordering::Release);
         if let Err(error) = loaded {
             self.pending = pending;

@@ -76,6 +76,8 @@ pub struct RunIndex {
     /// Looks that were due since the follower last saw the database. They are counted and not timed: a clock that is moved
     /// makes nothing old.
     unseen: AtomicU32,
+    /// The number of the follower that may change what is held. One that hung while the database was away is replaced.
+    follower: AtomicU64,
     /// Requests to look at the database that the follower has answered.
     rings_answered: watch::Sender<u64>,
     pub cards: Cards,
@@ -95,11 +97,17 @@ impl RunIndex {
             versions: AtomicU64::new(0),
             next_due: AtomicI64::new(i64::MAX),
             unseen: AtomicU32::new(0),
+            follower: AtomicU64::new(0),
             rings_answered: watch::Sender::new(0),
             cards: Cards::default(),
             callers: Callers::default(),
             answers: Answers::default(),
         }
+    }
+
+    /// Whether this is the follower whose word counts.
+    fn is_followed_by(&self, number: u64) -> bool {
+        self.follower.load(Ordering::Acquire) == number
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Grid> {
@@ -162,7 +170,7 @@ impl RunIndex {
         while runs.peek().is_some() {
             gathered.take(runs.by_ref().take(FILLED_AT_ONCE).map(|read| self.entry(read)).collect());
         }
-        self.put(gathered);
+        self.put(gathered, None);
     }
 
     /// One run as it is held.
@@ -194,7 +202,7 @@ impl RunIndex {
 
     /// Reads all runs to come, on as many connections as there are cores, at most [`LOADERS`]; whoever asks meanwhile is
     /// asked to wait.
-    pub(crate) fn load(&self, conn: &mut Conn, db: &Db, now: Instant) -> Result<()> {
+    pub(crate) fn load(&self, conn: &mut Conn, db: &Db, now: Instant, follower: u64) -> Result<()> {
         let parts = Mutex::new(rows::parts(conn, now)?);
         let gathered = Mutex::new(Gathered::default());
         let take = |conn: &mut Conn| -> Result<()> {
@@ -217,26 +225,38 @@ impl RunIndex {
             });
             theirs.fold(mine, Result::and)
         })?;
-        self.put(gathered.into_inner().unwrap_or_else(PoisonError::into_inner));
+        if !self.put(gathered.into_inner().unwrap_or_else(PoisonError::into_inner), Some(follower)) {
+            return Err(Error::Unavailable("another follower has taken over"));
+        }
         self.is_loaded.store(true, Ordering::Release);
         Ok(())
     }
 
-    fn put(&self, gathered: Gathered) {
+    /// Puts in what was gathered, unless that was by a follower that was replaced; says whether it is in.
+    fn put(&self, gathered: Gathered, follower: Option<u64>) -> bool {
         let version = self.read().version() + 1;
         let grid = gathered.into_grid(version);
+        let mut held = self.write();
+        if follower.is_some_and(|number| !self.is_followed_by(number)) {
+            return false;
+        }
         self.note_due(&grid);
-        let old = std::mem::replace(&mut *self.write(), grid);
+        let old = std::mem::replace(&mut *held, grid);
+        drop(held);
         // To give a million runs back takes long: nobody waits for it.
         drop(old);
+        true
     }
 
     /// Reads these runs afresh.
-    pub(crate) fn refresh(&self, conn: &mut Conn, ids: &[Id], now: Instant) -> Result<()> {
+    pub(crate) fn refresh(&self, conn: &mut Conn, ids: &[Id], now: Instant, follower: u64) -> Result<()> {
         for some in ids.chunks(NAMED_AT_ONCE) {
             let read = run_sides::read(conn, Which::These(some), &self.policy, &self.shared, now)?;
             let entries: Vec<Entry> = read.into_iter().map(|read| self.entry(read)).collect();
             let mut grid = self.write();
+            if !self.is_followed_by(follower) {
+                return Err(Error::Unavailable("another follower has taken over"));
+            }
             some.iter().for_each(|id| grid.remove(*id));
             entries.into_iter().for_each(|entry| grid.insert(entry));
             self.note_due(&grid);

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, hash_map},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
@@ -46,7 +46,8 @@ const TILE_DEGREES: f64 = 0.5;
 
 /// All standing match requests.
 pub struct WishIndex {
-    held: Mutex<Held>,
+    /// Another one after the database was away: a thread that waits for an answer from before may hold the old one for good.
+    held: Mutex<Arc<Mutex<Held>>>,
     policy: Policy,
 }
 
@@ -75,19 +76,28 @@ struct Held {
     of_person: HashMap<Id, BTreeSet<Id>>,
 }
 
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl WishIndex {
     /// An index that reads what there is when it is first asked.
     pub fn new(policy: Policy) -> Self {
         Self { held: Mutex::default(), policy }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shared(&self) -> Arc<Mutex<Held>> {
+        lock(&self.held).clone()
+    }
+
+    /// Forgets everything, so that it is read afresh, also by whoever waits for the database now.
+    pub fn start_afresh(&self) {
+        *lock(&self.held) = Arc::default();
     }
 
     /// How many wishes are held.
     pub fn len(&self) -> usize {
-        self.held().places.len()
+        lock(&self.shared()).places.len()
     }
 
     /// Whether none is held.
@@ -100,7 +110,8 @@ impl WishIndex {
     /// # Errors
     /// What the database says; then all is read afresh the next time.
     pub fn catch_up(&self, conn: &mut Conn) -> Result<()> {
-        let mut held = self.held();
+        let shared = self.shared();
+        let mut held = lock(&shared);
         let news = match &mut held.tail {
             Some(tail) => tail.news(conn, |_| false),
             None => Ok(None),
@@ -123,7 +134,7 @@ impl WishIndex {
     /// # Errors
     /// As [`catch_up`](Self::catch_up).
     pub fn keep_up(&self, conn: &mut Conn) -> Result<()> {
-        let is_read = self.held().tail.is_some();
+        let is_read = lock(&self.shared()).tail.is_some();
         if is_read { self.catch_up(conn) } else { Ok(()) }
     }
 
@@ -180,7 +191,8 @@ impl WishIndex {
     pub fn who_fits(&self, offer: &Offer, limit: usize, now: Instant, tie: impl Fn(&[u8; 16]) -> u64) -> Vec<Id> {
         let (run, glance) = (&offer.side, Glance::of(&offer.side));
         let mut bar = Bar::new(limit, alerts::least_score(&self.policy));
-        let held = self.held();
+        let shared = self.shared();
+        let held = lock(&shared);
         let entries = held.around(run.place).flat_map(|tile| tile.bounds.iter().zip(&tile.entries));
         let mut hopeful: Vec<(f64, &Entry)> = entries
             .filter_map(|(bound, entry)| {
@@ -326,7 +338,7 @@ mod tests {
     fn index(people: &[(Id, Person)]) -> WishIndex {
         let index = WishIndex::new(Policy::default());
         for (id, person) in people {
-            index.held().insert(Entry::new(&request(*id), person.clone()));
+            lock(&index.shared()).insert(Entry::new(&request(*id), person.clone()));
         }
         index
     }
@@ -379,8 +391,8 @@ mod tests {
         let run = offer(person().home, |_| {});
         assert_eq!(index.who_fits(&run, 99, now(), |_| 0).len(), 2);
         assert!(index.who_fits(&run, 99, now().plus_days(60), |_| 0).is_empty(), "they have ended");
-        let first = *index.held().of_person[&ana].first().unwrap();
-        index.held().remove(first);
+        let first = *lock(&index.shared()).of_person[&ana].first().unwrap();
+        lock(&index.shared()).remove(first);
         assert_eq!((index.len(), index.who_fits(&run, 99, now(), |_| 0).len()), (2, 2));
         let without = Offer { left_out: [ana].into(), ..run };
         assert_eq!(index.who_fits(&without, 99, now(), |_| 0), [ben]);

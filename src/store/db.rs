@@ -6,24 +6,24 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, LazyLock},
-    time::Duration,
+    sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock, Weak},
+    time::{Duration, Instant as Moment},
 };
 
 use diesel::{
     PgConnection, SqliteConnection,
     connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager},
-    r2d2::{
-        Error::{ConnectionError, QueryError},
-        ManageConnection, Pool, PooledConnection, R2D2Connection,
-    },
+    r2d2::{Error::QueryError, ManageConnection, Pool, PooledConnection, R2D2Connection},
     result::DatabaseErrorKind,
 };
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::{
     changes::{self, ChangeKind, Touched},
+    connecting::{Connector, TRANSACTION, explained},
+    outage::OutageWatch,
     own_changes::OwnChanges,
+    readiness::Writability,
 };
 use crate::{
     error::{Error, Result},
@@ -79,14 +79,14 @@ impl Target {
     }
 }
 
-struct Manager(Target);
+struct Manager(Arc<Connector>);
 
 impl ManageConnection for Manager {
     type Connection = Conn;
     type Error = diesel::r2d2::Error;
 
     fn connect(&self) -> Result<Conn, Self::Error> {
-        connect(&self.0)
+        self.0.connect()
     }
 
     fn is_valid(&self, conn: &mut Conn) -> Result<(), Self::Error> {
@@ -98,36 +98,23 @@ impl ManageConnection for Manager {
     }
 }
 
-fn connect(target: &Target) -> Result<Conn, diesel::r2d2::Error> {
-    match target {
-        Target::Sqlite(path) => {
-            let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(ConnectionError)?;
-            conn.batch_execute(
-                "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                 PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
-            )
-            .map_err(QueryError)?;
-            Ok(Conn::Sqlite(conn))
-        }
-        Target::Postgres(url) => {
-            let mut conn = PgConnection::establish(url).map_err(ConnectionError)?;
-            conn.batch_execute(
-                "SET application_name = 'sidebyside'; SET timezone = 'UTC'; SET lock_timeout = '5s'; \
-                 SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';",
-            )
-            .map_err(QueryError)?;
-            Ok(Conn::Postgres(conn))
-        }
-    }
-}
-
 /// The database.
 #[derive(Clone)]
 pub struct Db {
     target: Target,
+    connector: Arc<Connector>,
+    /// Made anew after an outage: a connection from before may hang for good.
+    pools: Arc<RwLock<Pools>>,
+    own: Arc<OwnChanges>,
+    /// None for SQLite, which is a file.
+    outage: Option<Arc<OutageWatch>>,
+    writability: Arc<Writability>,
+}
+
+#[derive(Clone)]
+struct Pools {
     readers: Pool<Manager>,
     writers: Pool<Manager>,
-    own: Arc<OwnChanges>,
 }
 
 /// A transaction that may change things. It reads like any [`Conn`].
@@ -196,36 +183,64 @@ const SQLITE_READERS: u32 = 4;
 const TRIES: u32 = 4;
 
 /// How long somebody waits for a connection before they are asked to come again: on SQLite that is the line of those who
-/// write, and hundreds may come at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// write, and hundreds may come at once. A PostgreSQL that is away is noticed long before.
+const POOL_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long somebody waits for a connection before they look whether PostgreSQL is away.
+const POOL_SLICE: Duration = Duration::from_millis(100);
+/// Half of it is the longest pause between two tries of a pool to connect.
+const POSTGRES_CONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Threads that open connections: a server that does not answer holds one of them for a while.
 const CONNECTORS: usize = 3;
-/// The threads on which the pools of this process connect. Each pool would otherwise start three of its own.
-static CONNECTING: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
+/// The threads on which the pools of SQLite connect. Each pool would otherwise start three of its own.
+static CONNECTING: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(connecting_threads);
+
+fn connecting_threads() -> Arc<ScheduledThreadPool> {
     Arc::new(ScheduledThreadPool::builder().num_threads(CONNECTORS).thread_name_pattern("connect-{}").build())
-});
+}
 
 impl Db {
     /// Opens the pools. It connects lazily: a database that is away makes requests fail, not the start.
     pub fn open(target: Target) -> Self {
-        let pool = |size: u32| {
-            Pool::builder()
-                .thread_pool(CONNECTING.clone())
-                .max_size(size)
-                .min_idle(Some(0))
-                .connection_timeout(PATIENCE)
-                .error_handler(Box::new(LogPoolErrors))
-                .build_unchecked(Manager(target.clone()))
+        let connector = Arc::new(Connector::new(target.clone()));
+        let suspected: Arc<OnceLock<Weak<OutageWatch>>> = Arc::default();
+        let make = {
+            let (connector, suspected, target) = (connector.clone(), suspected.clone(), target.clone());
+            move || Pools::open(&target, &connector, &suspected)
         };
-        let (readers, writers) = match target {
-            Target::Sqlite(_) => (pool(SQLITE_READERS), pool(1)),
-            Target::Postgres(_) => {
-                let one = pool(POSTGRES_POOL);
-                (one.clone(), one)
-            }
-        };
-        Self { target, readers, writers, own: Arc::default() }
+        let pools = Arc::new(RwLock::new(make()));
+        let outage = matches!(target, Target::Postgres(_)).then(|| {
+            let (asked, renewed) = (connector.clone(), Arc::downgrade(&pools));
+            let on_return = move || {
+                if let Some(pools) = renewed.upgrade() {
+                    *pools.write().unwrap_or_else(PoisonError::into_inner) = make();
+                }
+            };
+            OutageWatch::new(Box::new(move || answers(&asked)), Box::new(on_return))
+        });
+        if let Some(outage) = &outage {
+            let _ = suspected.set(Arc::downgrade(outage));
+        }
+        Self { target, connector, pools, own: Arc::default(), outage, writability: Arc::default() }
+    }
+
+    fn pools(&self) -> Pools {
+        self.pools.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is known of writing to this database.
+    pub(super) fn writability(&self) -> &Arc<Writability> {
+        &self.writability
+    }
+
+    /// How often the database was away and came back: a connection from before may hang for good.
+    pub fn outages(&self) -> u64 {
+        self.outage.as_ref().map_or(0, |outage| outage.outages())
+    }
+
+    /// Whether the database does not answer.
+    pub fn is_away(&self) -> bool {
+        self.outage.as_ref().is_some_and(|outage| outage.is_away())
     }
 
     /// What this process's own transactions changed.
@@ -240,8 +255,11 @@ impl Db {
 
     /// A connection outside the pools, for what reads or changes much: migrations, the index.
     pub fn connect_alone(&self) -> Result<Conn> {
-        let fault = |fault: diesel::r2d2::Error| Error::Internal(anyhow::anyhow!("cannot open the database: {fault}"));
-        let mut conn = connect(&self.target).map_err(fault)?;
+        let fault = |fault: diesel::r2d2::Error| {
+            self.suspect();
+            Error::Internal(anyhow::anyhow!(explained(&fault)))
+        };
+        let mut conn = self.connector.connect().map_err(fault)?;
         if let Conn::Sqlite(conn) = &mut conn {
             // It reads whole tables: pages are looked at where they are instead of being copied each.
             conn.batch_execute("PRAGMA mmap_size = 1073741824;").map_err(|error| fault(QueryError(error)))?;
@@ -256,7 +274,7 @@ impl Db {
         F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
     {
         let db = self.clone();
-        on_blocking_thread(move || db.read_here(work)).await
+        self.on_blocking_thread(move || db.read_here(work)).await
     }
 
     /// Changes things in one transaction, on a thread that may block. `work` may run again when it loses a race, so it
@@ -267,12 +285,14 @@ impl Db {
         F: Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
         let db = self.clone();
-        on_blocking_thread(move || db.write_here(work)).await
+        self.on_blocking_thread(move || db.write_here(work)).await
     }
 
     /// [`read`](Self::read) on this thread.
     pub fn read_here<T>(&self, work: impl FnOnce(&mut Conn) -> Result<T>) -> Result<T> {
-        work(&mut *take(&self.readers)?)
+        let outcome = work(&mut *self.take(|pools| &pools.readers)?);
+        self.note(&outcome);
+        outcome
     }
 
     /// [`write`](Self::write) on this thread.
@@ -301,14 +321,131 @@ impl Db {
         let mut tries = 0;
         loop {
             tries += 1;
-            match attempt(&mut *take(&self.writers)?, work, end, &self.own) {
-                Err(Attempt::LostRace(_)) if tries < TRIES => {
+            let mut conn = self.take(|pools| &pools.writers)?;
+            let outcome = attempt(&mut conn, work, end, &self.own, self.connector.is_pooled());
+            // Back before anybody waits, and before the next try, which may get a better one.
+            drop(conn);
+            match outcome {
+                Err(Attempt::LostRace(_)) if tries < TRIES && !self.is_away() => {
                     let [jitter] = crate::id::random_bytes::<1>();
                     std::thread::sleep(Duration::from_millis(u64::from(tries) * 10 + u64::from(jitter) / 4));
                 }
-                Err(Attempt::LostRace(fault) | Attempt::Final(fault)) => return Err(fault),
-                Ok(()) => return Ok(()),
+                Err(Attempt::LostRace(fault) | Attempt::Final(fault)) => {
+                    let outcome = Err(fault);
+                    self.note(&outcome);
+                    return outcome;
+                }
+                Ok(()) => {
+                    self.writability.committed();
+                    self.note(&Ok(()));
+                    return Ok(());
+                }
             }
+        }
+    }
+
+    /// Takes a connection out of a pool, unless the database is away.
+    fn take(&self, which: impl Fn(&Pools) -> &Pool<Manager>) -> Result<PooledConnection<Manager>> {
+        let since = Moment::now();
+        let slice = if self.outage.is_some() { POOL_SLICE } else { POOL_TIMEOUT };
+        loop {
+            if self.is_away() {
+                return Err(Error::Unavailable(AWAY));
+            }
+            match which(&self.pools()).get_timeout(slice) {
+                Ok(conn) => return Ok(conn),
+                Err(_) if since.elapsed() >= POOL_TIMEOUT => {
+                    return Err(Error::Unavailable("no database connection is free"));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Notes what an outcome says about the database itself.
+    fn note<T>(&self, outcome: &Result<T>) {
+        match outcome {
+            Err(Error::Unavailable(AWAY)) => self.suspect(),
+            Err(Error::Unavailable(UNWRITABLE)) => self.writability.refused(),
+            _ => {
+                if let Some(outage) = &self.outage {
+                    outage.answered();
+                }
+            }
+        }
+    }
+
+    fn suspect(&self) {
+        if let Some(outage) = &self.outage {
+            outage.suspect();
+        }
+    }
+
+    /// Does what may block on a thread of its own. Whoever waits is sent away when the database is; the thread goes on, and
+    /// what it wrote may hold all the same.
+    ///
+    /// # Errors
+    /// What `work` gives, or unavailable.
+    pub async fn on_blocking_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.is_away() {
+            return Err(Error::Unavailable(AWAY));
+        }
+        let span = tracing::Span::current();
+        let working = tokio::task::spawn_blocking(move || span.in_scope(work));
+        let outage_began = async {
+            match &self.outage {
+                Some(outage) => outage.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            done = working => {
+                done.unwrap_or_else(|fault| Err(Error::Internal(anyhow::Error::new(fault).context("database work"))))
+            }
+            () = outage_began => Err(Error::Unavailable(AWAY)),
+        }
+    }
+}
+
+impl Pools {
+    fn open(target: &Target, connector: &Arc<Connector>, suspected: &Arc<OnceLock<Weak<OutageWatch>>>) -> Self {
+        let (pause, threads) = match target {
+            Target::Sqlite(_) => (POOL_TIMEOUT, CONNECTING.clone()),
+            // Its own: after an outage others may wait for an answer that never comes.
+            Target::Postgres(_) => (POSTGRES_CONNECT_PAUSE, connecting_threads()),
+        };
+        let pool = |size: u32| {
+            Pool::builder()
+                .thread_pool(threads.clone())
+                .max_size(size)
+                .min_idle(Some(0))
+                .connection_timeout(pause)
+                .error_handler(Box::new(TellPoolErrors(suspected.clone())))
+                .build_unchecked(Manager(connector.clone()))
+        };
+        match target {
+            Target::Sqlite(_) => Self { readers: pool(SQLITE_READERS), writers: pool(1) },
+            Target::Postgres(_) => {
+                let one = pool(POSTGRES_POOL);
+                Self { readers: one.clone(), writers: one }
+            }
+        }
+    }
+}
+
+/// Whether PostgreSQL answers on a new connection. One that has no connection left for us is there.
+fn answers(connector: &Connector) -> bool {
+    match connector.connect() {
+        Ok(mut conn) => conn.ping().is_ok(),
+        Err(fault) => {
+            let words = fault.to_string();
+            ["too many clients", "too many connections", "connection slots", "no more connections allowed"]
+                .iter()
+                .any(|full| words.contains(full))
         }
     }
 }
@@ -330,10 +467,12 @@ fn attempt(
     work: &mut dyn FnMut(&mut Tx<'_>) -> Result<()>,
     end: End,
     own: &OwnChanges,
+    is_pooled: bool,
 ) -> Result<(), Attempt> {
     let begun = match conn {
         Conn::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
-        Conn::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres),
+        Conn::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres)
+            .and_then(|()| if is_pooled { postgres.batch_execute(TRANSACTION) } else { Ok(()) }),
     };
     begun.map_err(|fault| Attempt::LostRace(fault.into()))?;
     let mut tx = Tx { conn, touched: Touched::default() };
@@ -357,46 +496,78 @@ fn attempt(
     }
 }
 
-fn take(pool: &Pool<Manager>) -> Result<PooledConnection<Manager>> {
-    pool.get().map_err(|_| Error::Unavailable("no database connection is free"))
-}
-
-async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let span = tracing::Span::current();
-    tokio::task::spawn_blocking(move || span.in_scope(work))
-        .await
-        .unwrap_or_else(|fault| Err(Error::Internal(anyhow::Error::new(fault).context("database work"))))
-}
-
+/// Logs what keeps a pool from connecting, and has PostgreSQL probed.
 #[derive(Debug)]
-struct LogPoolErrors;
+struct TellPoolErrors(Arc<OnceLock<Weak<OutageWatch>>>);
 
-impl diesel::r2d2::HandleError<diesel::r2d2::Error> for LogPoolErrors {
+impl diesel::r2d2::HandleError<diesel::r2d2::Error> for TellPoolErrors {
     fn handle_error(&self, error: diesel::r2d2::Error) {
-        tracing::warn!(%error, "no connection to the database");
+        match self.0.get().and_then(Weak::upgrade) {
+            Some(outage) => {
+                // Each of its connections fails: one line tells, where the outage is found.
+                tracing::debug!(%error, "no connection to the database");
+                outage.suspect();
+            }
+            None => tracing::warn!(%error, "no connection to the database"),
+        }
     }
 }
+
+/// The database does not answer.
+const AWAY: &str = "the database is away";
+/// The database answers, and refuses to write.
+const UNWRITABLE: &str = "the database cannot be written to";
+
+/// Words of both databases for what is over when others are done.
+const BUSY_WORDS: [&str; 5] =
+    ["database is locked", "database table is locked", "deadlock detected", "lock timeout", "statement timeout"];
+/// Words of both databases, and of PgBouncer, for a server that is going, gone or coming.
+const AWAY_WORDS: [&str; 10] = [
+    "terminating connection",
+    "server closed the connection",
+    "connection to server",
+    "could not receive data from server",
+    "could not send data to server",
+    "SSL connection has been closed",
+    "the database system is",
+    "query_wait_timeout",
+    "server_login_retry",
+    "pgbouncer cannot connect to server",
+];
+/// Words of both databases for a disk that is full or broken, and for a database that is only to be read.
+const UNWRITABLE_WORDS: [&str; 8] = [
+    "database or disk is full",
+    "readonly database",
+    "read-only transaction",
+    "disk I/O error",
+    "unable to open database file",
+    "No space left on device",
+    "could not extend file",
+    "Read-only file system",
+];
 
 impl From<diesel::result::Error> for Error {
     fn from(fault: diesel::result::Error) -> Self {
         use diesel::result::Error as Db;
         if let Db::DatabaseError(kind, about) = &fault {
             let words = about.message();
-            let lost = matches!(kind, DatabaseErrorKind::SerializationFailure)
-                || words.contains("database is locked")
-                || words.contains("database table is locked")
-                || words.contains("deadlock detected")
-                || words.contains("lock timeout");
-            let away = matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
-                || words.contains("terminating connection")
-                || words.contains("database or disk is full");
-            if lost || away {
-                tracing::debug!(error = %fault, "the database is busy or away");
-                return Error::Unavailable(if lost { "the database is busy" } else { "the database is away" });
+            let says = |known: &[&str]| known.iter().any(|some| words.contains(some));
+            let why = match kind {
+                DatabaseErrorKind::ReadOnlyTransaction => Some(UNWRITABLE),
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Some(AWAY),
+                DatabaseErrorKind::SerializationFailure => Some("the database is busy"),
+                _ if says(&UNWRITABLE_WORDS) => Some(UNWRITABLE),
+                _ if says(&AWAY_WORDS) => Some(AWAY),
+                _ if says(&BUSY_WORDS) => Some("the database is busy"),
+                _ => None,
+            };
+            if let Some(why) = why {
+                tracing::debug!(error = %fault, why, "the database cannot serve this now");
+                return Error::Unavailable(why);
             }
         }
         if matches!(fault, Db::BrokenTransactionManager) {
-            return Error::Unavailable("the database is away");
+            return Error::Unavailable(AWAY);
         }
         Error::Internal(anyhow::Error::new(fault).context("database"))
     }

@@ -1,6 +1,6 @@
 //! The database's shape: brought up to this binary's at start or by `sidebyside migrate`, one process at a time.
 
-use diesel::{RunQueryDsl, sql_types::BigInt};
+use diesel::{Connection, RunQueryDsl, connection::SimpleConnection, sql_types::BigInt};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::db::{Conn, Db, Target};
@@ -27,13 +27,16 @@ pub fn run(db: &Db) -> Result<Vec<String>> {
     };
     match &mut db.connect_alone()? {
         Conn::Sqlite(conn) => up(conn, SQLITE),
-        Conn::Postgres(conn) => {
-            // The session's own limits would cut the wait for another replica short.
-            diesel::sql_query("SET lock_timeout = 0").execute(conn)?;
-            diesel::sql_query("SET statement_timeout = 0").execute(conn)?;
-            diesel::sql_query("SELECT pg_advisory_lock($1)").bind::<BigInt, _>(LOCK).execute(conn)?;
+        // In one transaction, so that the lock ends with it whatever happens: a pooler may give the next statement another
+        // session. The usual limits would cut the wait for another replica short.
+        Conn::Postgres(conn) => conn.transaction(|conn| {
+            conn.batch_execute(
+                "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; \
+                 SET LOCAL idle_in_transaction_session_timeout = 0;",
+            )?;
+            diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(LOCK).execute(conn)?;
             up(conn, POSTGRES)
-        }
+        }),
     }
 }
 

@@ -48,8 +48,12 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 }
 
 async fn keep_house(app: &Arc<App>, stop: &CancellationToken) {
-    let mut round: u64 = 0;
+    let (mut round, mut outages) = (0_u64, app.db.outages());
     while !stop.is_cancelled() {
+        if app.db.outages() != outages {
+            outages = app.db.outages();
+            app.wishes.start_afresh();
+        }
         match take_steps(app, app.clock.now()).await {
             Ok(0) => {}
             Ok(_) => app.mail_waits.notify_one(),
@@ -57,13 +61,15 @@ async fn keep_house(app: &Arc<App>, stop: &CancellationToken) {
         }
         if round.is_multiple_of(KEEP_UP_EVERY) {
             let looking = app.clone();
-            if let Err(error) = blocking(move || looking.db.read_here(|conn| looking.wishes.keep_up(conn))).await {
+            if let Err(error) =
+                app.db.on_blocking_thread(move || looking.db.read_here(|conn| looking.wishes.keep_up(conn))).await
+            {
                 tracing::warn!(%error, "the match requests have to wait");
             }
         }
         if round.is_multiple_of(FORGET_EVERY) {
             let (db, policy, now) = (app.db.clone(), app.config.policy.clone(), app.clock.now());
-            if let Err(error) = blocking(move || housekeeping::forget(&db, &policy, now)).await {
+            if let Err(error) = app.db.on_blocking_thread(move || housekeeping::forget(&db, &policy, now)).await {
                 tracing::warn!(%error, "forgetting has to wait");
             }
         }
@@ -78,23 +84,17 @@ async fn keep_house(app: &Arc<App>, stop: &CancellationToken) {
 /// Takes the due steps, and answers what was asked for with an address and has waited until `pauses_end`.
 async fn take_steps(app: &Arc<App>, pauses_end: Instant) -> Result<usize> {
     let (db, policy, now) = (app.db.clone(), app.config.policy.clone(), app.clock.now());
-    let steps = blocking(move || {
+    let steps = app.db.on_blocking_thread(move || {
         db.write_here(|tx| outbox::bound_waits(tx, now))?;
         housekeeping::tick(&db, &policy, now)
     });
     let mut done = steps.await?;
     let asked = app.clone();
-    done += blocking(move || {
+    let answered = app.db.on_blocking_thread(move || {
         address_requests::decide_due(&asked.db, &asked.addresses, &asked.config.policy, pauses_end, now)
-    })
-    .await?;
+    });
+    done += answered.await?;
     // After the housekeeping, which may have made dates of series.
     let looking = app.clone();
-    Ok(done + blocking(move || alerts::look(&looking)).await?)
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|fault| Err(anyhow::Error::new(fault).context("the worker's thread").into()))
+    Ok(done + app.db.on_blocking_thread(move || alerts::look(&looking)).await?)
 }

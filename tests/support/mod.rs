@@ -4,4 +4,5 @@
 pub mod database_test;
 pub mod databases;
 pub mod people;
+pub mod proxy;
 pub mod rounds;
