@@ -139,7 +139,10 @@ pub fn look(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Policy, now: Insta
         if answered {
             continue;
         }
-        let key = format!("two:{id}:{to}:{asked}:{again}");
+        // Another partner, start or place is another question.
+        let (with, terms) = (two.partner_of(to).unwrap_or(to), locked.run.terms(None));
+        let key =
+            format!("two:{id}:{to}:{with}:{}:{},{}:{asked}:{again}", terms.starts_at, terms.point.lat, terms.point.lng);
         promised |= outbox::promise(tx, Promise::new(to, notice).of_run(id).once(key), now)?;
     }
     Ok(promised)

@@ -50,7 +50,9 @@ pub fn ensure_free_to_lead(conn: &mut Conn, me: Id, leaders: &[Id], run: &Run, c
         if other.run == run.id {
             continue;
         }
-        let near = is_walkable(other.point, run.meeting_point().point());
+        // Of others' runs no more is told than everybody may know.
+        let there = if other.account == me { other.point } else { other.shown };
+        let near = is_walkable(there, run.meeting_point().point());
         if !near || !confirm {
             return Err(refused(&other, me, near).into());
         }

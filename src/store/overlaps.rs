@@ -27,6 +27,8 @@ pub struct Engagement {
     pub ends_at: Instant,
     /// The exact meeting point; not for everybody's eyes.
     pub point: LatLng,
+    /// What everybody may measure to.
+    pub shown: LatLng,
     /// The place that they have; none where they lead or go along as the back marker.
     pub signup: Option<Id>,
 }
@@ -38,10 +40,11 @@ impl Engagement {
     }
 }
 
-type Row = (Id, Id, String, Instant, Instant, f64, f64);
+type Row = (Id, Id, String, Instant, Instant, (f64, f64), (f64, f64));
 
-fn engagement((account, run, title, starts_at, ends_at, lat, lng): Row, signup: Option<Id>) -> Engagement {
-    Engagement { account, run, title, starts_at, ends_at, point: LatLng { lat, lng }, signup }
+fn engagement((account, run, title, starts_at, ends_at, point, shown): Row, signup: Option<Id>) -> Engagement {
+    let at = |(lat, lng)| LatLng { lat, lng };
+    Engagement { account, run, title, starts_at, ends_at, point: at(point), shown: at(shown), signup }
 }
 
 const ON: [RunStatus; 2] = [RunStatus::Published, RunStatus::Paused];
@@ -65,8 +68,8 @@ pub fn led_by(conn: &mut Conn, people: &[Id], from: Instant, to: Instant) -> Res
                 runs::title,
                 runs::starts_at,
                 runs::ends_at,
-                run_details::lat,
-                run_details::lng,
+                (run_details::lat, run_details::lng),
+                (runs::shown_lat, runs::shown_lng),
             ))
             .load(conn)?;
         found.extend(rows.into_iter().map(|row| engagement(row, None)));
@@ -95,8 +98,8 @@ pub fn places_of(conn: &mut Conn, people: &[Id], from: Instant, to: Instant) -> 
                     runs::title,
                     runs::starts_at,
                     runs::ends_at,
-                    run_details::lat,
-                    run_details::lng,
+                    (run_details::lat, run_details::lng),
+                    (runs::shown_lat, runs::shown_lng),
                 ),
             ))
             .load(conn)?;

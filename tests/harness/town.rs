@@ -477,6 +477,8 @@ impl Town {
             "meeting_point": { "lat": 51.410992, "lng": -0.335791, "name": "The Diana fountain" },
             "getting_there": "By the bench on the north side.",
             "capacity": 10,
+            // A facilitator of a case may lead several groups from one place.
+            "confirm_overlap": true,
         })
     }
 

@@ -40,6 +40,7 @@ pub fn post_series(tx: &mut Tx<'_>, leader: Id, policy: &Policy, now: Instant) -
             "duration_min": 60,
             "meeting_point": { "lat": 51.41, "lng": -0.33, "name": "The gate" },
             "capacity": 3,
+            "confirm_overlap": true,
         },
         "first_local_start": "2026-11-24T15:30:00",
         "rrule": "FREQ=WEEKLY;BYDAY=TU,TH",

@@ -40,7 +40,8 @@ const RUNGS: i32 = 12;
 struct Planted {
     at: LatLng,
     id: String,
-    by: usize,
+    /// The attacker who posted it: nobody leads two runs at one time.
+    by: Person,
 }
 
 /// What somebody was shown of planted runs: the best first, how far each is in two ways, km.
@@ -71,17 +72,17 @@ fn starts_at(town: &Town, number: usize) -> String {
     town.now().plus_days(1).plus_minutes(2 * i64::try_from(number).expect("a small number")).to_string()
 }
 
-async fn plant(town: &Town, attackers: &[Person], places: &[LatLng]) -> Vec<Planted> {
+async fn plant(town: &Town, places: &[LatLng]) -> Vec<Planted> {
     let mut planted = Vec::new();
     for (number, at) in places.iter().enumerate() {
-        let by = number % attackers.len();
+        let by = town.facilitator("Eve").await;
         let body = |run: &mut Value| {
             run["starts_at"] = json!(starts_at(town, number));
             run["duration_min"] = json!(10);
             run["capacity"] = json!(100);
             run["meeting_point"] = json!({ "lat": at.lat, "lng": at.lng, "name": "Here" });
         };
-        planted.push(Planted { at: *at, id: town.run(&attackers[by], body).await.id, by });
+        planted.push(Planted { at: *at, id: town.run(&by, body).await.id, by });
     }
     planted
 }
@@ -185,7 +186,7 @@ async fn twenty_accounts_with_planted_runs_find_nobody_nearer_than_the_cell(town
         let size = cell.size_km();
         // The attackers' map need not be centred on the cell.
         let map = Map(off(cell.centre(), 0.4, -0.3));
-        let planted = plant(&town, &attackers, &places(region, &mut dice)).await;
+        let planted = plant(&town, &places(region, &mut dice)).await;
         let victims = settle(&town, cell, VICTIMS, &mut dice).await;
         for victim in &victims {
             let shown = what_the_product_shows(&town, &victim.person, &planted).await;
@@ -200,9 +201,9 @@ async fn twenty_accounts_with_planted_runs_find_nobody_nearer_than_the_cell(town
                 }
             }
         }
-        who_signs_up(&attackers, &planted, &victims, size, &mut product).await;
+        who_signs_up(&planted, &victims, size, &mut product).await;
     }
-    who_is_called(&town, &attackers, &mut dice, &mut product).await;
+    who_is_called(&town, &mut dice, &mut product).await;
 
     product.print("people's homes");
     fine_leak.print("people's homes, had the exact distance been rounded to 100 m");
@@ -213,14 +214,14 @@ async fn twenty_accounts_with_planted_runs_find_nobody_nearer_than_the_cell(town
 }
 
 /// What attackers see without help: each person signs up for the run that comes first, and stands on its list.
-async fn who_signs_up(attackers: &[Person], planted: &[Planted], victims: &[Victim], size: f64, report: &mut Report) {
+async fn who_signs_up(planted: &[Planted], victims: &[Victim], size: f64, report: &mut Report) {
     for victim in victims {
         let first = victim.person.get("/matches?limit=1").await.expect(200).items();
         let run = first[0]["run"]["id"].as_str().expect("a run").to_owned();
         victim.person.sign_up(&run).await.expect(201);
     }
     for run in planted {
-        let list = attackers[run.by].get(&format!("/runs/{}/signups", run.id)).await.expect(200);
+        let list = run.by.get(&format!("/runs/{}/signups", run.id)).await.expect(200);
         for entry in list.items() {
             // The list names who is in; for whoever waits the attacker goes by the name, and here all have one name.
             let account = entry["account_id"].as_str().unwrap_or_default();
@@ -232,7 +233,7 @@ async fn who_signs_up(attackers: &[Person], planted: &[Planted], victims: &[Vict
 }
 
 /// People who lead runs are called by mail to runs nearby that nobody leads: the edge of their travel radius again.
-async fn who_is_called(town: &Town, attackers: &[Person], dice: &mut Dice, report: &mut Report) {
+async fn who_is_called(town: &Town, dice: &mut Dice, report: &mut Report) {
     let region = earth::QUITO;
     let cell = earth::cell(region, 8);
     let map = Map(off(cell.centre(), -0.3, 0.2));
@@ -243,11 +244,11 @@ async fn who_is_called(town: &Town, attackers: &[Person], dice: &mut Dice, repor
     approved.await.expect("approvals");
     // Every third rung will do.
     let ladders: Vec<LatLng> = places(region, dice).into_iter().skip(24).step_by(3).collect();
-    let planted = plant(town, attackers, &ladders).await;
+    let planted = plant(town, &ladders).await;
     town.work().await;
     town.inbox().empty();
     for run in &planted {
-        let attacker = &attackers[run.by];
+        let attacker = &run.by;
         attacker.delete(&format!("/runs/{}/facilitators/{}", run.id, attacker.id)).await.expect(204);
     }
     let letters = town.post_office().await;

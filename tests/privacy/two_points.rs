@@ -88,7 +88,8 @@ fn where_a_time_zone_ends(dice: &mut Dice) -> Vec<Pair> {
 }
 
 struct Cast {
-    fay: Person,
+    /// One for each run and one for the series: nobody leads two at one time.
+    leaders: Vec<Person>,
     /// Has asked to come to every run.
     ana: Person,
     /// Lives there and may lead: is called when a run has nobody who leads it.
@@ -97,8 +98,12 @@ struct Cast {
 }
 
 impl Cast {
-    async fn gather(town: &Town) -> Self {
-        let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
+    async fn gather(town: &Town, runs: usize) -> Self {
+        let gil = town.facilitator("Gil").await;
+        let mut leaders = Vec::new();
+        for _ in 0..=runs {
+            leaders.push(town.facilitator("Fay").await);
+        }
         let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
         let profile = |home: LatLng| {
             json!({ "activities": ["run"], "home": home, "travel_radius_km": 5.0,
@@ -116,12 +121,12 @@ impl Cast {
             viewer("moderator", &town.moderator("Mo").await.client),
             viewer("admin", &town.admin().await.client),
         ];
-        Self { fay, ana, gil, outsiders }
+        Self { leaders, ana, gil, outsiders }
     }
 
     fn copied_to(&self, town: &Town) -> Self {
         Self {
-            fay: self.fay.in_town(town),
+            leaders: self.leaders.iter().map(|leader| leader.in_town(town)).collect(),
             ana: self.ana.in_town(town),
             gil: self.gil.in_town(town),
             outsiders: self.outsiders.iter().map(|viewer| viewer.in_town(town)).collect(),
@@ -151,10 +156,13 @@ fn a_step_inwards(cell: Cell, from: LatLng) -> LatLng {
 async fn live(town: &Town, cast: &Cast, pairs: &[Pair], which: usize) -> Transcript {
     let mut runs = Vec::new();
     for (number, pair) in pairs.iter().enumerate() {
-        let posted = cast.fay.post("/runs", body(town, number, pair.points[which], &pair.starts_at)).await.expect(201);
+        let posted = cast.leaders[number]
+            .post("/runs", body(town, number, pair.points[which], &pair.starts_at))
+            .await
+            .expect(201);
         let at = pair.points[which];
         let route = json!({ "type": "LineString", "coordinates": [[at.lng, at.lat], [at.lng, at.lat + 0.001]] });
-        cast.fay.put(&format!("/runs/{}/route", posted.id()), route).await.expect(201);
+        cast.leaders[number].put(&format!("/runs/{}/route", posted.id()), route).await.expect(201);
         runs.push(posted.id());
         town.minutes_pass(1);
         cast.ana.joins(&posted.id(), "requested").await;
@@ -162,35 +170,39 @@ async fn live(town: &Town, cast: &Cast, pairs: &[Pair], which: usize) -> Transcr
     let mut series = body(town, pairs.len(), pairs[0].points[which], "");
     series.as_object_mut().expect("an object").remove("starts_at");
     let series = json!({ "run": series, "first_local_start": "2026-12-01T18:30:00", "rrule": "FREQ=WEEKLY;COUNT=1" });
-    let series = cast.fay.post("/run-series", series).await.expect(201).id();
+    let series = cast.leaders[pairs.len()].post("/run-series", series).await.expect(201).id();
     let things = Things {
         runs: runs.clone(),
         series: vec![series],
-        facilitators: vec![cast.fay.id.to_string()],
+        facilitators: cast.leaders.iter().map(|leader| leader.id.to_string()).collect(),
         near: REGIONS.to_vec(),
         ..Things::default()
     };
     let mut seen = Transcript::of_everything(town, &cast.outsiders, &things).await;
     for (at, (run, pair)) in runs.iter().zip(pairs).enumerate() {
         town.minutes_pass(1);
+        let fay = &cast.leaders[at];
         match at % 4 {
             0 => {
                 let to = a_step_inwards(earth::cell(pair.points[which], 8), pair.points[which]);
                 let moved = json!({ "meeting_point": { "lat": to.lat, "lng": to.lng, "name": "The secret bench" } });
-                cast.fay.patch(&format!("/runs/{run}"), Some("*"), moved).await.expect(200);
+                fay.patch(&format!("/runs/{run}"), Some("*"), moved).await.expect(200);
             }
-            1 => drop(cast.fay.delete(&format!("/runs/{run}/facilitators/{}", cast.fay.id)).await.expect(204)),
-            2 => {
-                drop(cast.fay.post(&format!("/runs/{run}/cancel"), json!({ "reason_code": "place" })).await.expect(200))
-            }
+            1 => drop(fay.delete(&format!("/runs/{run}/facilitators/{}", fay.id)).await.expect(204)),
+            2 => drop(fay.post(&format!("/runs/{run}/cancel"), json!({ "reason_code": "place" })).await.expect(200)),
             _ => {
                 let said = json!({ "text": "Bring a torch." });
-                cast.fay.post(&format!("/runs/{run}/announcements"), said).await.expect(201);
+                fay.post(&format!("/runs/{run}/announcements"), said).await.expect(201);
             }
         }
     }
     town.minutes_pass(1);
-    let letters = town.post_office().await.into_iter().filter(|letter| letter.to != cast.fay.email).collect();
+    let letters = town
+        .post_office()
+        .await
+        .into_iter()
+        .filter(|letter| cast.leaders.iter().all(|leader| letter.to != leader.email))
+        .collect();
     seen.note_letters(letters);
     seen.0.extend(Transcript::of_everything(town, &cast.outsiders, &things).await.0);
     seen.without_chance()
@@ -199,7 +211,7 @@ async fn live(town: &Town, cast: &Cast, pairs: &[Pair], which: usize) -> Transcr
 #[apply(database_test!)]
 async fn a_hidden_meeting_point_may_be_anywhere_in_its_area_for_those_outside(town: Town) {
     let pairs = pairs();
-    let common = Cast::gather(&town).await;
+    let common = Cast::gather(&town, pairs.len()).await;
     let (one, other) = town.fork().await;
     let (cast, cast_there) = (common.copied_to(&one), common.copied_to(&other));
     let seen = live(&one, &cast, &pairs, 0).await;

@@ -168,6 +168,7 @@ impl Engagements {
                 starts_at: run.starts_at,
                 ends_at: run.ends_at,
                 point,
+                shown: run.shown(),
                 signup: None,
             });
         }
