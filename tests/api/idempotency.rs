@@ -58,7 +58,7 @@ async fn an_error_is_not_kept(town: Town) {
     let ana = town.person("Ana").await;
     fay.delete(&run.at(&format!("/facilitators/{}", fay.id))).await.expect(204);
     ana.post_once("join", &run.at("/signups"), json!({})).await.refused(409, "run_paused");
-    fay.post(&run.at("/take-over"), json!({})).await.expect(200);
+    fay.post(&run.at("/take-over"), json!({ "confirm_overlap": true })).await.expect(200);
     ana.post_once("join", &run.at("/signups"), json!({})).await.expect(201);
     town.work().await;
 }

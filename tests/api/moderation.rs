@@ -217,8 +217,9 @@ async fn a_ban_bites_at_the_next_request_and_leaves_only_the_way_to_object(town:
     let appeal = kept_out.post("/appeals", appeal).await.expect(201).id();
     let verdict = json!({ "outcome": "overturn", "statement": "It was." });
     lu.post(&format!("/moderation/appeals/{appeal}/decide"), verdict).await.expect(200);
-    // The same session is good for everything again.
-    kept_out.post(&run.at("/signups"), json!({})).await.expect(201);
+    // The same session is good for everything again, and the place is there.
+    let back = kept_out.post(&run.at("/signups"), json!({})).await.expect(200);
+    assert_eq!((&back.json["id"], &back.json["status"]), (&json!(seat), &json!("confirmed")));
     town.work().await;
 }
 

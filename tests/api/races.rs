@@ -382,7 +382,8 @@ async fn a_series_is_changed_while_one_of_its_dates_is_taken_over(town: Town) {
         fay.delete(&format!("/runs/{date}/facilitators/{}", fay.id)).await.expect(204);
         let take_over = format!("/runs/{date}/take-over");
         let change = json!({ "rrule": "FREQ=WEEKLY;BYDAY=WE" });
-        let (led, changed) = tokio::join!(gil.post(&take_over, json!({})), fay.patch(&path, Some("*"), change));
+        let (led, changed) =
+            tokio::join!(gil.post(&take_over, json!({ "confirm_overlap": true })), fay.patch(&path, Some("*"), change));
         led.expect(200);
         changed.expect(200);
     }
