@@ -22,6 +22,7 @@ pub mod change;
 pub mod day;
 pub mod daylight;
 pub mod email;
+pub mod gathering;
 pub mod link;
 pub mod match_request;
 pub mod matching;

@@ -55,6 +55,7 @@ codes! {
     WelfareOnly Forbidden "Only welfare moderators may do this" "An admin grants the role.";
     AdminsOnly Forbidden "Only admins may do this" "The first admin is made with `sidebyside create-admin`.";
     NotForYourself Forbidden "Somebody else has to do this" "Nobody decides about themselves, and an appeal goes to somebody who did not decide before.";
+    AnotherDecides Conflict "Somebody else in the team decides this" "Something that is open may touch both of you: a run on which you were or that you lead, an objection, or a case. Please hand it to somebody else in the team.";
     YouLeadThisRun Conflict "You lead this run" "Facilitators are on the run already and need no place.";
 
     RunNotOpen Conflict "The run does not take sign-ups" "It is a draft, locked, cancelled or over.";

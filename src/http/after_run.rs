@@ -15,11 +15,13 @@ use crate::{
     clock::Instant,
     config::HelpLine,
     domain::after_run::{CareStatus, PaceAnswer},
-    error::{Error, Result as Outcome},
+    error::Result as Outcome,
     id::Id,
     service::{
         after_run::{self as service, AfterRunAnswers, Said, SuggestedPace},
-        care, links,
+        care,
+        limits::acts,
+        links,
     },
     store::{
         Conn, Tx, accounts,
@@ -90,15 +92,16 @@ pub async fn after_run(
     id: PathId,
     request: Request<AfterRunAnswers>,
 ) -> Result<Reply, Problem> {
-    let (config, body) = (app.config.clone(), request.clone());
+    let (state, body) = (app.clone(), request.clone());
     let is_of_the_run = move |tx: &mut Tx<'_>, link: &Link| {
         let signup = link.about_id.map(|signup| signups::find(tx, signup)).transpose()?.flatten();
         Ok(links::is_said_after(link.action) && signup.is_some_and(|signup| signup.run_id == id.0))
     };
     act_or_link(&app, caller, &request, is_of_the_run, move |tx, me, now| {
         service::own_run(tx, me, id.0)?;
-        let said = service::say(tx, me, id.0, body.body()?, &config.policy, now)?;
-        Reply::ok(&view(said, config.help.lines.clone()))
+        let said = service::say(tx, me, id.0, body.body()?, &state.config.policy, now)?;
+        state.spend_act(tx, &acts::AFTER_RUN, me, Some(id.0), now)?;
+        Reply::ok(&view(said, state.config.help.lines.clone()))
     })
     .await
 }
@@ -144,14 +147,9 @@ pub async fn care_queue(app: AppData, caller: Caller<Moderator>, query: Query<Pa
     let (query, state, me, now) = (query.get()?, app.clone(), caller.id(), app.clock.now());
     let reply = app.db.read(move |conn| {
         let paging = Paging::new(&state.keyring, &["care"], query.limit, query.cursor.clone());
-        let found = wishes::queue(conn, paging.after()?, paging.fetch())?;
-        let (found, next_cursor) = paging.page(found, |wish| wish.id)?;
-        let mut items = Vec::new();
-        for one in found {
-            if care::is_seen_by(conn, &one, me, now)? {
-                items.push(wish(conn, &one, me)?);
-            }
-        }
+        let is_seen = |conn: &mut Conn, wish: &Wish| care::is_seen_by(conn, wish, me, now);
+        let (found, next_cursor) = paging.seen(conn, wishes::queue, |wish| wish.id, is_seen)?;
+        let items = found.iter().map(|one| wish(conn, one, me)).collect::<Outcome<Vec<_>>>()?;
         Reply::ok(&Page { items, next_cursor })
     });
     Ok(reply.await?)
@@ -169,7 +167,7 @@ pub async fn take_care(
 ) -> Result<Reply, Problem> {
     let (me, body) = (caller.id(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        wishes::find(tx, id.0)?.ok_or(Error::NotFound)?;
+        care::seen(tx, me, id.0, now)?;
         body.body()?;
         let taken = care::take(tx, me, id.0, now)?;
         Reply::ok(&wish(tx, &taken, me)?)
@@ -189,7 +187,7 @@ pub async fn care_done(
 ) -> Result<Reply, Problem> {
     let (me, body) = (caller.id(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        wishes::find(tx, id.0)?.ok_or(Error::NotFound)?;
+        care::seen(tx, me, id.0, now)?;
         body.body()?;
         let done = care::done(tx, me, id.0, now)?;
         Reply::ok(&wish(tx, &done, me)?)

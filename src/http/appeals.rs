@@ -22,6 +22,7 @@ use crate::{
     service::{
         appeals,
         decisions::{self, Decision},
+        limits::acts,
         links,
     },
     store::{
@@ -170,11 +171,13 @@ pub async fn file_appeal(app: AppData, caller: MaybeCaller, request: Request<New
     let Some(token) = request.readable().and_then(|body| body.token.clone()) else {
         // Also for whom a decision keeps out: this is how they object.
         let me = caller.0.ok_or(Code::NotLoggedIn)?.id();
+        let state = app.clone();
         let work = move |tx: &mut Tx<'_>, now| {
             let body = body.body()?;
             let words = "say which decision you object to";
             let about = body.about.as_ref().ok_or_else(|| Fault::at("/about", "required", words))?;
             let appeal = appeals::file(tx, me, about.kind, about.id, &body.statement, now)?;
+            state.spend_act(tx, &acts::APPEAL, me, None, now)?;
             Reply::created(&AppealView::from(appeal))
         };
         return app.act_of(me, &request, work).await;

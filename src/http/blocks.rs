@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::Instant,
-    error::{Error, Result as Outcome},
+    error::Result as Outcome,
     id::Id,
     service::blocks::{
         self as service, NewBlock,
@@ -147,14 +147,9 @@ pub async fn block_tasks(app: AppData, caller: Caller<Moderator>, query: Query<P
     let (query, state, me, now) = (query.get()?, app.clone(), caller.id(), app.clock.now());
     let reply = app.db.read(move |conn| {
         let paging = Paging::new(&state.keyring, &["block-tasks"], query.limit, query.cursor.clone());
-        let found = blocks::waiting_for_team(conn, paging.after()?, paging.fetch())?;
-        let (found, next_cursor) = paging.page(found, |block| block.id)?;
-        let mut items = Vec::new();
-        for block in found {
-            if !finding::is_concerned(conn, &block, me, now)? {
-                items.push(task(conn, &block)?);
-            }
-        }
+        let is_seen = |conn: &mut Conn, block: &Block| Ok(!finding::is_concerned(conn, block, me, now)?);
+        let (found, next_cursor) = paging.seen(conn, blocks::waiting_for_team, |block| block.id, is_seen)?;
+        let items = found.iter().map(|block| task(conn, block)).collect::<Outcome<Vec<_>>>()?;
         Reply::ok(&Page { items, next_cursor })
     });
     Ok(reply.await?)
@@ -220,7 +215,7 @@ pub async fn resolve_block(
 ) -> Result<Reply, Problem> {
     let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        blocks::find(tx, id.0)?.ok_or(Error::NotFound)?;
+        finding::not_hidden(tx, me, id.0, now)?;
         finding::resolve(tx, me, id.0, body.body()?.account_id, &policy, now)?;
         Ok(Reply::nothing())
     })
@@ -239,7 +234,7 @@ pub async fn dismiss_block(
 ) -> Result<Reply, Problem> {
     let (me, body) = (caller.id(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        blocks::find(tx, id.0)?.ok_or(Error::NotFound)?;
+        finding::not_hidden(tx, me, id.0, now)?;
         body.body()?;
         finding::dismiss(tx, me, id.0, now)?;
         Ok(Reply::nothing())

@@ -19,6 +19,7 @@ use crate::{
         applications::{self as service, NewApplication},
         bars::{self, NewBar},
         callers,
+        limits::acts,
     },
     store::{
         Conn, accounts,
@@ -82,9 +83,10 @@ fn view(conn: &mut Conn, application: &Application) -> Outcome<ApplicationView> 
     (status = 201, body = ApplicationView), (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/facilitator-applications")]
 pub async fn apply(app: AppData, caller: Caller, request: Request<NewApplication>) -> Result<Reply, Problem> {
-    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        let application = service::apply(tx, me, body.body()?, &policy, now)?;
+        let application = service::apply(tx, me, body.body()?, &state.config.policy, now)?;
+        state.spend_act(tx, &acts::APPLICATION, me, None, now)?;
         Reply::created(&view(tx, &application)?)
     })
     .await
@@ -213,10 +215,11 @@ fn bar_view(conn: &mut Conn, bar: Bar) -> Outcome<BarView> {
     (status = 201, body = BarView), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/me/bars")]
 pub async fn set_bar(app: AppData, caller: Caller, request: Request<NewBar>) -> Result<Reply, Problem> {
-    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         callers::in_good_standing(tx, me, now)?;
-        let bar = bars::set(tx, me, body.body()?, &policy, now)?;
+        let bar = bars::set(tx, me, body.body()?, &state.config.policy, now)?;
+        state.spend_act(tx, &acts::BAR, me, Some(bar.account_id), now)?;
         Reply::created(&bar_view(tx, bar)?)
     })
     .await

@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result as Outcome},
     id::Id,
     service::{
+        limits::acts,
         run_views::{self, RunCard},
         signups::friends,
     },
@@ -50,6 +51,9 @@ pub async fn keep_place(app: AppData, caller: Caller, id: PathId, request: Reque
         signups::find(tx, id.0)?.filter(|signup| signup.account_id == me).ok_or(Error::NotFound)?;
         body.body()?;
         let (place, is_new) = friends::keep_place(tx, me, id.0, &state.config.policy, now)?;
+        if is_new {
+            state.spend_act(tx, &acts::FRIEND_PLACE, me, Some(id.0), now)?;
+        }
         let token = state.keyring.link_token(place.id);
         let link = format!("{}/v1/friend-places/{token}", state.config.base_url);
         let view = FriendPlaceView { token, link, expires_at: place.expires_at };

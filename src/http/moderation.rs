@@ -17,6 +17,8 @@ use crate::{
     error::Error,
     id::Id,
     service::{
+        audit_log,
+        limits::acts,
         reports::{self, NewReport},
         sanctions::{self, NewSanction},
     },
@@ -39,9 +41,10 @@ pub struct ReportReceipt {
     (status = 201, body = ReportReceipt), (status = 422, body = ProblemDocument)))]
 #[post("/reports")]
 pub async fn file_report(app: AppData, caller: Caller, request: Request<NewReport>) -> Result<Reply, Problem> {
-    let (me, body) = (caller.id(), request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let report = reports::file(tx, me, body.body()?, now)?;
+        state.spend_act(tx, &acts::REPORT, me, None, now)?;
         Reply::created(&ReportReceipt { id: report.id, status: report.status, created_at: report.created_at })
     })
     .await
@@ -107,14 +110,13 @@ pub async fn queue(app: AppData, caller: Caller<Moderator>, query: Query<ReportQ
     let reply = app.db.read(move |conn| {
         let filters = format!("{:?}", query.status);
         let paging = Paging::new(&state.keyring, &["reports", &filters], query.limit, query.cursor.clone());
-        let found = moderation::queue(conn, query.status, paging.after()?, paging.fetch())?;
-        let (found, next_cursor) = paging.page(found, |report| (report.urgency, report.id))?;
-        let mut items = Vec::new();
-        for report in found {
-            if !reports::is_concerned(conn, &report, me, now)? {
-                items.push(ReportView::from(report));
-            }
-        }
+        let (found, next_cursor) = paging.seen(
+            conn,
+            |conn, after, limit| moderation::queue(conn, query.status, after, limit),
+            |report| (report.urgency, report.id),
+            |conn, report| Ok(!reports::is_concerned(conn, report, me, now)?),
+        )?;
+        let items = found.into_iter().map(ReportView::from).collect::<Vec<_>>();
         Reply::ok(&Page { items, next_cursor })
     });
     Ok(reply.await?)
@@ -126,13 +128,7 @@ pub async fn queue(app: AppData, caller: Caller<Moderator>, query: Query<ReportQ
 #[get("/moderation/reports/{id}")]
 pub async fn get_report(app: AppData, caller: Caller<Moderator>, id: PathId) -> Result<Reply, Problem> {
     let (me, now) = (caller.id(), app.clock.now());
-    let reply = app.db.read(move |conn| {
-        let report = moderation::find_report(conn, id.0)?.ok_or(Error::NotFound)?;
-        if reports::is_concerned(conn, &report, me, now)? {
-            return Err(Error::NotFound);
-        }
-        Reply::ok(&ReportView::from(report))
-    });
+    let reply = app.db.read(move |conn| Reply::ok(&ReportView::from(reports::seen_by(conn, me, id.0, now)?)));
     Ok(reply.await?)
 }
 
@@ -157,7 +153,7 @@ pub async fn assign(
 ) -> Result<Reply, Problem> {
     let (me, body) = (caller.id(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        moderation::find_report(tx, id.0)?.ok_or(Error::NotFound)?;
+        reports::seen_by(tx, me, id.0, now)?;
         let to = body.body()?.account_id.unwrap_or(me);
         Reply::ok(&ReportView::from(reports::assign(tx, me, id.0, to, now)?))
     })
@@ -185,7 +181,7 @@ pub async fn resolve(
 ) -> Result<Reply, Problem> {
     let (me, body) = (caller.id(), request.clone());
     app.act(&caller, &request, move |tx, now| {
-        moderation::find_report(tx, id.0)?.ok_or(Error::NotFound)?;
+        reports::seen_by(tx, me, id.0, now)?;
         Reply::ok(&ReportView::from(reports::resolve(tx, me, id.0, &body.body()?.resolution, now)?))
     })
     .await
@@ -232,6 +228,7 @@ pub async fn impose(app: AppData, caller: Caller<Moderator>, request: Request<Ne
     app.act(&caller, &request, move |tx, now| {
         let new = body.checked(|new| new.faults(now).none())?;
         let sanction = sanctions::impose(tx, me, new, &state.config.policy, &state.addresses, now)?;
+        state.spend_act(tx, &acts::SANCTION, me, Some(sanction.account_id), now)?;
         Reply::created(&sanction_view(sanction, now))
     })
     .await
@@ -292,17 +289,22 @@ pub struct AuditView {
     pub about: Value,
 }
 
-/// The append-only record of every act of one person over another, newest first; for admins.
+/// The append-only record of every act of one person over another, newest first; for admins. What others did about the
+/// reader, or reported about a run that the reader leads, is for the rest of the team.
 #[utoipa::path(tag = "Moderation", params(AuditQuery), security(("token" = [])), responses(
     (status = 200, body = Page<AuditView>), (status = 403, body = ProblemDocument)))]
 #[get("/moderation/audit-log")]
-pub async fn audit_log(app: AppData, _: Caller<Admin>, query: Query<AuditQuery>) -> Result<Reply, Problem> {
-    let (query, state) = (query.get()?, app.clone());
+pub async fn read_audit_log(app: AppData, caller: Caller<Admin>, query: Query<AuditQuery>) -> Result<Reply, Problem> {
+    let (query, state, me, now) = (query.get()?, app.clone(), caller.id(), app.clock.now());
     let reply = app.db.read(move |conn| {
         let filters = format!("{:?}", query.subject);
         let paging = Paging::new(&state.keyring, &["audit", &filters], query.limit, query.cursor.clone());
-        let found = audit::list(conn, query.subject, paging.after()?, paging.fetch())?;
-        let (found, next_cursor) = paging.page(found, |entry| entry.id)?;
+        let (found, next_cursor) = paging.seen(
+            conn,
+            |conn, after, limit| audit::list(conn, query.subject, after, limit),
+            |entry| entry.id,
+            |conn, entry| audit_log::is_shown(conn, entry, me, now),
+        )?;
         let items = found
             .into_iter()
             .map(|entry| AuditView {

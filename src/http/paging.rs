@@ -8,6 +8,7 @@ use crate::{
     domain::refusal::Fault,
     error::Result,
     id::Id,
+    store::Conn,
 };
 
 /// A page of a list.
@@ -81,6 +82,32 @@ impl<'k> Paging<'k> {
         let rest = all.into_iter().enumerate().skip(from).take(fetch).collect();
         let (rest, next) = self.page(rest, |(at, item): &(usize, T)| (id(item), *at))?;
         Ok((rest.into_iter().map(|(_, item)| item).collect(), next))
+    }
+
+    /// Makes a page of what its reader may see of a list: fetched until it is full, so that neither its length nor its cursor
+    /// tells of what is left out.
+    pub fn seen<T, P: Serialize + DeserializeOwned>(
+        &self,
+        conn: &mut Conn,
+        fetch: impl Fn(&mut Conn, Option<P>, i64) -> Result<Vec<T>>,
+        place: impl Fn(&T) -> P,
+        is_seen: impl Fn(&mut Conn, &T) -> Result<bool>,
+    ) -> Result<(Vec<T>, Option<String>)> {
+        let wanted = usize::try_from(self.fetch()).unwrap_or(usize::MAX);
+        let (mut after, mut kept) = (self.after()?, Vec::new());
+        loop {
+            let batch = fetch(conn, after.take(), self.fetch())?;
+            let is_last = batch.len() < wanted;
+            after = batch.last().map(&place);
+            for item in batch {
+                if kept.len() < wanted && is_seen(conn, &item)? {
+                    kept.push(item);
+                }
+            }
+            if is_last || kept.len() == wanted {
+                return self.page(kept, place);
+            }
+        }
     }
 
     /// Makes a page of what was fetched; `place` says where the next one goes on.

@@ -19,6 +19,7 @@ use crate::{
     domain::refusal::{Code, Fault},
     error::{Error, Result},
     id::Id,
+    service::limits::acts::{self, ActBudget},
     store::{
         Tx,
         idempotency::{self, Answer, Begun},
@@ -108,6 +109,21 @@ impl Responder for Reply {
 }
 
 impl App {
+    /// Counts what a member did that others get mail of, in the transaction of the act.
+    ///
+    /// # Errors
+    /// [`Error::Limited`] when it was done too often.
+    pub fn spend_act(
+        &self,
+        tx: &mut Tx<'_>,
+        budget: &ActBudget,
+        actor: Id,
+        about: Option<Id>,
+        now: Instant,
+    ) -> Result<()> {
+        if self.config.rate_limits { acts::spend_act(tx, budget, actor, about, now) } else { Ok(()) }
+    }
+
     /// Runs an act of somebody in one transaction. With an Idempotency-Key its row goes in first and the answer is kept
     /// with it: a twin waits for the first and gets the same answer.
     pub async fn act<R, T, F>(&self, caller: &Caller<R>, request: &Request<T>, work: F) -> Result<Reply, Problem>

@@ -25,6 +25,7 @@ use crate::{
     id::Id,
     service::{
         callers,
+        limits::acts,
         signups::decisions::{self, Removal},
     },
     store::{
@@ -205,10 +206,11 @@ pub async fn decline(
     id: PathId,
     request: Request<Declining>,
 ) -> Result<Reply, Problem> {
-    let (id, body) = (id.0, request.clone());
+    let (id, state, body) = (id.0, app.clone(), request.clone());
     act_or_link(&app, caller, &request, link_to(LinkAction::DeclineRequest, id), move |tx, me, now| {
         let (found, proof) = decisions::led_by(tx, me, id, now)?;
         let signup = decisions::decline(tx, &found, &proof, &body.body()?.why()?, now)?;
+        state.spend_act(tx, &acts::REMOVAL, me, None, now)?;
         decided(tx, &signup)
     })
     .await
@@ -220,10 +222,11 @@ pub async fn decline(
     (status = 422, body = ProblemDocument)))]
 #[post("/signups/{id}/remove")]
 pub async fn remove(app: AppData, caller: Caller, id: PathId, request: Request<Removal>) -> Result<Reply, Problem> {
-    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let (found, proof) = decisions::led_by(tx, me, id.0, now)?;
-        let signup = decisions::remove(tx, &found, &proof, body.body()?, &policy, now)?;
+        let signup = decisions::remove(tx, &found, &proof, body.body()?, &state.config.policy, now)?;
+        state.spend_act(tx, &acts::REMOVAL, me, None, now)?;
         decided(tx, &signup)
     })
     .await

@@ -171,7 +171,7 @@ macro_rules! with_all_routes {
             .service(appeals::file_appeal)
             .service(appeals::list_appeals)
             .service(appeals::decide_appeal)
-            .service(moderation::audit_log)
+            .service(moderation::read_audit_log)
     };
 }
 

@@ -27,7 +27,9 @@ use crate::{
     id::Id,
     index::Listing,
     service::{
-        callers, one_to_one,
+        callers, impartiality,
+        limits::acts,
+        one_to_one,
         run_views::{self, RunCard, RunView},
         runs::{self as service, calling_off, leading},
     },
@@ -152,12 +154,13 @@ fn reply_with(view: &RunView, status: u16) -> Outcome<Reply> {
     (status = 201, body = RunView), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/runs")]
 pub async fn post_run(app: AppData, caller: Caller, request: Request<RunDraft>) -> Result<Reply, Problem> {
-    let (me, policy, draft) = (caller.id(), app.config.policy.clone(), request.clone());
+    let (me, state, draft) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         callers::in_good_standing(tx, me, now)?;
         let draft = draft.checked(|draft| draft.derive(now, None).map(|_| ()))?;
         let run = service::post(tx, me, draft, None, now)?;
-        reply_with(&run_views::view(tx, &run, Some(me), &policy, now)?, 201)
+        state.spend_act(tx, &acts::RUN, me, None, now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), &state.config.policy, now)?, 201)
     })
     .await
 }
@@ -180,14 +183,16 @@ pub async fn edit_run(
     version: IfMatch,
     request: Request<RunPatch>,
 ) -> Result<Reply, Problem> {
-    let (me, policy, patch) = (caller.id(), app.config.policy.clone(), request.clone());
+    let (me, state, patch) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let proof = callers::leads(tx, me, id.0, now)?;
         let run = runs::get(tx, id.0)?;
         version.check(run.version)?;
         let draft = merged(&run, patch.body()?, now)?;
-        let run = service::edit(tx, &proof, &draft, run.version, &policy, now)?;
-        reply_with(&run_views::view(tx, &run, Some(me), &policy, now)?, 200)
+        let policy = &state.config.policy;
+        let run = service::edit(tx, &proof, &draft, run.version, policy, now)?;
+        state.spend_act(tx, &acts::RUN_EDIT, me, Some(run.id), now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), policy, now)?, 200)
     })
     .await
 }
@@ -227,16 +232,21 @@ pub async fn cancel_run(
     id: PathId,
     request: Request<Cancellation>,
 ) -> Result<Reply, Problem> {
-    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     let moderates = caller.moderates();
     app.act(&caller, &request, move |tx, now| {
         service::visible(tx, id.0, Some(me))?;
         if !moderates {
             callers::leads(tx, me, id.0, now)?;
+        } else if facilitators::find_listing(tx, id.0, me)?.is_none() {
+            for leader in facilitators::accepted_on(tx, id.0)? {
+                impartiality::ensure(tx, me, leader, now)?;
+            }
         }
         let body = body.body()?;
         let run = calling_off::cancel(tx, me, id.0, body.reason_code, body.message.clone(), now)?;
-        reply_with(&run_views::view(tx, &run, Some(me), &policy, now)?, 200)
+        state.spend_act(tx, &acts::RUN, me, None, now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), &state.config.policy, now)?, 200)
     })
     .await
 }
@@ -292,7 +302,7 @@ pub async fn list_facilitator(
     id: PathId,
     request: Request<NewListing>,
 ) -> Result<Reply, Problem> {
-    let (policy, id, body) = (app.config.policy.clone(), id.0, request.clone());
+    let (state, id, body) = (app.clone(), id.0, request.clone());
     act_or_link(&app, caller, &request, link_to(LinkAction::LeadTogether, id), move |tx, me, now| {
         let listed = facilitators::find_listing(tx, id, me)?;
         if listed.is_none() {
@@ -303,12 +313,17 @@ pub async fn list_facilitator(
         let account_id = account_id.or(by_link.then_some(me));
         let account_id = account_id.ok_or_else(|| Fault::at("/account_id", "required", "say who"))?;
         let (listing, status) = if account_id == me {
-            (leading::accept_listing(tx, me, id, *confirm_overlap, &policy, now)?, 200)
+            let policy = &state.config.policy;
+            let listing = leading::accept_listing(tx, me, id, *confirm_overlap, policy, now)?;
+            state.spend_act(tx, &acts::LEADING, me, Some(id), now)?;
+            (listing, 200)
         } else if by_link {
             return Err(Code::LinkInvalid.into());
         } else {
             let proof = callers::leads(tx, me, id, now)?;
-            (leading::list_facilitator(tx, &proof, account_id, *role, now)?, 201)
+            let listing = leading::list_facilitator(tx, &proof, account_id, *role, now)?;
+            state.spend_act(tx, &acts::LISTING, me, Some(account_id), now)?;
+            (listing, 201)
         };
         Reply::new(status, &ListingView { run_id: id, account_id, status: listing.status, role: listing.role })
     })
@@ -331,10 +346,10 @@ pub async fn unlist_facilitator(
     let (Ok(run), Ok(account)) = (run.parse::<Id>(), account.parse::<Id>()) else {
         return Err(Error::NotFound.into());
     };
-    let (policy, body) = (app.config.policy.clone(), request.clone());
+    let (state, body) = (app.clone(), request.clone());
     act_or_link(&app, caller, &request, link_to(LinkAction::CannotLead, run), move |tx, me, now| {
         if account == me {
-            leading::step_down(tx, me, run, &policy, now)?;
+            leading::step_down(tx, me, run, &state.config.policy, now)?;
             body.body()?;
             return Ok(Reply::nothing());
         }
@@ -342,7 +357,8 @@ pub async fn unlist_facilitator(
         if body.body()?.token.is_some() {
             return Err(Code::LinkInvalid.into());
         }
-        leading::unlist_facilitator(tx, &proof, account, &policy, now)?;
+        leading::unlist_facilitator(tx, &proof, account, &state.config.policy, now)?;
+        state.spend_act(tx, &acts::LISTING, me, Some(account), now)?;
         Ok(Reply::nothing())
     })
     .await
@@ -363,13 +379,15 @@ pub struct TakeOver {
     (status = 409, body = ProblemDocument)))]
 #[post("/runs/{id}/take-over")]
 pub async fn take_over(app: AppData, caller: Caller, id: PathId, request: Request<TakeOver>) -> Result<Reply, Problem> {
-    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         service::visible(tx, id.0, Some(me))?;
         callers::in_good_standing(tx, me, now)?;
         let confirm = body.body()?.confirm_overlap;
-        let run = leading::take_over(tx, me, id.0, confirm, &policy, now)?;
-        reply_with(&run_views::view(tx, &run, Some(me), &policy, now)?, 200)
+        let policy = &state.config.policy;
+        let run = leading::take_over(tx, me, id.0, confirm, policy, now)?;
+        state.spend_act(tx, &acts::LEADING, me, Some(id.0), now)?;
+        reply_with(&run_views::view(tx, &run, Some(me), policy, now)?, 200)
     })
     .await
 }

@@ -21,6 +21,7 @@ use crate::{
     id::Id,
     service::{
         callers,
+        limits::acts,
         series::{
             self as service, Ending,
             changing::{self, SeriesEdit},
@@ -40,11 +41,12 @@ fn reply_with(view: &SeriesView, status: u16) -> Outcome<Reply> {
     (status = 201, body = SeriesView), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/run-series")]
 pub async fn post_series(app: AppData, caller: Caller, request: Request<SeriesDraft>) -> Result<Reply, Problem> {
-    let (me, policy, draft) = (caller.id(), app.config.policy.clone(), request.clone());
+    let (me, state, draft) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         callers::in_good_standing(tx, me, now)?;
         let draft = draft.checked(|draft| draft.plan(now, true).map(|_| ()))?;
-        let posted = service::post(tx, me, draft, &policy, now)?;
+        let posted = service::post(tx, me, draft, &state.config.policy, now)?;
+        state.spend_act(tx, &acts::SERIES, me, None, now)?;
         reply_with(&views::view(tx, &posted, Some(me), now)?, 201)
     })
     .await
@@ -114,7 +116,7 @@ pub async fn edit_series(
     request: Request<SeriesPatch>,
 ) -> Result<Reply, Problem> {
     let from = from.get();
-    let (me, policy, patch) = (caller.id(), app.config.policy.clone(), request.clone());
+    let (me, state, patch) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let (proof, found) = service::leads(tx, me, id.0, now)?;
         version.check(found.version)?;
@@ -125,7 +127,8 @@ pub async fn edit_series(
         };
         let (draft, says) = merged(&found, patch.body()?)?;
         let wanted = SeriesEdit { draft, says, from, version: found.version };
-        let edited = changing::edit(tx, &proof, &wanted, &policy, now)?;
+        let edited = changing::edit(tx, &proof, &wanted, &state.config.policy, now)?;
+        state.spend_act(tx, &acts::SERIES, me, None, now)?;
         reply_with(&views::view(tx, &edited, Some(me), now)?, 200)
     })
     .await
@@ -171,12 +174,13 @@ pub async fn end_series(
     id: PathId,
     request: Request<SeriesEnding>,
 ) -> Result<Reply, Problem> {
-    let (me, body) = (caller.id(), request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let (proof, _) = service::leads(tx, me, id.0, now)?;
         let body = body.body()?;
         let ending = Ending { from: body.from, reason: body.reason_code, message: body.message.clone() };
         let ended = service::end(tx, &proof, &ending, now)?;
+        state.spend_act(tx, &acts::SERIES, me, None, now)?;
         reply_with(&views::view(tx, &ended, Some(me), now)?, 200)
     })
     .await
@@ -193,11 +197,14 @@ pub async fn become_regular(
     id: PathId,
     request: Request<Nothing>,
 ) -> Result<Reply, Problem> {
-    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let found = service::visible(tx, id.0, Some(me))?;
         body.body()?;
-        let (_, is_new) = regulars::become_regular(tx, me, found.id, &policy, now)?;
+        let (_, is_new) = regulars::become_regular(tx, me, found.id, &state.config.policy, now)?;
+        if is_new {
+            state.spend_act(tx, &acts::REGULAR, me, Some(found.id), now)?;
+        }
         let found = series::get(tx, found.id)?;
         reply_with(&views::view(tx, &found, Some(me), now)?, if is_new { 201 } else { 200 })
     })

@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Result as Outcome},
     id::Id,
     service::{
+        limits::acts,
         run_views::{self, RunCard},
         runs as run_service,
         signups::{
@@ -139,6 +140,9 @@ pub async fn sign_up(app: AppData, caller: Caller, id: PathId, request: Request<
         let input = body.body()?;
         let place = input.friend_token.as_deref().and_then(|token| state.keyring.read_link_token(token));
         let (signup, is_new) = service::sign_up_with(tx, me, id.0, input, place, &state.config.policy, now)?;
+        if is_new {
+            state.spend_act(tx, &acts::SIGN_UP, me, Some(id.0), now)?;
+        }
         Reply::new(if is_new { 201 } else { 200 }, &view(tx, &signup, now)?)
     })
     .await

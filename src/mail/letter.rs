@@ -455,10 +455,10 @@ pub enum Body {
         run: RunFacts,
         people: u32,
     },
-    /// `name` is *user text*.
+    /// `names` are *user text*.
     ParticipantWithdrew {
         run: RunFacts,
-        name: String,
+        names: Vec<String>,
         coming: u32,
     },
     /// To somebody whom another of its facilitators took off a run; `accepted`: they had said yes to it.
@@ -560,7 +560,9 @@ pub enum Body {
         run: Option<String>,
         when: Option<String>,
     },
+    /// `many` reports of one person wait; the other facts are those of the most urgent.
     ReportReceived {
+        many: u32,
         category: String,
         safeguarding: bool,
         queue_url: Option<String>,

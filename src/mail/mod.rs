@@ -5,6 +5,7 @@
 //! [`Outgoing`] to the [`Transport`]. Nothing here reads the database, the clock or the environment.
 //! The one invariant: what people typed can never pass for our own words, links or headers.
 
+mod gathering;
 mod letter;
 mod message;
 mod notice;

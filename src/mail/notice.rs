@@ -92,7 +92,11 @@ pub enum Notice {
     /// To the facilitators: not everybody was signed out.
     NotSignedOut { run_id: Id },
     /// To the facilitators: somebody gave up a place within the last 24 hours.
-    ParticipantWithdrew { signup_id: Id },
+    ParticipantWithdrew {
+        signup_id: Id,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<Id>,
+    },
     /// Somebody was taken off a run they led, went along with or were asked to lead, by another of its facilitators.
     FacilitatorUnlisted {
         run_id: Id,
@@ -122,19 +126,32 @@ pub enum Notice {
     /// A decision no longer holds.
     DecisionLifted { sanction_id: Id },
     /// To the moderators: an appeal came in.
-    AppealReceived { appeal_id: Id },
+    AppealReceived {
+        appeal_id: Id,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<Id>,
+    },
     /// To the person who appealed.
     AppealDecided { appeal_id: Id },
     /// To the facilitator who had decided: an appeal overturned it.
     DecisionOverturned { appeal_id: Id },
     /// To the moderators: a report came in.
-    ReportReceived { report_id: Id },
+    ReportReceived {
+        report_id: Id,
+        /// It tells of all that its reporter has told and nobody has looked at.
+        #[serde(default)]
+        gathered: bool,
+    },
     /// To the reporter: it was looked at; nothing about the other person.
     ReportResolved { report_id: Id },
     /// To a blocker: both are in a run to come already; the choice is theirs.
     BothAreIn { block_id: Id },
     /// To the moderators: somebody who was described has to be found.
-    BlockAsked { block_id: Id },
+    BlockAsked {
+        block_id: Id,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<Id>,
+    },
     /// To a blocker: the person was found, or could not be; no name.
     BlockLookedAt { block_id: Id },
     /// How was it? With answers of one tap, and the help lines.

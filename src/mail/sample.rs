@@ -287,7 +287,11 @@ fn leading(words: &str) -> Vec<Body> {
         all.extend([
             Body::LeadRunCancelled { run: run.clone(), back_marker: full, reason, message, people },
             Body::LeadRunPaused { run: run.clone(), back_marker: full, decide_by, people },
-            Body::ParticipantWithdrew { run: run.clone(), name: words.to_owned(), coming: people },
+            Body::ParticipantWithdrew {
+                run: run.clone(),
+                names: vec![words.to_owned(); if full { 2 } else { 1 }],
+                coming: people,
+            },
             Body::NotSignedOut { run: run.clone(), people },
             Body::FacilitatorUnlisted { run: run.clone(), back_marker: false, accepted: full },
             Body::FacilitatorUnlisted { run: run.clone(), back_marker: true, accepted: full },
@@ -375,7 +379,8 @@ fn team(_words: &str) -> Vec<Body> {
     let mut all = vec![Body::ReportResolved { reported_on: "Saturday 28 November 2026".to_owned() }];
     for yes in [true, false] {
         all.push(Body::AppealReceived { about: "a decision about an account".to_owned(), queue_url: url(yes) });
-        all.push(Body::ReportReceived { category: "safety".to_owned(), safeguarding: yes, queue_url: url(yes) });
+        let (many, category) = (if yes { 2 } else { 1 }, "safety".to_owned());
+        all.push(Body::ReportReceived { many, category, safeguarding: yes, queue_url: url(yes) });
     }
     all
 }

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, decisions, notices, reinstating},
+    service::{callers, decisions, impartiality, notices, reinstating},
     store::{
         Conn, Tx, accounts, audit,
         moderation::{self, Appeal},
@@ -58,7 +58,8 @@ pub fn file(
         consequences: None,
     };
     moderation::insert_appeal(tx, &appeal)?;
-    notices::to_moderators(tx, &[decided.by, Some(account)], &Notice::AppealReceived { appeal_id: appeal.id }, now)?;
+    let notice = Notice::AppealReceived { appeal_id: appeal.id, others: Vec::new() };
+    notices::to_moderators(tx, account, decided.by, &notice, now)?;
     record(tx, Act::AppealFiled, account, &appeal, now)?;
     Ok(appeal)
 }
@@ -90,6 +91,7 @@ pub fn decide(
     if appeal.first_decided_by == Some(moderator) && somebody_else_can(tx, &appeal, moderator, now)? {
         return Err(Code::NotForYourself.into());
     }
+    impartiality::ensure(tx, moderator, appeal.account_id, now)?;
     if words.trim().is_empty() {
         return Err(Fault::at("/statement", "empty", "say why").into());
     }

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, notices},
+    service::{callers, impartiality, notices},
     store::{
         Tx, accounts, audit,
         facilitators::{self, Application, Credential},
@@ -70,8 +70,8 @@ pub fn apply(tx: &mut Tx<'_>, account: Id, new: &NewApplication, policy: &Policy
     let (application, credentials) = rows(account, new, now);
     facilitators::insert(tx, &application, &credentials)?;
     let notice = Notice::ApplicationReceived { application_id: application.id };
-    notices::to_moderators(tx, &[Some(account)], &notice, now)?;
-    notices::to_person(tx, account, notice, now)?;
+    notices::to_moderators(tx, account, None, &notice, now)?;
+    notices::of_act(tx, account, account, notice, now)?;
     Ok(application)
 }
 
@@ -141,6 +141,7 @@ pub fn decide(
     if found.account_id == moderator && !callers::rest_of_the_team(tx, moderator, now)?.is_empty() {
         return Err(Code::NotForYourself.into());
     }
+    impartiality::ensure(tx, moderator, found.account_id, now)?;
     accounts::lock(tx, found.account_id)?;
     let mut application = facilitators::find(tx, application)?.ok_or(Error::NotFound)?;
     if application.status != ApplicationStatus::Pending {

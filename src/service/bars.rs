@@ -82,7 +82,7 @@ pub fn set(tx: &mut Tx<'_>, facilitator: Id, new: &NewBar, policy: &Policy, now:
         }
         places::settle(tx, &mut locked, policy, now)?;
     }
-    notices::to_person(tx, person, Notice::Barred { bar_id: bar.id, runs: lost.clone() }, now)?;
+    notices::of_act(tx, facilitator, person, Notice::Barred { bar_id: bar.id, runs: lost.clone() }, now)?;
     let about = json!({ "bar_id": bar.id, "reason_code": bar.reason_code, "until": bar.until, "runs": lost });
     record(tx, Act::BarSet, facilitator, person, about, now)?;
     Ok(bar)

@@ -15,11 +15,11 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, notices},
+    service::{callers, impartiality, notices},
     store::{
         Conn, Tx, accounts, audit,
         care::{self, Wish},
-        moderation,
+        facilitators, moderation,
     },
 };
 
@@ -66,7 +66,7 @@ pub fn ask(tx: &mut Tx<'_>, person: Id, run: Id, policy: &Policy, now: Instant) 
     };
     care::insert(tx, &wish)?;
     for member in duty {
-        notices::to_person(tx, member, Notice::CareAsked { wish_id: wish.id, overdue: false }, now)?;
+        notices::of_act(tx, person, member, Notice::CareAsked { wish_id: wish.id, overdue: false }, now)?;
     }
     Ok(wish)
 }
@@ -83,15 +83,47 @@ pub fn withdraw(tx: &mut Tx<'_>, person: Id, now: Instant) -> Result<Option<Wish
 /// Whether a member of the team sees a wish: those with welfare duty, whoever has taken it, and everybody once nobody has
 /// taken it for a day; never one's own.
 pub fn is_seen_by(conn: &mut Conn, wish: &Wish, moderator: Id, now: Instant) -> Result<bool> {
-    if wish.account_id == moderator {
+    if wish.account_id == moderator || is_party(conn, wish, moderator, now)? {
         return Ok(false);
     }
-    let late = wish.status == CareStatus::Open && wish.asked_at.plus_hours(CARE_TEAM_HOURS) <= now;
-    Ok(late || wish.taken_by == Some(moderator) || accounts::roles(conn, moderator)?.contains(&Role::WelfareModerator))
+    Ok(is_late(wish, now)
+        || wish.taken_by == Some(moderator)
+        || accounts::roles(conn, moderator)?.contains(&Role::WelfareModerator))
+}
+
+/// Whether a member of the team leads the run that it came from, or has something open with the person, while somebody
+/// else can take it.
+fn is_party(conn: &mut Conn, wish: &Wish, moderator: Id, now: Instant) -> Result<bool> {
+    let leads_it = match wish.run_id {
+        Some(run) => facilitators::find_listing(conn, run, moderator)?.is_some(),
+        None => false,
+    };
+    if !leads_it && !impartiality::stands_between(conn, moderator, wish.account_id)? {
+        return Ok(false);
+    }
+    let mut others = on_duty(conn, moderator, now)?;
+    if is_late(wish, now) {
+        others.extend(callers::rest_of_the_team(conn, moderator, now)?);
+    }
+    for other in others.into_iter().filter(|other| *other != wish.account_id) {
+        let leads_it = wish.run_id.map(|run| facilitators::find_listing(conn, run, other)).transpose()?.flatten();
+        if leads_it.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether nobody has taken a wish for a day: then it is for the whole team.
+fn is_late(wish: &Wish, now: Instant) -> bool {
+    wish.status == CareStatus::Open && wish.asked_at.plus_hours(CARE_TEAM_HOURS) <= now
 }
 
 /// Reads a wish that a moderator sees, under its person's lock.
-fn seen(tx: &mut Tx<'_>, moderator: Id, wish: Id, now: Instant) -> Result<Wish> {
+///
+/// # Errors
+/// Not found for whoever does not see it, as for a wish that does not exist.
+pub fn seen(tx: &mut Tx<'_>, moderator: Id, wish: Id, now: Instant) -> Result<Wish> {
     let found = care::find(tx, wish)?.ok_or(Error::NotFound)?;
     accounts::lock(tx, found.account_id)?;
     callers::still_moderates(tx, moderator, now)?;

@@ -4,6 +4,8 @@
 //! the counters tell no addresses. Whoever spends does so in a transaction of its own before the act: a try counts even
 //! if the act fails.
 
+pub mod acts;
+
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::{

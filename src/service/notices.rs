@@ -19,6 +19,12 @@ pub fn to_person(tx: &mut Tx<'_>, to: Id, notice: Notice, now: Instant) -> Resul
     Ok(())
 }
 
+/// Promises a mail that tells somebody of what `by` did; those of one person's acts are gathered.
+pub fn of_act(tx: &mut Tx<'_>, by: Id, to: Id, notice: Notice, now: Instant) -> Result<()> {
+    outbox::promise(tx, Promise::new(to, notice).by(by), now)?;
+    Ok(())
+}
+
 /// Promises a mail about somebody's sign-up to that person.
 pub fn about_signup(tx: &mut Tx<'_>, signup: &Signup, notice: Notice, now: Instant) -> Result<()> {
     outbox::promise(tx, Promise::new(signup.account_id, notice).of_signup(signup), now)?;
@@ -42,12 +48,12 @@ pub fn to_facilitators(tx: &mut Tx<'_>, run: Id, but: Option<Id>, notice: &Notic
     Ok(())
 }
 
-/// Promises a mail to the team, but for those in `but`.
-pub fn to_moderators(tx: &mut Tx<'_>, but: &[Option<Id>], notice: &Notice, now: Instant) -> Result<()> {
+/// Promises the team a mail that tells of what `by` did, but for `by` and those in `but`.
+pub fn to_moderators(tx: &mut Tx<'_>, by: Id, but: Option<Id>, notice: &Notice, now: Instant) -> Result<()> {
     let team = accounts::with_any_role(tx, &[Role::Moderator, Role::WelfareModerator, Role::Admin])?;
     for member in team {
-        if !but.contains(&Some(member)) {
-            to_person(tx, member, notice.clone(), now)?;
+        if member != by && Some(member) != but {
+            of_act(tx, by, member, notice.clone(), now)?;
         }
     }
     Ok(())

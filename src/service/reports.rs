@@ -13,8 +13,8 @@ use crate::{
     },
     error::{Error, Result},
     id::Id,
-    mail::{Notice, Touch},
-    service::{callers, notices},
+    mail::Notice,
+    service::{callers, impartiality, notices},
     store::{
         Conn, Tx, accounts, announcements, audit, facilitators,
         moderation::{self, Report},
@@ -50,8 +50,8 @@ pub struct NewReport {
     pub statement: String,
 }
 
-/// Files a report in the moderators' queue, safeguarding first, and tells the team. A run's facilitators hear that
-/// their run was reported, unless it is a matter of safeguarding or about one of them.
+/// Files a report in the moderators' queue, safeguarding first, and tells the team. A run's facilitators hear nothing: on a
+/// run of two they would know who spoke.
 pub fn file(tx: &mut Tx<'_>, reporter: Id, new: &NewReport, now: Instant) -> Result<Report> {
     let (kind, run) = target(tx, reporter, &new.about)?;
     let report = Report {
@@ -71,17 +71,14 @@ pub fn file(tx: &mut Tx<'_>, reporter: Id, new: &NewReport, now: Instant) -> Res
         resolved_at: None,
     };
     moderation::insert_report(tx, &report)?;
-    let notice = Notice::ReportReceived { report_id: report.id };
+    if let Some(run) = run {
+        moderation::note_report_leaders(tx, report.id, run)?;
+    }
+    let notice = Notice::ReportReceived { report_id: report.id, gathered: false };
     for member in callers::rest_of_the_team(tx, reporter, now)? {
         if !is_concerned(tx, &report, member, now)? {
-            notices::to_person(tx, member, notice.clone(), now)?;
+            notices::of_act(tx, reporter, member, notice.clone(), now)?;
         }
-    }
-    if let (AboutKind::Run, Some(run)) = (kind, run)
-        && new.category != Category::Safeguarding
-    {
-        let touched = Notice::RunTouched { run_id: run, by: Touch::Report };
-        notices::to_facilitators(tx, run, Some(reporter), &touched, now)?;
     }
     record(tx, Act::ReportFiled, Some(reporter), &report, now)?;
     Ok(report)
@@ -118,7 +115,7 @@ fn target(conn: &mut Conn, reporter: Id, about: &About) -> Result<(AboutKind, Op
 
 /// Takes a report on, or hands it to another moderator.
 pub fn assign(tx: &mut Tx<'_>, moderator: Id, report: Id, to: Id, now: Instant) -> Result<Report> {
-    let mut report = moderation::find_report(tx, report)?.ok_or(Error::NotFound)?;
+    let mut report = seen_by(tx, moderator, report, now)?;
     if report.status == ReportStatus::Resolved {
         return Err(Code::ReportResolved.into());
     }
@@ -126,8 +123,10 @@ pub fn assign(tx: &mut Tx<'_>, moderator: Id, report: Id, to: Id, now: Instant) 
         return Err(Fault::at("/account_id", "no_moderator", "only moderators can take a report").into());
     }
     callers::still_moderates(tx, moderator, now)?;
-    not_about_oneself(tx, &report, moderator, now)?;
-    not_about_oneself(tx, &report, to, now)?;
+    if is_concerned(tx, &report, to, now)? {
+        return Err(Code::NotForYourself.into());
+    }
+    impartiality::ensure_for_report(tx, to, &report, now)?;
     report.status = ReportStatus::Assigned;
     report.assigned_to = Some(to);
     moderation::update_report(tx, &report)?;
@@ -137,12 +136,12 @@ pub fn assign(tx: &mut Tx<'_>, moderator: Id, report: Id, to: Id, now: Instant) 
 
 /// Closes a report with a note for the team; the reporter hears that it was looked at.
 pub fn resolve(tx: &mut Tx<'_>, moderator: Id, report: Id, resolution: &str, now: Instant) -> Result<Report> {
-    let mut report = moderation::find_report(tx, report)?.ok_or(Error::NotFound)?;
+    let mut report = seen_by(tx, moderator, report, now)?;
     if report.status == ReportStatus::Resolved {
         return Err(Code::ReportResolved.into());
     }
     callers::still_moderates(tx, moderator, now)?;
-    not_about_oneself(tx, &report, moderator, now)?;
+    impartiality::ensure_for_report(tx, moderator, &report, now)?;
     report.status = ReportStatus::Resolved;
     report.assigned_to = report.assigned_to.or(Some(moderator));
     report.resolution = Some(resolution.to_owned());
@@ -155,33 +154,22 @@ pub fn resolve(tx: &mut Tx<'_>, moderator: Id, report: Id, resolution: &str, now
     Ok(report)
 }
 
-/// Whether a report is about a moderator, or about a run that they lead, while somebody else can look into it: then it
-/// is hidden from them.
+/// Whether a report concerns a moderator while somebody else can look into it: then it is hidden from them.
 pub fn is_concerned(conn: &mut Conn, report: &Report, moderator: Id, now: Instant) -> Result<bool> {
-    let about_them = person_behind(conn, report)? == Some(moderator);
-    let run = report.about_id.filter(|_| report.about_kind == AboutKind::Run).or(report.run_id);
-    let leads_it = match run {
-        Some(run) => facilitators::find_listing(conn, run, moderator)?.is_some(),
-        None => false,
-    };
-    Ok((about_them || leads_it) && !callers::rest_of_the_team(conn, moderator, now)?.is_empty())
+    Ok(impartiality::concerns(conn, report, moderator)? && !callers::rest_of_the_team(conn, moderator, now)?.is_empty())
 }
 
-/// Whom a report is about, where that is known.
-fn person_behind(conn: &mut Conn, report: &Report) -> Result<Option<Id>> {
-    match (report.about_kind, report.about_id) {
-        (AboutKind::Account | AboutKind::Facilitator, person) => Ok(person),
-        (AboutKind::Announcement, Some(id)) => Ok(announcements::find(conn, id)?.and_then(|said| said.author_id)),
-        (AboutKind::Run | AboutKind::Announcement, _) => Ok(None),
-    }
-}
-
-fn not_about_oneself(conn: &mut Conn, report: &Report, moderator: Id, now: Instant) -> Result<()> {
-    if is_concerned(conn, report, moderator, now)? { Err(Code::NotForYourself.into()) } else { Ok(()) }
+/// A report, for a moderator who may see it.
+///
+/// # Errors
+/// Not found for whom it concerns, as for a report that does not exist.
+pub fn seen_by(conn: &mut Conn, moderator: Id, report: Id, now: Instant) -> Result<Report> {
+    let found = moderation::find_report(conn, report)?.ok_or(Error::NotFound)?;
+    if is_concerned(conn, &found, moderator, now)? { Err(Error::NotFound) } else { Ok(found) }
 }
 
 fn record(tx: &mut Tx<'_>, act: Act, actor: Option<Id>, report: &Report, now: Instant) -> Result<()> {
-    let person = person_behind(tx, report)?;
+    let person = impartiality::person_behind(tx, report)?;
     let about = json!({ "report_id": report.id, "category": report.category });
     audit::record(tx, audit::Deed { act, actor, subject: person, run: report.run_id, about }, now)
 }

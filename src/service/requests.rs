@@ -54,12 +54,12 @@ pub fn can_be_answered(run: &Run, policy: &Policy, now: Instant) -> Result<()> {
 /// answer after that.
 pub fn tell_facilitators(tx: &mut Tx<'_>, signup: &Signup, run: &Run, policy: &Policy, now: Instant) -> Result<()> {
     let waiting = signups::of_run(tx, signup.run_id, &[SignupStatus::Requested])?.len();
-    let window = now.timestamp().as_second().div_euclid(GATHERED_HOURS * 3600);
-    let end = now.plus_seconds((window + 1) * GATHERED_HOURS * 3600 - now.timestamp().as_second());
-    let until = end.min(places::cut_off(run, policy).plus_hours(-ANSWER_HOURS));
+    let until = gathered_until(now).min(places::cut_off(run, policy).plus_hours(-ANSWER_HOURS));
     for leader in answerable(tx, signup.run_id)? {
         let promise = if waiting <= ONE_BY_ONE || until <= now {
-            Promise::new(leader, Notice::SignupRequested { signup_id: signup.id }).of_signup(signup)
+            Promise::new(leader, Notice::SignupRequested { signup_id: signup.id })
+                .of_signup(signup)
+                .by(signup.account_id)
         } else {
             // One mail for all that come until then.
             Promise::new(leader, Notice::RequestsWait { run_id: signup.run_id, again: false })
@@ -70,6 +70,14 @@ pub fn tell_facilitators(tx: &mut Tx<'_>, signup: &Signup, run: &Run, policy: &P
         outbox::promise(tx, promise, now)?;
     }
     Ok(())
+}
+
+/// The end of the window of whole hours in which requests are gathered. It is the same for all of them, whatever fraction
+/// of a second they come at: the key of their mail is made of it.
+fn gathered_until(now: Instant) -> Instant {
+    let window_s = GATHERED_HOURS * 3600;
+    let end_s = (now.timestamp().as_second().div_euclid(window_s) + 1) * window_s;
+    end_s.checked_mul(1_000_000).and_then(Instant::from_micros).unwrap_or(now)
 }
 
 /// Asks the facilitators again about requests that wait for too long; once for each request.

@@ -16,7 +16,10 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::{Notice, Touch},
-    service::{addresses as address_hashes, callers, match_requests, notices, places, runs::leading, signups as seats},
+    service::{
+        addresses as address_hashes, callers, impartiality, match_requests, notices, places, runs::leading,
+        signups as seats,
+    },
     store::{
         Tx, accounts, audit, facilitators,
         moderation::{self, Sanction},
@@ -67,6 +70,7 @@ pub fn impose(
         return Err(Code::NotForYourself.into());
     }
     callers::still_moderates(tx, moderator, now)?;
+    impartiality::ensure(tx, moderator, new.account_id, now)?;
     not_the_last_admin(tx, new, now)?;
     let person = accounts::lock(tx, new.account_id)?;
     let sanction = Sanction {
@@ -213,6 +217,7 @@ pub(super) fn take_back(tx: &mut Tx<'_>, moderator: Id, sanction: Id, reason: &s
     if found.account_id == moderator {
         return Err(Code::NotForYourself.into());
     }
+    impartiality::ensure(tx, moderator, found.account_id, now)?;
     accounts::lock(tx, found.account_id)?;
     let mut sanction = moderation::find_sanction(tx, sanction)?.ok_or(Error::NotFound)?;
     if !sanction.stands(now) {

@@ -159,6 +159,12 @@ pub fn find_incident(conn: &mut Conn, id: Id) -> Result<Option<Incident>> {
     Ok(incidents::table.find(id).select(Incident::as_select()).first(conn).optional()?)
 }
 
+/// The incident that a report is of, if it is one.
+pub fn incident_of_report(conn: &mut Conn, report: Id) -> Result<Option<Incident>> {
+    let of_report = incidents::table.filter(incidents::report_id.eq(report));
+    Ok(of_report.select(Incident::as_select()).first(conn).optional()?)
+}
+
 /// Incidents newest first, after `cursor`.
 pub fn incidents(conn: &mut Conn, cursor: Option<Id>, limit: i64) -> Result<Vec<Incident>> {
     let mut query = incidents::table.select(Incident::as_select()).into_boxed();

@@ -18,6 +18,7 @@ pub mod db;
 pub mod dialect;
 pub mod extra_places;
 pub mod facilitators;
+mod gathering;
 pub mod history;
 pub mod idempotency;
 pub mod installation;

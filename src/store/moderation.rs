@@ -7,7 +7,9 @@ use diesel::prelude::*;
 use super::{
     db::{Conn, Tx},
     dialect, facilitators,
-    schema::{accounts, appeals, banned_addresses, bars, reports, run_facilitators, sanctions},
+    schema::{
+        accounts, appeals, banned_addresses, bars, report_leaders, reports, run_facilitators, sanctions, signups,
+    },
     sql_types::Json,
 };
 use crate::{
@@ -278,6 +280,50 @@ pub fn insert_report(tx: &mut Tx<'_>, report: &Report) -> Result<()> {
     Ok(())
 }
 
+/// Notes who leads the reported run, whatever becomes of their listing.
+pub fn note_report_leaders(tx: &mut Tx<'_>, report: Id, run: Id) -> Result<()> {
+    let listed: Vec<Id> = run_facilitators::table
+        .filter(run_facilitators::run_id.eq(run))
+        .select(run_facilitators::account_id)
+        .load(&mut **tx)?;
+    for leader in listed {
+        let row = (report_leaders::report_id.eq(report), report_leaders::account_id.eq(leader));
+        diesel::insert_into(report_leaders::table).values(row).execute(&mut **tx)?;
+    }
+    Ok(())
+}
+
+/// Whether somebody was listed on the run of a report when it was made.
+pub fn led_reported_run(conn: &mut Conn, report: Id, account: Id) -> Result<bool> {
+    let found: i64 = report_leaders::table.find((report, account)).count().get_result(conn)?;
+    Ok(found > 0)
+}
+
+/// Open reports that may be looked through at most: far more than a team has open at a time.
+const OPEN_REPORTS: i64 = 2_000;
+
+/// Reports that are not resolved and are about somebody or about a run that they lead or were ever on, newest first.
+pub fn open_reports_touching(conn: &mut Conn, account: Id) -> Result<Vec<Report>> {
+    let led = report_leaders::table.filter(report_leaders::account_id.eq(account)).select(report_leaders::report_id);
+    let listed = run_facilitators::table
+        .filter(run_facilitators::account_id.eq(account))
+        .select(run_facilitators::run_id.nullable());
+    let joined = signups::table.filter(signups::account_id.eq(account)).select(signups::run_id.nullable());
+    Ok(reports::table
+        .filter(reports::status.ne(ReportStatus::Resolved))
+        .filter(
+            reports::about_id
+                .eq(account)
+                .or(reports::id.eq_any(led))
+                .or(reports::run_id.eq_any(listed))
+                .or(reports::run_id.eq_any(joined)),
+        )
+        .order(reports::id.desc())
+        .limit(OPEN_REPORTS)
+        .select(Report::as_select())
+        .load(conn)?)
+}
+
 /// The report, if there is one.
 pub fn find_report(conn: &mut Conn, id: Id) -> Result<Option<Report>> {
     Ok(reports::table.find(id).select(Report::as_select()).first(conn).optional()?)
@@ -287,6 +333,17 @@ pub fn find_report(conn: &mut Conn, id: Id) -> Result<Option<Report>> {
 pub fn update_report(tx: &mut Tx<'_>, report: &Report) -> Result<()> {
     diesel::update(reports::table.find(report.id)).set(report).execute(&mut **tx)?;
     Ok(())
+}
+
+/// Reports of one person that nobody has taken on or resolved, the most urgent first.
+pub fn unassigned_reports_of(conn: &mut Conn, reporter: Id, limit: i64) -> Result<Vec<Report>> {
+    Ok(reports::table
+        .filter(reports::reporter_id.eq(reporter))
+        .filter(reports::status.eq(ReportStatus::Open))
+        .order((reports::urgency, reports::id))
+        .limit(limit)
+        .select(Report::as_select())
+        .load(conn)?)
 }
 
 /// The moderators' queue: safeguarding first, then the oldest; after the cursor's urgency and id.
@@ -343,6 +400,17 @@ pub fn has_open_appeal(conn: &mut Conn, kind: AppealKind, about: Id) -> Result<b
     let open: i64 = appeals::table
         .filter(appeals::about_kind.eq(kind))
         .filter(appeals::about_id.eq(about))
+        .filter(appeals::outcome.is_null())
+        .count()
+        .get_result(conn)?;
+    Ok(open > 0)
+}
+
+/// Whether an appeal of somebody waits that is about what another decided.
+pub fn has_open_appeal_against(conn: &mut Conn, account: Id, decider: Id) -> Result<bool> {
+    let open: i64 = appeals::table
+        .filter(appeals::account_id.eq(account))
+        .filter(appeals::first_decided_by.eq(decider))
         .filter(appeals::outcome.is_null())
         .count()
         .get_result(conn)?;

@@ -11,7 +11,7 @@ use diesel::{
 
 use super::{
     db::{Conn, Tx},
-    dialect,
+    dialect, gathering,
     schema::outbox,
     signups::Signup,
     sql_types::Json,
@@ -52,6 +52,8 @@ pub struct Parcel {
     /// The moment from which it waits for its turn: when it was promised, or its last try. Only rows of older programs
     /// have none.
     pub waits_since: Option<Instant>,
+    /// Kind, person and thing of which mails are gathered, if they are.
+    pub topic: Option<String>,
 }
 
 /// A mail to promise.
@@ -66,12 +68,16 @@ pub struct Promise {
     pub not_before: Option<Instant>,
     /// People may be setting out: before all others.
     pub urgent: bool,
+    /// Whose act it tells of, where mails of one person's acts are gathered.
+    pub by: Option<Id>,
+    /// Of which topic it is; worked out when it is promised.
+    pub topic: Option<String>,
 }
 
 impl Promise {
     /// A mail to somebody that is about no run, due now.
     pub fn new(to: Id, notice: Notice) -> Self {
-        Self { to, notice, run: None, signup: None, once: None, not_before: None, urgent: false }
+        Self { to, notice, run: None, signup: None, once: None, not_before: None, urgent: false, by: None, topic: None }
     }
 
     /// About a run.
@@ -103,10 +109,34 @@ impl Promise {
         self.urgent = true;
         self
     }
+
+    /// Tells of an act of this person.
+    pub fn by(mut self, actor: Id) -> Self {
+        self.by = Some(actor);
+        self
+    }
+
+    /// Of a topic.
+    pub(super) fn on(mut self, topic: &str) -> Self {
+        self.topic = Some(topic.to_owned());
+        self
+    }
 }
 
-/// Promises a mail; with a `once` key that was used before it does nothing. Says whether it was promised now.
+/// Promises a mail; with a `once` key that was used before it does nothing. Mails of a kind to one person about one thing
+/// are gathered. Says whether it was promised now.
 pub fn promise(tx: &mut Tx<'_>, promise: Promise, now: Instant) -> Result<bool> {
+    match promise.notice.topic(promise.run, promise.by) {
+        Some(thing) => {
+            let topic = format!("{}:{}:{thing}", promise.notice.name(), promise.to);
+            gathering::promise(tx, promise, &topic, now)
+        }
+        None => insert(tx, promise, now),
+    }
+}
+
+/// Writes the row of a mail, unless its key was used before; says whether it did.
+pub(super) fn insert(tx: &mut Tx<'_>, promise: Promise, now: Instant) -> Result<bool> {
     let parcel = Parcel {
         id: Id::at(now),
         account_id: promise.to,
@@ -126,6 +156,7 @@ pub fn promise(tx: &mut Tx<'_>, promise: Promise, now: Instant) -> Result<bool> 
         urgent: promise.urgent,
         setback: None,
         waits_since: Some(now),
+        topic: promise.topic,
     };
     let kept = dialect::on_backend!(&mut **tx, |conn| diesel::insert_into(outbox::table)
         .values(&parcel)
@@ -147,6 +178,18 @@ pub fn was_taken_up(conn: &mut Conn, signup: Id, kind: &str) -> Result<bool> {
         .filter(outbox::kind.eq(kind))
         .filter(outbox::status.ne(OutboxStatus::Dropped))
         .filter(outbox::fence.gt(0))
+        .count()
+        .get_result(conn)?;
+    Ok(known > 0)
+}
+
+/// Whether a mail of this kind about a sign-up waits, and nobody has taken it up.
+pub fn waits_untouched(conn: &mut Conn, signup: Id, kind: &str) -> Result<bool> {
+    let known: i64 = outbox::table
+        .filter(outbox::signup_id.eq(signup))
+        .filter(outbox::status.eq(OutboxStatus::Queued))
+        .filter(outbox::kind.eq(kind))
+        .filter(outbox::fence.eq(0))
         .count()
         .get_result(conn)?;
     Ok(known > 0)

@@ -42,6 +42,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     sanctions,
     banned_addresses,
     reports,
+    report_leaders,
     appeals,
     outbox,
     audit_people,

@@ -22,6 +22,7 @@ use crate::{
     service::{
         callers,
         day::{attendance, attendance::Ticked, contacts},
+        limits::acts,
         signups::decisions,
     },
     store::{
@@ -190,11 +191,13 @@ pub async fn sign_out_all(
     (status = 200, body = MarkView), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 #[post("/signups/{id}/no-show")]
 pub async fn no_show(app: AppData, caller: Caller, id: PathId, request: Request<Nothing>) -> Result<Reply, Problem> {
-    let (me, body) = (caller.id(), request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let (_, proof) = decisions::led_by(tx, me, id.0, now)?;
         body.body()?;
-        Reply::ok(&MarkView::from(&attendance::mark_no_show(tx, id.0, &proof, now)?))
+        let signup = attendance::mark_no_show(tx, id.0, &proof, now)?;
+        state.spend_act(tx, &acts::MARK, me, Some(signup.account_id), now)?;
+        Reply::ok(&MarkView::from(&signup))
     })
     .await
 }

@@ -19,6 +19,7 @@ use crate::{
             pairing::{self, ChosenPairs, PairsView},
             walk_ins::{self, CameIn, WalkIn},
         },
+        limits::acts,
     },
     store::accounts,
 };
@@ -42,15 +43,16 @@ pub struct WalkInView {
     (status = 422, body = ProblemDocument)))]
 #[post("/runs/{id}/walk-ins")]
 pub async fn walk_in(app: AppData, caller: Caller, id: PathId, request: Request<WalkIn>) -> Result<Reply, Problem> {
-    let (me, policy, body) = (caller.id(), app.config.policy.clone(), request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let proof = callers::leads(tx, me, id.0, now)?;
         let input = body.checked(WalkIn::faults)?;
-        match walk_ins::walk_in(tx, input, &proof, &policy, now)? {
+        match walk_ins::walk_in(tx, input, &proof, &state.config.policy, now)? {
             CameIn::Guest(guest) => {
                 Reply::created(&WalkInView { signup: None, display_name: None, guest: Some(guest.into()) })
             }
             CameIn::Person(signup, is_new) => {
+                state.spend_act(tx, &acts::MARK, me, Some(signup.account_id), now)?;
                 let display_name = Some(accounts::get(tx, signup.account_id)?.display_name);
                 let view = WalkInView { signup: Some(MarkView::from(&*signup)), display_name, guest: None };
                 Reply::new(if is_new { 201 } else { 200 }, &view)

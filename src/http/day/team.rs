@@ -22,6 +22,7 @@ use crate::{
             incidents::{self, NewIncident},
             retention::{self, SealedLook},
         },
+        limits::acts,
         reports,
     },
     store::{Conn, accounts, day, day::Incident, moderation, signups},
@@ -46,10 +47,11 @@ pub async fn report_incident(
     id: PathId,
     request: Request<NewIncident>,
 ) -> Result<Reply, Problem> {
-    let (me, body) = (caller.id(), request.clone());
+    let (me, state, body) = (caller.id(), app.clone(), request.clone());
     app.act(&caller, &request, move |tx, now| {
         let proof = callers::leads(tx, me, id.0, now)?;
         let incident = incidents::report(tx, body.body()?, &proof, now)?;
+        state.spend_act(tx, &acts::REPORT, me, None, now)?;
         let Incident { id, report_id, created_at, .. } = incident;
         Reply::created(&IncidentReceipt { id, report_id, created_at })
     })
@@ -137,8 +139,8 @@ pub async fn list_incidents(
     let (query, state, me, now) = (query.get()?, app.clone(), caller.id(), app.clock.now());
     let reply = app.db.read(move |conn| {
         let paging = Paging::new(&state.keyring, &["incidents"], query.limit, query.cursor.clone());
-        let found = day::incidents(conn, paging.after()?, paging.fetch())?;
-        let (found, next_cursor) = paging.page(found, |incident| incident.id)?;
+        let is_seen = |conn: &mut Conn, incident: &Incident| Ok(card(conn, incident, me, now)?.is_some());
+        let (found, next_cursor) = paging.seen(conn, day::incidents, |incident| incident.id, is_seen)?;
         let mut items = Vec::new();
         for incident in found {
             items.extend(card(conn, &incident, me, now)?);

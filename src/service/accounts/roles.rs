@@ -18,7 +18,7 @@ use crate::{
     },
     error::{Error, Result},
     id::Id,
-    service::addresses,
+    service::{addresses, impartiality},
     store::{
         Conn, Tx,
         accounts::{self, Account},
@@ -85,6 +85,7 @@ pub fn grant_role(tx: &mut Tx<'_>, admin: Id, account: Id, role: Role, now: Inst
 /// [`Code::LastAdmin`] when nobody would be left to run the installation.
 pub fn revoke_role(tx: &mut Tx<'_>, admin: Id, account: Id, role: Role, now: Instant) -> Result<Account> {
     let account = lock_for_roles(tx, admin, account, now)?;
+    impartiality::ensure(tx, admin, account.id, now)?;
     if role == Role::Admin && accounts::roles(tx, account.id)?.contains(&role) {
         let admins = accounts::with_any_role(tx, &[Role::Admin])?;
         let kept_out = moderation::kept_out(tx, &admins, SanctionScope::Site, now)?;

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, day::retention::sealed_at, notices},
+    service::{callers, day::retention::sealed_at, impartiality, notices},
     store::{
         Conn, Tx, accounts, audit,
         blocks::{self, Block},
@@ -36,20 +36,32 @@ pub struct WasThere {
 pub(super) fn tell_team(tx: &mut Tx<'_>, block: &Block, now: Instant) -> Result<()> {
     for member in callers::rest_of_the_team(tx, block.blocker_id, now)? {
         if !is_concerned(tx, block, member, now)? {
-            notices::to_person(tx, member, Notice::BlockAsked { block_id: block.id }, now)?;
+            let notice = Notice::BlockAsked { block_id: block.id, others: Vec::new() };
+            notices::of_act(tx, block.blocker_id, member, notice, now)?;
         }
     }
     Ok(())
 }
 
-/// Whether a moderator is the blocker or was on the run, and so may be the one who is looked for, while somebody else
-/// can look into it: then it is hidden from them.
+/// Whether a moderator is the blocker, was on the run and so may be the one who is looked for, or has something open with
+/// the blocker, while somebody else can look into it: then it is hidden from them.
 pub fn is_concerned(conn: &mut Conn, block: &Block, moderator: Id, now: Instant) -> Result<bool> {
     let was_there = match block.run_id {
         Some(run) => blocks::people_of_past_run(conn, run)?.iter().any(|(person, _)| *person == moderator),
         None => false,
     };
-    Ok((was_there || block.blocker_id == moderator) && !callers::rest_of_the_team(conn, moderator, now)?.is_empty())
+    let is_party =
+        was_there || block.blocker_id == moderator || impartiality::stands_between(conn, moderator, block.blocker_id)?;
+    Ok(is_party && !callers::rest_of_the_team(conn, moderator, now)?.is_empty())
+}
+
+/// Whether a moderator may know that there is this block at all.
+///
+/// # Errors
+/// Not found for whom it concerns, as for a block that does not exist.
+pub fn not_hidden(conn: &mut Conn, moderator: Id, block: Id, now: Instant) -> Result<()> {
+    let found = blocks::find(conn, block)?.ok_or(Error::NotFound)?;
+    if is_concerned(conn, &found, moderator, now)? { Err(Error::NotFound) } else { Ok(()) }
 }
 
 /// A description that waits, for a moderator.
@@ -129,6 +141,9 @@ pub fn dismiss(tx: &mut Tx<'_>, moderator: Id, block: Id, now: Instant) -> Resul
 /// Reads a description again under its blocker's lock.
 fn still_waiting(tx: &mut Tx<'_>, moderator: Id, block: Id, now: Instant) -> Result<Block> {
     let found = blocks::find(tx, block)?.ok_or(Error::NotFound)?;
+    if is_concerned(tx, &found, moderator, now)? {
+        return Err(Error::NotFound);
+    }
     if found.description.is_none() && found.resolved_at.is_none() && found.ended_at.is_none() {
         return Err(Error::NotFound);
     }
@@ -136,8 +151,5 @@ fn still_waiting(tx: &mut Tx<'_>, moderator: Id, block: Id, now: Instant) -> Res
         return Err(Code::BlockDecided.into());
     }
     callers::still_moderates(tx, moderator, now)?;
-    if is_concerned(tx, &found, moderator, now)? {
-        return Err(Code::NotForYourself.into());
-    }
     Ok(found)
 }

@@ -244,9 +244,8 @@ pub fn mark_no_show(tx: &mut Tx<'_>, signup: Id, proof: &Leads, now: Instant) ->
     places::move_signup(tx, &locked, &mut signup, SignupAct::MarkNoShow, Who::Facilitator, now)?;
     // Not while they may still be on their way.
     let notice = Notice::Missed { signup_id: signup.id };
-    let due = locked.run.ends_at.max(now);
-    let promise = Promise::new(signup.account_id, notice).of_signup(&signup).not_before(due);
-    outbox::promise(tx, promise.once(format!("missed:{}:{due}", signup.id)), now)?;
+    let promise = Promise::new(signup.account_id, notice).of_signup(&signup).not_before(locked.run.ends_at);
+    outbox::promise(tx, promise, now)?;
     record(tx, Act::NoShowMarked, proof, json!({ "signup_id": signup.id }), now)?;
     Ok(signup)
 }

@@ -37,13 +37,16 @@ impl Writer<'_, '_> {
         Ok(Some(shared).filter(|runs| !runs.is_empty()).map(|runs| Body::BothAreIn { runs }))
     }
 
-    pub(super) fn block_asked(&mut self, block: Id) -> Written {
+    pub(super) fn block_asked(&mut self, asked: &[Id]) -> Written {
         let now = self.now;
-        let Some(block) = blocks::find(self.tx, block)?.filter(blocks::Block::waits_for_team) else { return Ok(None) };
-        if finding::is_concerned(self.tx, &block, self.account.id, now)? {
-            return Ok(None);
+        for block in asked {
+            let waits = blocks::find(self.tx, *block)?.filter(blocks::Block::waits_for_team);
+            let Some(block) = waits else { continue };
+            if !finding::is_concerned(self.tx, &block, self.account.id, now)? {
+                return Ok(Some(Body::BlockAsked { queue_url: Some(self.page("/v1/moderation/blocks")) }));
+            }
         }
-        Ok(Some(Body::BlockAsked { queue_url: Some(self.page("/v1/moderation/blocks")) }))
+        Ok(None)
     }
 
     pub(super) fn block_looked_at(&mut self, block: Id) -> Written {

@@ -8,9 +8,12 @@ use crate::{
     },
     id::Id,
     mail::{self, Body, DecisionKind, Scope},
-    service::runs::run_time_in_words,
+    service::{reports::is_concerned, runs::run_time_in_words},
     store::{Tx, accounts, facilitators, moderation, runs, signups},
 };
+
+/// Reports of one person that a mail counts at most.
+const COUNTED_REPORTS: i64 = 200;
 
 impl Writer<'_, '_> {
     pub(super) fn application_received(&mut self, application: Id) -> Written {
@@ -91,21 +94,39 @@ impl Writer<'_, '_> {
         }))
     }
 
-    pub(super) fn report_received(&mut self, report: Id) -> Written {
-        let report = moderation::find_report(self.tx, report)?.filter(|report| report.status == ReportStatus::Open);
-        Ok(report.map(|report| Body::ReportReceived {
+    /// Of several, the one that is looked at first says what it is about.
+    pub(super) fn report_received(&mut self, report: Id, gathered: bool) -> Written {
+        let Some(newest) = moderation::find_report(self.tx, report)? else { return Ok(None) };
+        let reports = match newest.reporter_id.filter(|_| gathered) {
+            Some(reporter) => moderation::unassigned_reports_of(self.tx, reporter, COUNTED_REPORTS)?,
+            None => vec![newest],
+        };
+        let mut waiting = Vec::new();
+        for report in reports.into_iter().filter(|report| report.status == ReportStatus::Open) {
+            if !is_concerned(self.tx, &report, self.account.id, self.now)? {
+                waiting.push(report);
+            }
+        }
+        let many = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+        let first = waiting.into_iter().min_by_key(|report| (report.urgency, report.id));
+        Ok(first.map(|report| Body::ReportReceived {
+            many,
             category: report.category.to_string().replace('_', " "),
             safeguarding: report.category == Category::Safeguarding,
             queue_url: Some(self.page("/v1/moderation/reports")),
         }))
     }
 
-    pub(super) fn appeal_received(&mut self, appeal: Id) -> Written {
-        let appeal = moderation::find_appeal(self.tx, appeal)?.filter(|appeal| appeal.outcome.is_none());
-        Ok(appeal.map(|appeal| Body::AppealReceived {
-            about: appeal_in_words(appeal.about_kind).to_owned(),
-            queue_url: Some(self.page("/v1/moderation/appeals")),
-        }))
+    pub(super) fn appeal_received(&mut self, appeals: &[Id]) -> Written {
+        for appeal in appeals {
+            let open = moderation::find_appeal(self.tx, *appeal)?.filter(|appeal| appeal.outcome.is_none());
+            let Some(appeal) = open else { continue };
+            return Ok(Some(Body::AppealReceived {
+                about: appeal_in_words(appeal.about_kind).to_owned(),
+                queue_url: Some(self.page("/v1/moderation/appeals")),
+            }));
+        }
+        Ok(None)
     }
 
     pub(super) fn appeal_decided(&mut self, appeal: Id) -> Written {

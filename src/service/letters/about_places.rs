@@ -154,6 +154,10 @@ impl Writer<'_, '_> {
     }
 
     pub(super) fn changed(&mut self, signup: Id, changes: &[Change]) -> Written {
+        // Changed back before anybody was told.
+        if changes.is_empty() {
+            return Ok(None);
+        }
         let found = self.mine(signup, &SignupStatus::LIVE, &TAKES_PLACE)?;
         let Some((signup, run)) = found else { return Ok(None) };
         let inside = SignupStatus::HOLDING.contains(&signup.status);

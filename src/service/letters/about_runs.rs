@@ -190,6 +190,9 @@ impl Writer<'_, '_> {
     }
 
     pub(super) fn lead_changed(&mut self, run: Id, changes: &[Change], by: Option<Id>) -> Written {
+        if changes.is_empty() {
+            return Ok(None);
+        }
         let Some(run) = self.led(run, &[RunStatus::Published, RunStatus::Paused])? else { return Ok(None) };
         let by = match by {
             Some(by) => accounts::find(self.tx, by)?.map(|account| account.display_name),
@@ -264,17 +267,29 @@ impl Writer<'_, '_> {
         }))
     }
 
-    pub(super) fn withdrew(&mut self, signup: Id) -> Written {
+    /// To a facilitator: who gave up a place in a run. Whoever has signed up again since is coming after all.
+    pub(super) fn withdrew(&mut self, given_up: &[Id]) -> Written {
         let now = self.now;
-        let Some((signup, run)) = self.signup_and_run(signup)? else { return Ok(None) };
-        if run.starts_at <= now || self.led_now(run.id)?.is_none() {
+        let mut gone: Vec<Id> = Vec::new();
+        let mut about = None;
+        for signup in given_up {
+            let Some((signup, run)) = self.signup_and_run(*signup)? else { continue };
+            let (person, is_known) = (signup.account_id, gone.contains(&signup.account_id));
+            if !is_known && signups::live_in(self.tx, person, run.id)?.is_none() {
+                gone.push(person);
+                about = Some(run);
+            }
+        }
+        let Some(run) = about.filter(|run| run.starts_at > now) else { return Ok(None) };
+        if self.led_now(run.id)?.is_none() {
             return Ok(None);
         }
-        let name = accounts::get(self.tx, signup.account_id)?.display_name;
+        let mut names = accounts::display_names(self.tx, &gone)?;
+        let names = gone.iter().rev().filter_map(|person| names.remove(person)).collect();
         let coming = signups::of_run(self.tx, run.id, &[SignupStatus::Confirmed])?.len();
         Ok(Some(Body::ParticipantWithdrew {
             run: self.facts(&run, true)?,
-            name,
+            names,
             coming: u32::try_from(coming).unwrap_or(u32::MAX),
         }))
     }

@@ -174,7 +174,7 @@ impl Writer<'_, '_> {
             Notice::CheckedIn { signup_id } => self.checked_in(*signup_id),
             Notice::CheckInUndone { signup_id } => self.check_in_undone(*signup_id),
             Notice::NotSignedOut { run_id } => self.not_signed_out(*run_id),
-            Notice::ParticipantWithdrew { signup_id } => self.withdrew(*signup_id),
+            Notice::ParticipantWithdrew { signup_id, others } => self.withdrew(&all(*signup_id, others)),
             Notice::FacilitatorUnlisted { run_id, back_marker, accepted } => {
                 self.unlisted(*run_id, *back_marker, *accepted)
             }
@@ -200,13 +200,13 @@ impl Writer<'_, '_> {
                 self.decision(*sanction_id, *places_lost, *runs_paused)
             }
             Notice::DecisionLifted { sanction_id } => self.lifted(*sanction_id),
-            Notice::AppealReceived { appeal_id } => self.appeal_received(*appeal_id),
+            Notice::AppealReceived { appeal_id, others } => self.appeal_received(&all(*appeal_id, others)),
             Notice::AppealDecided { appeal_id } => self.appeal_decided(*appeal_id),
             Notice::DecisionOverturned { appeal_id } => self.decision_overturned(*appeal_id),
-            Notice::ReportReceived { report_id } => self.report_received(*report_id),
+            Notice::ReportReceived { report_id, gathered } => self.report_received(*report_id, *gathered),
             Notice::ReportResolved { report_id } => self.report_resolved(*report_id),
             Notice::BothAreIn { block_id } => self.both_are_in(*block_id),
-            Notice::BlockAsked { block_id } => self.block_asked(*block_id),
+            Notice::BlockAsked { block_id, others } => self.block_asked(&all(*block_id, others)),
             Notice::BlockLookedAt { block_id } => self.block_looked_at(*block_id),
             Notice::AfterRun { signup_id } => self.after_run(*signup_id),
             Notice::CareAsked { wish_id, overdue } => self.care_asked(*wish_id, *overdue),
@@ -295,6 +295,11 @@ impl Writer<'_, '_> {
             page_url: self.page(&format!("/v1/runs/{}", run.id)),
         })
     }
+}
+
+/// All rows that a gathered mail tells of, the newest first.
+fn all(newest: Id, others: &[Id]) -> Vec<Id> {
+    std::iter::once(newest).chain(others.iter().rev().copied()).collect()
 }
 
 /// The changes for whom the meeting point is hidden: that it is another, not which.

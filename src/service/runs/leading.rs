@@ -165,7 +165,8 @@ fn go_along(
         if told.insert(bar.account_id)
             && seats::give_up(tx, locked, bar.account_id, Some((AppealKind::Bar, bar.id)), now)?
         {
-            notices::to_person(tx, bar.account_id, Notice::Barred { bar_id: bar.id, runs: vec![run] }, now)?;
+            let notice = Notice::Barred { bar_id: bar.id, runs: vec![run] };
+            notices::of_act(tx, bar.facilitator_id, bar.account_id, notice, now)?;
             record(tx, Act::SignupRemoved, account, Some(bar.account_id), &locked.run, now)?;
         }
     }

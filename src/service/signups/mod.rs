@@ -23,7 +23,7 @@ use crate::{
     mail::Notice,
     service::{callers, entry, notices, one_to_one, overlaps, places, requests},
     store::{
-        Conn, Tx, accounts, extra_places, facilitators,
+        Conn, Tx, accounts, extra_places, facilitators, outbox,
         runs::{self, Run, RunLocked},
         signups::{self, GivenUp, Signup},
         sql_types::Json,
@@ -327,10 +327,13 @@ pub(in crate::service) fn give_back(
     now: Instant,
 ) -> Result<()> {
     let had_place = matches!(signup.status, SignupStatus::Confirmed | SignupStatus::Attended);
+    let confirmed = Notice::SignupConfirmed { signup_id: signup.id };
+    // A place that was given back before anybody was told of it is news to nobody.
+    let is_known = had_place && !outbox::waits_untouched(tx, signup.id, confirmed.name())?;
     places::move_signup(tx, locked, signup, SignupAct::Withdraw, Who::Person, now)?;
     friends::end_with_signup(tx, locked, signup.id, now)?;
-    if had_place && locked.run.status == RunStatus::Published && locked.run.starts_at <= now.plus_hours(24) {
-        let notice = Notice::ParticipantWithdrew { signup_id: signup.id };
+    if is_known && locked.run.status == RunStatus::Published && locked.run.starts_at <= now.plus_hours(24) {
+        let notice = Notice::ParticipantWithdrew { signup_id: signup.id, others: Vec::new() };
         notices::to_facilitators(tx, locked.run.id, None, &notice, now)?;
     }
     after_somebody_left(tx, locked, policy, now)

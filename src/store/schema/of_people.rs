@@ -273,6 +273,16 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::store::sql_types::{SqlId, SqlInstant};
 
+    report_leaders (report_id, account_id) {
+        report_id -> SqlId,
+        account_id -> SqlId,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{SqlId, SqlInstant};
+
     appeals (id) {
         id -> SqlId,
         account_id -> SqlId,
@@ -312,6 +322,7 @@ diesel::table! {
         urgent -> Bool,
         setback -> Nullable<Text>,
         waits_since -> Nullable<SqlInstant>,
+        topic -> Nullable<Text>,
     }
 }
 

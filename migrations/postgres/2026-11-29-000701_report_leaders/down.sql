@@ -1,0 +1,2 @@
+DROP INDEX reports_reporter;
+DROP TABLE report_leaders;

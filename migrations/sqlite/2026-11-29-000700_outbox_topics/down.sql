@@ -1,0 +1,2 @@
+DROP INDEX outbox_topic;
+ALTER TABLE outbox DROP COLUMN topic;
