@@ -62,6 +62,8 @@ pub struct KeptOutBy {
     pub kind: SanctionKind,
     pub scope: SanctionScope,
     pub statement: String,
+    /// Whether the facts are kept back until it ends; the statement says so then.
+    pub facts_withheld: bool,
     /// None: for good.
     pub until: Option<Instant>,
 }
@@ -72,7 +74,8 @@ fn view(conn: &mut Conn, account: Account, now: Instant) -> Outcome<Me> {
         id: decision.id,
         kind: decision.kind,
         scope: decision.scope,
-        statement: decision.statement,
+        statement: decision.statement_for_person(now).to_owned(),
+        facts_withheld: decision.is_withheld(now),
         until: decision.expires_at,
     });
     Ok(Me {

@@ -199,6 +199,8 @@ pub struct SanctionView {
     pub created_at: Instant,
     pub expires_at: Option<Instant>,
     pub lifted_at: Option<Instant>,
+    /// Why the facts are kept back from the person until it ends.
+    pub withheld_because: Option<String>,
     /// Whether it stands now.
     pub stands: bool,
 }
@@ -215,11 +217,14 @@ fn sanction_view(sanction: Sanction, now: Instant) -> SanctionView {
         created_at: sanction.created_at,
         expires_at: sanction.expires_at,
         lifted_at: sanction.lifted_at,
+        withheld_because: sanction.withheld_because,
     }
 }
 
 /// Decides about an account: places and runs to come are given up, sessions end, and the person is told why, until when
-/// and how to object.
+/// and how to object. A hold with `facts_withheld` tells the statement only when it ends, after 14 days at most. When a hold
+/// or a suspension ends, the person is told what is possible again. Refused with `another_decides` while something open
+/// touches both the moderator and the person.
 #[utoipa::path(tag = "Moderation", request_body = NewSanction, security(("token" = [])), responses(
     (status = 201, body = SanctionView), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
 #[post("/moderation/sanctions")]

@@ -66,6 +66,7 @@ impl Notice {
             | Self::Announcement { .. }
             | Self::Decision { .. }
             | Self::DecisionLifted { .. }
+            | Self::DecisionEnded { .. }
             | Self::AppealDecided { .. }
             | Self::DecisionOverturned { .. }
             | Self::ReportResolved { .. }

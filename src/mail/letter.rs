@@ -1,7 +1,7 @@
 //! The facts of one mail, ready for a template: strings are formatted for people, links are full URLs.
 //! Fields marked *user text* were typed by somebody and are hostile until rendered; all others are our own words.
 
-use super::notice::{Change, Touch};
+use super::notice::Change;
 use crate::domain::{question::ComingQuestion, reminder::Moment};
 use serde::Serialize;
 
@@ -507,9 +507,9 @@ pub enum Body {
         waiting: bool,
         not_today_link: String,
     },
+    /// To those who lead it along: one of them does no longer. Never why.
     RunTouched {
         run: RunFacts,
-        by: Touch,
     },
     /// `facilitator` and `statement` are *user text*, `reason` is the code's ready-made sentence, `places_lost` the
     /// `when` of each place given up.
@@ -532,11 +532,20 @@ pub enum Body {
         runs_paused: u32,
         appeal_link: Option<String>,
     },
-    /// `statement` is *user text* of the moderator.
+    /// `statement` and `facts`, which a hold kept back, are *user text* of the moderator.
     DecisionLifted {
         what: DecisionKind,
         scope: Scope,
         statement: Option<String>,
+        facts: Option<String>,
+    },
+    /// `facts`, which a hold kept back, are *user text* of the moderator. `others_stand`: another decision still keeps the
+    /// reader from the same.
+    DecisionEnded {
+        what: DecisionKind,
+        scope: Scope,
+        facts: Option<String>,
+        others_stand: bool,
     },
     /// `about`: "a decision about an account", our words.
     AppealReceived {

@@ -107,7 +107,7 @@ pub enum Notice {
     },
     /// Somebody is asked to lead a run together with its facilitators.
     CoFacilitatorInvited { run_id: Id, account_id: Id },
-    /// To the facilitators: a report or a hold touches their run.
+    /// To the facilitators: a decision keeps one of those who lead with them from it.
     RunTouched { run_id: Id, by: Touch },
     /// To a leader of a series: a date was made at a time at which they are elsewhere, so they do not lead it.
     SeriesDateOverlaps { run_id: Id },
@@ -125,6 +125,8 @@ pub enum Notice {
     Decision { sanction_id: Id, places_lost: u32, runs_paused: u32 },
     /// A decision no longer holds.
     DecisionLifted { sanction_id: Id },
+    /// A hold or suspension ran out, with what a hold kept back.
+    DecisionEnded { sanction_id: Id },
     /// To the moderators: an appeal came in.
     AppealReceived {
         appeal_id: Id,
@@ -175,9 +177,10 @@ fn yes() -> bool {
 #[derive(Serialize, Deserialize, Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[serde(rename_all = "snake_case")]
 pub enum Touch {
-    /// Somebody reported something about the run.
+    /// Somebody reported something about the run. Nobody is told of it any more: mails that an earlier version promised are
+    /// dropped.
     Report,
-    /// A moderator put somebody on the run on hold.
+    /// A decision keeps somebody who leads the run from it.
     Hold,
 }
 
@@ -203,9 +206,10 @@ pub struct DateChange {
 impl Notice {
     /// Kinds that go out even to whom a decision keeps out: decisions with the way to object to them, and what is needed to
     /// log in and read them.
-    pub const FOR_THOSE_KEPT_OUT: [&str; 9] = [
+    pub const FOR_THOSE_KEPT_OUT: [&str; 10] = [
         "decision",
         "decision_lifted",
+        "decision_ended",
         "appeal_decided",
         "barred",
         "signup_removed",

@@ -5,7 +5,7 @@ use super::letter::{
     Answered, Asking, Attendance, Body, DecisionKind, FoundRun, Had, Help, House, Letter, Note, OtherPlace, OtherRun,
     Outcome, RunFacts, Scope, SeriesDate, SharedRun, Wished,
 };
-use super::notice::{Change, Touch};
+use super::notice::Change;
 use crate::domain::{question::ComingQuestion, reminder::Moment};
 
 /// A letter for every kind, and for every turn a kind's wording can take. `words` stands wherever people type.
@@ -328,7 +328,7 @@ fn leading(words: &str) -> Vec<Body> {
                 accept_link: LINK.to_owned(),
             },
             Body::SeriesDateOverlaps { run: run.clone(), elsewhere: others(words, full), paused: full },
-            Body::RunTouched { run, by: if full { Touch::Report } else { Touch::Hold } },
+            Body::RunTouched { run },
         ]);
     }
     all
@@ -369,7 +369,13 @@ fn decisions(words: &str) -> Vec<Body> {
                 runs_paused: if full { 0 } else { 1 },
                 appeal_link: url(full),
             });
-            all.push(Body::DecisionLifted { what, scope, statement: full.then(|| words.to_owned()) });
+            let facts = (what == DecisionKind::Hold).then(|| words.to_owned());
+            let statement = full.then(|| words.to_owned());
+            all.push(Body::DecisionLifted { what, scope, statement, facts: facts.clone() });
+            if matches!(what, DecisionKind::Hold | DecisionKind::Suspension) {
+                all.push(Body::DecisionEnded { what, scope, facts: facts.clone(), others_stand: false });
+                all.push(Body::DecisionEnded { what, scope, facts: None, others_stand: true });
+            }
         }
     }
     all

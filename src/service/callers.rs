@@ -78,7 +78,7 @@ fn restricted(sanction: &moderation::Sanction) -> Refusal {
                 "kind": sanction.kind,
                 "scope": sanction.scope,
                 "rule": sanction.rule,
-                "statement": sanction.statement,
+                "statement": sanction.statement_while_it_stands(),
                 "until": sanction.expires_at,
                 "appeal": "/v1/appeals",
             }),

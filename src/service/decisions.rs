@@ -123,7 +123,7 @@ fn of_sanction(sanction: Sanction, now: Instant) -> Decision {
         account: sanction.account_id,
         by: sanction.decided_by,
         what: sanction.kind.in_words(sanction.scope).to_owned(),
-        why: Some(format!("{}: {}", sanction.rule, sanction.statement)),
+        why: Some(format!("{}: {}", sanction.rule, sanction.statement_for_person(now))),
         until: sanction.expires_at,
         at: sanction.created_at,
         stands,

@@ -24,6 +24,7 @@ use crate::{
         limits::NETWORK_KNOWN_DAYS,
         match_requests, notices, one_to_one, places, requests,
         runs::leading,
+        sanctions,
         series::making,
         series::regulars as series_regulars,
         signups::{friends, reconfirming},
@@ -31,7 +32,7 @@ use crate::{
     store::{
         Conn, Db, Tx, accounts, address_requests as address_request_store, after_runs, blocks as block_store,
         care as wishes, changes, extra_places, facilitators, idempotency, known_networks, limits,
-        match_requests as match_request_store,
+        match_requests as match_request_store, moderation,
         outbox::{self, Promise},
         runs, sessions, signups, substitutes, yeses,
     },
@@ -62,6 +63,9 @@ pub fn tick(db: &Db, policy: &Policy, now: Instant) -> Result<usize> {
         Ok(locked.run.status != before)
     });
     each(db.read_here(|conn| lapses_to_tell(conn, policy, now))?, &|tx, run| leading::warn_of_lapses(tx, run, now));
+    each(db.read_here(|conn| moderation::ended_untold(conn, now))?, &|tx, sanction| {
+        sanctions::tell_end(tx, sanction, now)
+    });
     each(db.read_here(|conn| paused(conn, policy, now))?, &|tx, run| leading::end_pause(tx, run, policy, now));
     each(db.read_here(|conn| runs::started_with_open_ends(conn, now))?, &|tx, run| expire(tx, run, now));
     let over = now.plus_hours(-COMPLETE_AFTER_HOURS);

@@ -57,7 +57,7 @@ fn involves(conn: &mut Conn, report: &Report, person: Id) -> Result<bool> {
 }
 
 /// Whether something open stands between a member of the team and somebody: a block, whichever of the two made it; an
-/// objection to what the member decided; or a report that concerns the member and involves the other.
+/// objection to what the member decided as a facilitator; or a report that concerns the member and involves the other.
 pub fn stands_between(conn: &mut Conn, member: Id, person: Id) -> Result<bool> {
     if blocks::apart_from(conn, member)?.contains(&person) {
         return Ok(true);

@@ -43,6 +43,14 @@ pub struct NewSanction {
     /// The reasons, which the person reads.
     #[schema(min_length = 1, max_length = 5000, pattern = r"\S")]
     pub statement: String,
+    /// Keeps the statement back from the person until a hold ends: they are told the rule, until when, how to object, and
+    /// that the facts follow. For a hold only, and not twice within 28 days.
+    #[serde(default)]
+    pub facts_withheld: bool,
+    /// Why the facts are kept back; for the team, needed with `facts_withheld`.
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    pub withheld_because: Option<String>,
     /// Needed for a suspension; at most 14 days ahead (and that when absent) for a hold; never for a ban.
     #[serde(default)]
     pub expires_at: Option<Instant>,
@@ -73,6 +81,7 @@ pub fn impose(
     impartiality::ensure(tx, moderator, new.account_id, now)?;
     not_the_last_admin(tx, new, now)?;
     let person = accounts::lock(tx, new.account_id)?;
+    not_withheld_before(tx, new, now)?;
     let sanction = Sanction {
         id: Id::at(now),
         account_id: new.account_id,
@@ -86,6 +95,8 @@ pub fn impose(
         lifted_at: None,
         lifted_by: None,
         lift_reason: None,
+        withheld_because: new.because(),
+        end_told_at: None,
     };
     moderation::insert_sanction(tx, &sanction)?;
     let (mut gave_up, mut touched) = (Vec::new(), Vec::new());
@@ -129,8 +140,53 @@ impl NewSanction {
             SanctionKind::Ban => unless(given.is_none(), "not_for_a_ban", "a ban has no end; suspend instead"),
             SanctionKind::Warning => {}
         }
+        let mut unless = |fine: bool, pointer: &str, code: &str, words: &str| faults.unless(fine, pointer, code, words);
+        if self.facts_withheld {
+            let words = "only a hold keeps its facts back: it is not a finding";
+            unless(self.kind == SanctionKind::Hold, "/facts_withheld", "only_for_a_hold", words);
+            let words = "say why the facts are kept back";
+            unless(self.because().is_some(), "/withheld_because", "required", words);
+        } else {
+            let words = "this goes with facts_withheld";
+            unless(self.withheld_because.is_none(), "/withheld_because", "not_withheld", words);
+        }
         faults
     }
+
+    fn because(&self) -> Option<String> {
+        let words = self.withheld_because.as_deref().map(str::trim).filter(|words| !words.is_empty());
+        words.filter(|_| self.facts_withheld).map(str::to_owned)
+    }
+}
+
+/// Days within which somebody's facts are kept back once: one hold after the other would keep them back for good.
+const WITHHELD_ONCE_DAYS: i64 = 2 * HOLD_MAX_DAYS;
+
+fn not_withheld_before(tx: &mut Tx<'_>, new: &NewSanction, now: Instant) -> Result<()> {
+    if !new.facts_withheld {
+        return Ok(());
+    }
+    let since = now.plus_days(-WITHHELD_ONCE_DAYS);
+    let lately = |sanction: &Sanction| sanction.withheld_because.is_some() && sanction.created_at > since;
+    if moderation::sanctions_of(tx, new.account_id)?.iter().any(lately) {
+        let words = "facts were kept back from this person within the last 28 days; tell them this time";
+        return Err(Fault::at("/facts_withheld", "withheld_before", words).into());
+    }
+    Ok(())
+}
+
+/// Tells somebody that a hold or suspension of theirs ran out, once; says whether it did.
+pub fn tell_end(tx: &mut Tx<'_>, sanction: Id, now: Instant) -> Result<bool> {
+    let Some(seen) = moderation::find_sanction(tx, sanction)? else { return Ok(false) };
+    accounts::lock(tx, seen.account_id)?;
+    let Some(mut sanction) = moderation::find_sanction(tx, sanction)? else { return Ok(false) };
+    if sanction.end_told_at.is_some() || sanction.lifted_at.is_some() || sanction.stands(now) {
+        return Ok(false);
+    }
+    sanction.end_told_at = Some(now);
+    moderation::update_sanction(tx, &sanction)?;
+    notices::to_person(tx, sanction.account_id, Notice::DecisionEnded { sanction_id: sanction.id }, now)?;
+    Ok(true)
 }
 
 fn longest_hold(now: Instant) -> Instant {
@@ -244,6 +300,7 @@ fn record(
         "sanction_id": sanction.id,
         "scope": sanction.scope,
         "until": sanction.expires_at,
+        "facts_withheld": sanction.withheld_because.is_some(),
         "consequences": consequences,
     });
     let deed = audit::Deed { act, actor: Some(moderator), subject: Some(sanction.account_id), run: None, about };

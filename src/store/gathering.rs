@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::Instant,
     domain::{
-        gathering::{COUNTED_HOURS, Lately, due},
+        gathering::{AT_ONCE, COUNTED_HOURS, Lately, due},
         outbox::OutboxStatus,
     },
     error::Result,
@@ -28,21 +28,23 @@ const TRIES: usize = 3;
 
 /// Promises a mail of a topic: it joins one that waits unsent, goes out now, or waits for others.
 pub(super) fn promise(tx: &mut Tx<'_>, promise: Promise, topic: &str, now: Instant) -> Result<bool> {
+    let mut last_due = now;
     for _ in 0..TRIES {
         let lately = newest(tx, topic)?;
         // A mail with a key of its own is one of a kind: it may wait, and joins nothing.
         if promise.once.is_none() && join(tx, &lately, &promise)? {
             return Ok(true);
         }
-        let after = lately.first().map_or_else(|| "first".to_owned(), |newest| newest.id.to_string());
-        let key = promise.once.clone().unwrap_or_else(|| format!("after:{topic}:{after}"));
-        let due = next_due(tx, &lately, &promise, now)?;
-        let promised = outbox::insert(tx, promise.clone().once(key).not_before(due).on(topic), now)?;
+        // With how many there are: ids of one millisecond need not sort in the order in which they were made.
+        let after = lately.first().map_or_else(|| "none".to_owned(), |newest| newest.id.to_string());
+        let key = promise.once.clone().unwrap_or_else(|| format!("after:{topic}:{after}:{}", lately.len()));
+        last_due = next_due(tx, &lately, &promise, now)?;
+        let promised = outbox::insert(tx, promise.clone().once(key).not_before(last_due).on(topic), now)?;
         if promised || promise.once.is_some() {
             return Ok(promised);
         }
     }
-    outbox::insert(tx, promise.on(topic), now)
+    outbox::insert(tx, promise.not_before(last_due).on(topic), now)
 }
 
 fn newest(tx: &mut Tx<'_>, topic: &str) -> Result<Vec<Parcel>> {
@@ -72,7 +74,9 @@ fn next_due(tx: &mut Tx<'_>, lately: &[Parcel], promise: &Promise, now: Instant)
     let since = now.plus_hours(-COUNTED_HOURS);
     let goes_out = |parcel: &&Parcel| parcel.status != OutboxStatus::Dropped && parcel.created_at > since;
     let out: Vec<&Parcel> = lately.iter().filter(goes_out).collect();
-    let run = promise.run.map(|run| runs::find(tx, run)).transpose()?.flatten();
+    // What goes out at once needs no more statements.
+    let run = promise.run.filter(|_| out.len() >= AT_ONCE);
+    let run = run.map(|run| runs::find(tx, run)).transpose()?.flatten();
     let lately = Lately {
         mails: out.len(),
         newest: out.iter().map(|parcel| parcel.not_before).max(),

@@ -40,9 +40,36 @@ pub struct Sanction {
     pub lifted_at: Option<Instant>,
     pub lifted_by: Option<Id>,
     pub lift_reason: Option<String>,
+    /// Why the statement is kept back from the person until a hold ends, for the team.
+    pub withheld_because: Option<String>,
+    /// When the person was told that it ran out.
+    pub end_told_at: Option<Instant>,
 }
 
+/// Read in place of a statement that is kept back.
+const WITHHELD_WORDS: &str = "We have to keep the details back for now. You get them when this ends.";
+
 impl Sanction {
+    /// Whether the facts are kept back from the person now.
+    pub fn is_withheld(&self, now: Instant) -> bool {
+        self.withheld_because.is_some() && self.stands(now)
+    }
+
+    /// The statement as the person reads it while the decision stands.
+    pub fn statement_while_it_stands(&self) -> &str {
+        if self.withheld_because.is_some() { WITHHELD_WORDS } else { &self.statement }
+    }
+
+    /// The statement as the person reads it now.
+    pub fn statement_for_person(&self, now: Instant) -> &str {
+        if self.stands(now) { self.statement_while_it_stands() } else { &self.statement }
+    }
+
+    /// What was kept back until its end and can be told from then on.
+    pub fn facts_after_end(&self, now: Instant) -> Option<&str> {
+        Some(self.statement.as_str()).filter(|_| self.withheld_because.is_some() && !self.stands(now))
+    }
+
     /// Whether it still stands.
     pub fn stands(&self, now: Instant) -> bool {
         self.lifted_at.is_none() && self.expires_at.is_none_or(|end| end > now)
@@ -64,6 +91,18 @@ pub fn find_sanction(conn: &mut Conn, id: Id) -> Result<Option<Sanction>> {
 pub fn update_sanction(tx: &mut Tx<'_>, sanction: &Sanction) -> Result<()> {
     diesel::update(sanctions::table.find(sanction.id)).set(sanction).execute(&mut **tx)?;
     facilitators::touch_runs_led_by(tx, sanction.account_id)
+}
+
+/// Holds and suspensions that ran out and of whose end the person was not told.
+pub fn ended_untold(conn: &mut Conn, now: Instant) -> Result<Vec<Id>> {
+    Ok(sanctions::table
+        .filter(sanctions::end_told_at.is_null())
+        .filter(sanctions::expires_at.le(now))
+        .filter(sanctions::lifted_at.is_null())
+        .filter(sanctions::kind.eq_any([SanctionKind::Hold, SanctionKind::Suspension].as_slice()))
+        .order(sanctions::id)
+        .select(sanctions::id)
+        .load(conn)?)
 }
 
 /// All decisions about an account, newest first.
@@ -406,11 +445,12 @@ pub fn has_open_appeal(conn: &mut Conn, kind: AppealKind, about: Id) -> Result<b
     Ok(open > 0)
 }
 
-/// Whether an appeal of somebody waits that is about what another decided.
+/// Whether an appeal of somebody waits that is about what another decided as a facilitator: a bar, or a no to a sign-up.
 pub fn has_open_appeal_against(conn: &mut Conn, account: Id, decider: Id) -> Result<bool> {
     let open: i64 = appeals::table
         .filter(appeals::account_id.eq(account))
         .filter(appeals::first_decided_by.eq(decider))
+        .filter(appeals::about_kind.eq_any([AppealKind::Bar, AppealKind::SignupDecision].as_slice()))
         .filter(appeals::outcome.is_null())
         .count()
         .get_result(conn)?;

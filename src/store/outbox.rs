@@ -3,6 +3,8 @@
 //! A worker claims a row with a lease by the database's clock. The lease's `fence` rises with each claim, and whoever
 //! reports back with an older one is too late: nothing is marked sent twice or by a worker that was given up.
 
+use std::collections::BTreeMap;
+
 use diesel::{
     dsl::sql,
     prelude::*,
@@ -181,6 +183,18 @@ pub fn was_taken_up(conn: &mut Conn, signup: Id, kind: &str) -> Result<bool> {
         .count()
         .get_result(conn)?;
     Ok(known > 0)
+}
+
+/// How many mails of this kind each of these people was promised since then.
+pub fn promised_since(conn: &mut Conn, people: &[Id], kind: &str, since: Instant) -> Result<BTreeMap<Id, i64>> {
+    let rows: Vec<(Id, i64)> = outbox::table
+        .filter(outbox::account_id.eq_any(people))
+        .filter(outbox::kind.eq(kind))
+        .filter(outbox::created_at.gt(since))
+        .group_by(outbox::account_id)
+        .select((outbox::account_id, diesel::dsl::count_star()))
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Whether a mail of this kind about a sign-up waits, and nobody has taken it up.

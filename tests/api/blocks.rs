@@ -494,8 +494,8 @@ async fn a_moderator_who_was_there_does_not_look_into_it(town: Town) {
     assert_eq!(mo.get("/moderation/blocks").await.expect(200).items().len(), 0);
     mo.get(&format!("/moderation/blocks/{id}")).await.refused(404, "not_found");
     let fays = json!({ "account_id": fay.id });
-    mo.post(&format!("/moderation/blocks/{id}/resolve"), fays.clone()).await.refused(403, "not_for_yourself");
-    mo.post(&format!("/moderation/blocks/{id}/dismiss"), json!({})).await.refused(403, "not_for_yourself");
+    mo.post(&format!("/moderation/blocks/{id}/resolve"), fays.clone()).await.refused(404, "not_found");
+    mo.post(&format!("/moderation/blocks/{id}/dismiss"), json!({})).await.refused(404, "not_found");
     lu.post(&format!("/moderation/blocks/{id}/resolve"), fays).await.expect(204);
     town.work().await;
 }

@@ -406,6 +406,8 @@ impl World {
             scope,
             rule: "The model.".to_owned(),
             statement: "The model.".to_owned(),
+            facts_withheld: false,
+            withheld_because: None,
             expires_at: None,
         };
         self.db.write_here(|tx| sanctions::impose(tx, moderator, &new, &self.policy, &self.addresses, now).map(drop))

@@ -464,6 +464,8 @@ fn a_banned_address_does_not_come_in_again() {
         scope: SanctionScope::Site,
         rule: "Be kind".to_owned(),
         statement: "You were not.".to_owned(),
+        facts_withheld: false,
+        withheld_because: None,
         expires_at: None,
     };
     app.db

@@ -73,11 +73,13 @@ impl Writer<'_, '_> {
         if sanction.kind != SanctionKind::Warning && !sanction.stands(now) {
             return Ok(None);
         }
+        let is_withheld = sanction.is_withheld(now);
+        let statement = Some(sanction.statement);
         Ok(Some(Body::Decision {
             what: kind(sanction.kind),
             scope: scope(sanction.scope),
             rule: sanction.rule,
-            statement: Some(sanction.statement),
+            statement: statement.filter(|_| !is_withheld),
             until: sanction.expires_at.map(|end| self.day(end)),
             places_lost,
             runs_paused,
@@ -86,11 +88,28 @@ impl Writer<'_, '_> {
     }
 
     pub(super) fn lifted(&mut self, sanction: Id) -> Written {
-        let sanction = moderation::find_sanction(self.tx, sanction)?;
+        let (now, sanction) = (self.now, moderation::find_sanction(self.tx, sanction)?);
         Ok(sanction.map(|sanction| Body::DecisionLifted {
             what: kind(sanction.kind),
             scope: scope(sanction.scope),
+            facts: sanction.facts_after_end(now).map(str::to_owned),
             statement: sanction.lift_reason,
+        }))
+    }
+
+    pub(super) fn decision_ended(&mut self, sanction: Id) -> Written {
+        let now = self.now;
+        let Some(sanction) = moderation::find_sanction(self.tx, sanction)? else { return Ok(None) };
+        // What was lifted at the last moment has a mail of its own.
+        if sanction.stands(now) || sanction.lifted_at.is_some() {
+            return Ok(None);
+        }
+        let others = moderation::kept_out(self.tx, &[sanction.account_id], sanction.scope, now)?;
+        Ok(Some(Body::DecisionEnded {
+            what: kind(sanction.kind),
+            scope: scope(sanction.scope),
+            facts: sanction.facts_after_end(now).map(str::to_owned),
+            others_stand: !others.is_empty(),
         }))
     }
 

@@ -27,7 +27,7 @@ use crate::{
     },
     error::Result,
     id::Id,
-    mail::{self, Body, Change, House, Letter, Notice, RunFacts, Templates},
+    mail::{self, Body, Change, House, Letter, Notice, RunFacts, Templates, Touch},
     service::{links, run_views, runs::run_time_in_words},
     store::{
         Tx,
@@ -190,16 +190,17 @@ impl Writer<'_, '_> {
             }
             Notice::CredentialLapses { run_id } => self.credential_lapses(*run_id),
             Notice::Announcement { announcement_id, signup_id } => self.announcement(*announcement_id, *signup_id),
-            Notice::RunTouched { run_id, by } => {
-                let by = *by;
+            Notice::RunTouched { by: Touch::Report, .. } => Ok(None),
+            Notice::RunTouched { run_id, by: Touch::Hold } => {
                 let run = self.led_now(*run_id)?;
-                run.map(|run| Ok(Body::RunTouched { run: self.facts(&run, true)?, by })).transpose()
+                run.map(|run| Ok(Body::RunTouched { run: self.facts(&run, true)? })).transpose()
             }
             Notice::Barred { bar_id, runs } => self.barred(*bar_id, runs),
             Notice::Decision { sanction_id, places_lost, runs_paused } => {
                 self.decision(*sanction_id, *places_lost, *runs_paused)
             }
             Notice::DecisionLifted { sanction_id } => self.lifted(*sanction_id),
+            Notice::DecisionEnded { sanction_id } => self.decision_ended(*sanction_id),
             Notice::AppealReceived { appeal_id, others } => self.appeal_received(&all(*appeal_id, others)),
             Notice::AppealDecided { appeal_id } => self.appeal_decided(*appeal_id),
             Notice::DecisionOverturned { appeal_id } => self.decision_overturned(*appeal_id),

@@ -29,6 +29,9 @@ use crate::{
 const NEARBY_KM: f64 = 15.0;
 /// So many are called at once, those who live nearest; a city has hundreds, and one is enough.
 const CALLED_AT_ONCE: usize = 50;
+/// So many runs somebody is called to in a day: whoever has not come by then has no time, and nobody is to be flooded by one
+/// facilitator who gives up runs by the hundred.
+const CALLS_A_DAY: i64 = 10;
 /// How many days count as lately.
 const LATELY_DAYS: i64 = 90;
 
@@ -68,8 +71,11 @@ pub fn call(tx: &mut Tx<'_>, locked: &RunLocked, but: Option<Id>, policy: &Polic
         return Ok(());
     }
     let able = could_help(tx, &locked.run, now)?;
-    for person in able.into_iter().filter(|person| Some(*person) != but).take(CALLED_AT_ONCE) {
-        let promise = Promise::new(person, Notice::SubstituteWanted { run_id: run }).of_run(run);
+    let wanted = Notice::SubstituteWanted { run_id: run };
+    let called = outbox::promised_since(tx, &able, wanted.name(), now.plus_hours(-24))?;
+    let has_time = |person: &Id| called.get(person).is_none_or(|calls| *calls < CALLS_A_DAY);
+    for person in able.into_iter().filter(has_time).filter(|person| Some(*person) != but).take(CALLED_AT_ONCE) {
+        let promise = Promise::new(person, wanted.clone()).of_run(run);
         outbox::promise(tx, promise.once(format!("call:{run}:{occasion}:{person}")), now)?;
     }
     Ok(())

@@ -234,6 +234,8 @@ diesel::table! {
         lifted_at -> Nullable<SqlInstant>,
         lifted_by -> Nullable<SqlId>,
         lift_reason -> Nullable<Text>,
+        withheld_because -> Nullable<Text>,
+        end_told_at -> Nullable<SqlInstant>,
     }
 }
 

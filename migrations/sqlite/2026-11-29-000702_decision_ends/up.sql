@@ -1,0 +1,6 @@
+-- The end of a hold or suspension is told once, and a hold may keep its facts back until then. What ended before is over.
+ALTER TABLE sanctions ADD COLUMN withheld_because TEXT;
+ALTER TABLE sanctions ADD COLUMN end_told_at TEXT;
+UPDATE sanctions SET end_told_at = expires_at
+    WHERE expires_at <= strftime('%Y-%m-%dT%H:%M:%S', 'now') || '.000000Z';
+CREATE INDEX sanctions_ends ON sanctions (expires_at) WHERE end_told_at IS NULL;
