@@ -57,11 +57,19 @@ class Server:
         finally:
             connection.close()
 
-    def connect(self, first=b"", timeout=30):
-        stream = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+    def connect(self, first=b"", source="127.0.0.1"):
+        """A connection that has sent `first` and has little room for what comes back."""
+        stream = socket.socket()
+        stream.settimeout(30)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stream.bind((source, 0))
+        stream.connect(("127.0.0.1", self.port))
         if first:
             stream.sendall(first)
         return stream
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def memory_mib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()

@@ -312,7 +312,7 @@ fn say_problems(operation: &mut Operation) {
         ("429", "Too many requests"),
         ("503", "Not available now"),
     ];
-    const WITH_BODY: [(&str, &str); 2] = [("413", "Too large"), ("415", "Not JSON")];
+    const WITH_BODY: [(&str, &str); 3] = [("408", "Sent too slowly"), ("413", "Too large"), ("415", "Not JSON")];
     const LOGGED_IN: [(&str, &str); 3] =
         [("401", "Not logged in"), ("403", "Not allowed"), ("409", "Refused by a rule")];
     let with_body = operation.request_body.as_ref().map_or(&[][..], |_| &WITH_BODY[..]);

@@ -169,7 +169,10 @@ mod tests {
     #[test]
     fn each_phase_has_its_own_limit() {
         let connection = Connection::new(false);
-        let left = || connection.state().deadline().map(|deadline| (deadline - connection.state().since).as_secs());
+        let left = || {
+            let state = connection.state();
+            state.deadline().map(|deadline| (deadline - state.since).as_secs())
+        };
         assert_eq!(left(), Some(11));
         connection.works();
         assert_eq!((left(), connection.waits_since()), (None, None));
