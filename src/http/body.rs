@@ -55,12 +55,16 @@ where
         connection.works();
     }
     let (sent, share) = collected.map_err(|_| slow())??;
+    // A small body of a route with a large limit may still become a large one: by gzip, here or in the handler.
+    let share = match share {
+        None if limit > LIMIT => Some(large_share(limit).await?),
+        share => share,
+    };
     match encoding {
         Encoding::Identity => Ok(with_share(sent.into(), share)),
         Encoding::Gzip if sent.is_empty() => Ok(Bytes::new()),
         Encoding::Gzip if sent.len() <= INLINE_LIMIT && limit <= LIMIT => Ok(inflate(&sent, limit)?.into()),
         Encoding::Gzip => {
-            let share = if limit > LIMIT && share.is_none() { Some(large_share(limit).await?) } else { share };
             let inflated = actix_web::web::block(move || inflate(&sent, limit)).await;
             Ok(with_share(inflated.map_err(|fault| Error::Internal(anyhow::Error::new(fault)))??, share))
         }
