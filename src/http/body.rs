@@ -51,8 +51,8 @@ where
         connection.waits_for_body();
     }
     let collected = tokio::time::timeout(TIMEOUT, collect(payload, limit)).await;
-    if let Some(connection) = connection {
-        connection.works();
+    if connection.is_some_and(|connection| !connection.works()) {
+        return Err(Error::Unavailable("this connection has lost its place to another"));
     }
     let (sent, share) = collected.map_err(|_| slow())??;
     // A small body of a route with a large limit may still become a large one: by gzip, here or in the handler.

@@ -3,10 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     task::Poll,
     time::Duration,
 };
@@ -30,7 +27,6 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub struct Connection {
     is_reserved: bool,
     state: Mutex<State>,
-    is_closing: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -40,6 +36,8 @@ struct State {
     since: Instant,
     /// When a write began that the client has not received yet.
     blocked_since: Option<Instant>,
+    /// Its place went to another connection.
+    is_closing: bool,
 }
 
 /// What a connection is doing.
@@ -59,8 +57,8 @@ enum Phase {
 
 impl Connection {
     pub(super) fn new(is_reserved: bool) -> Self {
-        let state = State { phase: Phase::Opened, since: Instant::now(), blocked_since: None };
-        Self { is_reserved, state: Mutex::new(state), is_closing: AtomicBool::new(false), waker: AtomicWaker::new() }
+        let state = State { phase: Phase::Opened, since: Instant::now(), blocked_since: None, is_closing: false };
+        Self { is_reserved, state: Mutex::new(state), waker: AtomicWaker::new() }
     }
 
     /// Whether it serves only monitors.
@@ -71,12 +69,14 @@ impl Connection {
     /// Since when it has waited for its client; none while a request is worked on or when it is closing already.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         let state = self.state();
-        (state.phase != Phase::Working && !self.is_closing()).then_some(state.since)
+        (state.phase != Phase::Working && !state.is_closing).then_some(state.since)
     }
 
-    /// A request is being worked on.
-    pub fn works(&self) {
+    /// A request is being worked on from now on, and the connection keeps its place; false when it has lost it before,
+    /// in which case nothing may be begun that nobody would be told of.
+    pub fn works(&self) -> bool {
         self.enter(Phase::Working);
+        !self.is_closing()
     }
 
     /// The rest of a body is waited for.
@@ -107,14 +107,18 @@ impl Connection {
         self.state().blocked_since = None;
     }
 
-    /// Ends the connection soon, whatever it does.
-    pub(super) fn close(&self) {
-        self.is_closing.store(true, Ordering::Release);
+    /// Ends the connection soon, unless a request is being worked on; says whether it does.
+    pub(super) fn close(&self) -> bool {
+        let mut state = self.state();
+        let is_waiting = state.phase != Phase::Working;
+        state.is_closing |= is_waiting;
+        drop(state);
         self.waker.wake();
+        is_waiting
     }
 
     pub(super) fn is_closing(&self) -> bool {
-        self.is_closing.load(Ordering::Acquire)
+        self.state().is_closing
     }
 
     /// Drives what serves the connection to its end; none when the client was too slow or the place went to another.
@@ -185,6 +189,15 @@ mod tests {
         let head = connection.waits_since();
         connection.receives();
         assert_eq!(connection.waits_since(), head, "more bytes of one head do not prolong it");
+    }
+
+    #[test]
+    fn connection_at_work_is_not_closed_and_a_closing_one_does_no_work() {
+        let connection = Connection::new(false);
+        assert!(connection.works() && !connection.close() && !connection.is_closing());
+        connection.waits_for_body();
+        assert!(connection.close() && connection.is_closing());
+        assert!(!connection.works(), "its client would not be told");
     }
 
     #[test]

@@ -74,7 +74,9 @@ impl Connections {
         } else {
             if held.reserved.len() >= self.capacity.reserved {
                 let (oldest, waiting) = oldest_waiting(&held.reserved)?;
-                waiting.close();
+                if !waiting.close() {
+                    return None;
+                }
                 held.reserved.remove(&oldest);
             }
             held.reserved.insert(number, connection.clone());
@@ -106,13 +108,11 @@ impl Held {
         oldest.is_some_and(|(_, client, number)| self.evict(client, number))
     }
 
-    /// Closes a connection and gives its place back at once; true when it held one.
+    /// Closes a connection and gives its place back at once; false when it has begun to work meanwhile.
     fn evict(&mut self, client: IpAddr, number: u64) -> bool {
-        let evicted = self.remove(client, number);
-        if let Some(connection) = &evicted {
-            connection.close();
-        }
-        evicted.is_some()
+        let own = self.general.get(&client);
+        let is_closing = own.and_then(|own| own.get(&number)).is_some_and(|connection| connection.close());
+        is_closing && self.remove(client, number).is_some()
     }
 
     fn remove(&mut self, client: IpAddr, number: u64) -> Option<Arc<Connection>> {
@@ -156,8 +156,8 @@ pub async fn mark_work(
     let Some(connection) = of(request.request()).cloned() else {
         return Ok(next.call(request).await?.map_into_left_body());
     };
-    connection.works();
-    let mut response = if connection.is_reserved() && !is_monitor(request.path()) {
+    let is_served = connection.works() && (!connection.is_reserved() || is_monitor(request.path()));
+    let mut response = if !is_served {
         let full = Problem::from(Error::Unavailable("all connections are at work")).error_response();
         request.into_response(full).map_into_right_body()
     } else {
@@ -189,7 +189,7 @@ mod tests {
         let connections = Connections::new(CAPACITY);
         let other = admit(&connections, "198.51.100.1");
         let (first, second) = (admit(&connections, "192.0.2.1"), admit(&connections, "::ffff:192.0.2.1"));
-        first.connection.works();
+        assert!(first.connection.works());
         let third = admit(&connections, "192.0.2.1");
         assert!(!third.connection.is_reserved() && second.connection.is_closing());
         assert!(!first.connection.is_closing() && !other.connection.is_closing());
@@ -202,7 +202,7 @@ mod tests {
     fn client_with_all_at_work_gets_a_place_in_reserve() {
         let connections = Connections::new(CAPACITY);
         let own = [admit(&connections, "2001:db8::1"), admit(&connections, "2001:db8::2")];
-        own.iter().for_each(|place| place.connection.works());
+        own.iter().for_each(|place| assert!(place.connection.works()));
         assert!(admit(&connections, "2001:db8::3").connection.is_reserved());
         assert!(!admit(&connections, "2001:db8:0:1::3").connection.is_reserved(), "another network is another client");
     }
@@ -211,7 +211,7 @@ mod tests {
     fn full_server_takes_the_longest_waiting_place_of_all() {
         let connections = Connections::new(CAPACITY);
         let held: Vec<Place> = (1..=4).map(|last| admit(&connections, &format!("192.0.2.{last}"))).collect();
-        held[0].connection.works();
+        assert!(held[0].connection.works());
         let new = admit(&connections, "192.0.2.9");
         let closing: Vec<bool> = held.iter().map(|place| place.connection.is_closing()).collect();
         assert_eq!((new.connection.is_reserved(), closing), (false, vec![false, true, false, false]));
@@ -228,11 +228,11 @@ mod tests {
     fn place_in_reserve_goes_to_the_newest_connection() {
         let connections = Connections::new(CAPACITY);
         let busy: Vec<Place> = (1..=4).map(|last| admit(&connections, &format!("192.0.2.{last}"))).collect();
-        busy.iter().for_each(|place| place.connection.works());
+        busy.iter().for_each(|place| assert!(place.connection.works()));
         let reserved: Vec<Place> = (0..3).map(|_| admit(&connections, "192.0.2.9")).collect();
         let closing: Vec<bool> = reserved.iter().map(|place| place.connection.is_closing()).collect();
         assert_eq!(closing, [true, false, false]);
-        reserved[1..].iter().for_each(|place| place.connection.works());
+        reserved[1..].iter().for_each(|place| assert!(place.connection.works()));
         assert!(connections.admit(ip("192.0.2.9"), false).is_none(), "monitors at work are not interrupted");
         drop(reserved);
         assert!(connections.held().reserved.is_empty());
