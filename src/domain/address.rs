@@ -61,13 +61,12 @@ const HYPHEN_TAGS: &[&str] = &["yahoo.", "ymail.com", "rocketmail.com"];
 /// Fastmail's domains, where `tag@name.fastmail.com` reaches `name@fastmail.com`.
 const TAGS_IN_DOMAIN: &[&str] = &["fastmail.com", "fastmail.fm"];
 
-/// The mailbox that an address reaches, in one spelling: lower case, no tag, the domain in ASCII without a final dot, and
-/// what its provider does not look at left out. It is compared, never written to.
+/// The mailbox that an address reaches, in one spelling: that of [`normalise_email`], without a tag and without what its
+/// provider does not look at. It is compared, never written to.
 pub fn mailbox(email: &str) -> String {
     let email = normalise_email(email);
     let Some((local, domain)) = email.rsplit_once('@') else { return email };
-    let domain = ascii_domain(domain);
-    let (local, domain) = tag_in_domain(local, &domain);
+    let (local, domain) = tag_in_domain(local, domain);
     // What is quoted means what it says.
     if local.starts_with('"') {
         return format!("{local}@{domain}");
@@ -84,15 +83,6 @@ pub fn mailbox(email: &str) -> String {
 
 fn has_hyphen_tags(domain: &str) -> bool {
     HYPHEN_TAGS.iter().any(|known| domain == *known || (known.ends_with('.') && domain.starts_with(known)))
-}
-
-/// A domain as the name system knows it: `bücher.example` and `xn--bcher-kva.example` are one.
-fn ascii_domain(domain: &str) -> String {
-    let domain = domain.trim_end_matches('.');
-    match url::Host::parse(domain) {
-        Ok(url::Host::Domain(ascii)) => ascii.trim_end_matches('.').to_owned(),
-        _ => domain.to_owned(),
-    }
 }
 
 fn tag_in_domain<'a>(local: &'a str, domain: &'a str) -> (&'a str, &'a str) {

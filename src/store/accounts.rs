@@ -125,7 +125,7 @@ pub fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<bool> {
 /// Accounts whose address has no keyed hashes yet, with the address.
 pub fn without_hashes(conn: &mut Conn, limit: i64) -> Result<Vec<(Id, String)>> {
     let bare = accounts::table.filter(accounts::address_hash.is_null()).select((accounts::id, accounts::email));
-    Ok(bare.limit(limit).load(conn)?)
+    Ok(bare.order(accounts::id).limit(limit).load(conn)?)
 }
 
 /// Keeps the keyed hashes of an account's address.
