@@ -30,7 +30,7 @@ pub fn import(app: &App, what: What, table: &Table, invite: bool) -> Result<bool
     }
     let bytes = contents(&table.file)?;
     let mut import = match Import::read(what, &bytes, table.encoding.as_deref()) {
-        Ok(import) => import,
+        Ok(import) => import.trusting_places(table.trust_places),
         Err(words) => {
             println!("{}: {words}", table.file.display());
             return Ok(false);

@@ -98,6 +98,9 @@ struct Table {
     /// Say what would happen, row by row, and change nothing; meanwhile nothing else is written to an SQLite database
     #[arg(long)]
     dry_run: bool,
+    /// Take places as they are, even where latitude and longitude look swapped
+    #[arg(long)]
+    trust_places: bool,
     /// The encoding, such as windows-1252 (default: told by the bytes; what was assumed is said)
     #[arg(long, value_name = "NAME")]
     encoding: Option<String>,

@@ -60,6 +60,10 @@ impl Bench {
         (report, lines)
     }
 
+    fn run_import(&self, mut import: Import) -> Report {
+        import.run(&self.app.db, &house(&self.app), Mode::Import, self.app.clock.now(), &mut |_| ()).unwrap()
+    }
+
     fn people_invited(&self, rows: &str) -> (Report, Vec<String>) {
         self.import_in(Mode::Import, What::People, true, format!("{PEOPLE}\n{rows}"))
     }
@@ -406,6 +410,9 @@ fn likely_swapped_places_are_refused_by_name() {
     let run = LOOP.replace("51.4384,-2.5812", "9.19,45.46").replace("ana@", "a@");
     assert!(bench.runs(&run).1[0].starts_with("line 2: lat: lat and lng are likely swapped"));
     assert_eq!(counted(bench.runs(&run.replace("9.19,45.46", "45.46,9.19")).0), [1, 0, 0, 0, 0]);
+    let file = format!("{PEOPLE}\n{}", milan[2]);
+    let trusting = Import::read(What::People, file.as_bytes(), None).unwrap().trusting_places(true);
+    assert_eq!(counted(bench.run_import(trusting)), [1, 0, 0, 0, 0]);
 }
 
 #[test]
@@ -433,7 +440,7 @@ fn nobody_is_invited_while_the_mail_could_not_say_by_whom() {
         assert!(!invite(&bench.app, false).unwrap());
         let file = bench.app.config.data_dir.join("people.csv");
         std::fs::write(&file, format!("{PEOPLE}\n{BO}")).unwrap();
-        let table = Table { file, dry_run: false, encoding: None };
+        let table = Table { file, dry_run: false, trust_places: false, encoding: None };
         assert!(!import(&bench.app, What::People, &table, true).unwrap());
         assert_eq!(bench.counts(), (1, 0));
         assert!(import(&bench.app, What::People, &table, false).unwrap());
@@ -447,7 +454,7 @@ fn a_file_that_yields_nothing_is_an_error() {
     for contents in ["", "\r", PEOPLE, &format!("{PEOPLE}\r,,,,,,,,,,\r"), "PK\u{3}\u{4}[Content_Types].xml"] {
         let file = bench.app.config.data_dir.join("people.csv");
         std::fs::write(&file, contents).unwrap();
-        let table = Table { file, dry_run: false, encoding: None };
+        let table = Table { file, dry_run: false, trust_places: false, encoding: None };
         assert!(!import(&bench.app, What::People, &table, false).unwrap(), "{contents:?}");
     }
     assert_eq!(bench.counts(), (0, 0));

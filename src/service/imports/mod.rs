@@ -76,6 +76,8 @@ struct Taken {
 pub struct Import {
     what: What,
     sheet: Sheet,
+    /// Whether places are taken that look swapped.
+    trusts_places: bool,
 }
 
 impl Import {
@@ -93,7 +95,12 @@ impl Import {
         if what == What::People {
             sheet.note_repeats("email", normalise_email);
         }
-        Ok(Self { what, sheet })
+        Ok(Self { what, sheet, trusts_places: false })
+    }
+
+    /// The same with its places taken as they are, even where they look swapped.
+    pub fn trusting_places(self, trusts_places: bool) -> Self {
+        Self { trusts_places, ..self }
     }
 
     /// Brings the rows in, each whole or not at all; `tell` hears of each that was not taken, and why.
@@ -135,7 +142,11 @@ impl Import {
             What::People => PointColumns { lat: "home_lat", lng: "home_lng", are_homes: true },
             What::Runs => PointColumns { lat: "lat", lng: "lng", are_homes: false },
         };
-        let notes = places::note_swapped(&mut self.sheet.rows, columns, db.read_here(Surroundings::load)?);
+        let notes = if self.trusts_places {
+            Vec::new()
+        } else {
+            places::note_swapped(&mut self.sheet.rows, columns, db.read_here(Surroundings::load)?)
+        };
         self.sheet.notes.iter().chain(&notes).for_each(|words| tell(format!("note: {words}")));
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Points of a file that are likely written the wrong way round: latitude and longitude swapped.
 //!
-//! A row is refused only where the point as it is written cannot be meant (at sea, or far from everybody and every run)
-//! and the swapped one can (on land, or near them). A point that is merely far away is told and taken.
+//! A row is refused only where the point as it is written can hardly be meant (at sea, or where nobody else is and no run)
+//! and the swapped one can (on land, or among them). A point that is merely far away is told and taken.
 
 use std::collections::HashMap;
 
@@ -28,6 +28,10 @@ const NEAR_SQUARES: i32 = 4;
 const AROUND: i32 = 720;
 /// The fewest other places from which being far away says anything.
 const FEWEST_OTHERS: u32 = 5;
+/// So many more others near the swapped point than near the point tell that it is swapped, as others may be with it.
+const MORE_NEAR_SWAPPED: u32 = 4;
+/// A swapped point that lies nearer than this tells nothing, in km: some places are at 50 degrees in both directions.
+const SWAPPED_AWAY_KM: f64 = 1_000.0;
 /// Degrees around 0, 0 that stand for "not known" in many programs.
 const NULL_ISLAND_DEGREES: f64 = 0.01;
 
@@ -114,7 +118,10 @@ enum Verdict {
 fn judge(point: LatLng, PointColumns { lat, lng, are_homes }: PointColumns, around: &Surroundings) -> Verdict {
     let swapped = LatLng { lat: point.lng, lng: point.lat };
     let is_on_land = |point| time_zone_at(point).is_some();
-    let likely = |why: &str| Verdict::Wrong(format!("{lat} and {lng} are likely swapped: {why}"));
+    let likely = |why: &str| {
+        let words = format!("{lat} and {lng} are likely swapped: {why} (--trust-places takes them as they are)");
+        Verdict::Wrong(words)
+    };
     if point.lat.abs() < NULL_ISLAND_DEGREES && point.lng.abs() < NULL_ISLAND_DEGREES {
         let words = "0, 0 lies in the sea off Africa";
         let advice = if are_homes { "; leave both empty where nobody knows" } else { "" };
@@ -130,14 +137,12 @@ fn judge(point: LatLng, PointColumns { lat, lng, are_homes }: PointColumns, arou
         };
     }
     // The point itself is among those around.
-    let others = around.count.saturating_sub(1);
-    if around.near(point) > 1 || others == 0 {
-        Verdict::Plausible
-    } else if swapped.is_valid() && is_on_land(swapped) && around.near(swapped) > 0 {
-        likely(
-            "as they stand the place is far from all others and from all runs, and the other way round it is near them",
-        )
-    } else if are_homes && others >= FEWEST_OTHERS {
+    let (others, near) = (around.count.saturating_sub(1), around.near(point).max(1));
+    let is_elsewhere = swapped.is_valid() && point.distance_km(&swapped) > SWAPPED_AWAY_KM;
+    let near_swapped = if is_elsewhere && is_on_land(swapped) { around.near(swapped) } else { 0 };
+    if near_swapped >= MORE_NEAR_SWAPPED * near || (near == 1 && near_swapped > 0) {
+        likely("where they stand is next to nobody else and no run, and the other way round it is near many")
+    } else if near == 1 && are_homes && others >= FEWEST_OTHERS {
         Verdict::FarAway
     } else {
         Verdict::Plausible
@@ -176,7 +181,7 @@ mod tests {
         let mut around = Surroundings::default();
         around.add(LatLng { lat: 45.46, lng: 9.19 });
         let (faults, _) = judged(&[(9.19, 45.46)], around);
-        assert!(faults[0].as_ref().unwrap().contains("near them"), "{faults:?}");
+        assert!(faults[0].as_ref().unwrap().contains("near many"), "{faults:?}");
         // Sydney: the longitude is no latitude.
         let (faults, _) = judged(&[(151.2, -33.87)], Surroundings::default());
         assert!(faults[0].as_ref().unwrap().contains("likely swapped"), "{faults:?}");
@@ -197,6 +202,19 @@ mod tests {
         assert!(faults[0].is_none() && notes.len() == 1 && notes[0].starts_with("line 2: lat: "), "{notes:?}");
         let (faults, notes) = judged(&[(40.78, -73.96), (51.4, -2.5)], Surroundings::default());
         assert!(faults.iter().all(Option::is_none) && notes.is_empty());
+    }
+
+    #[test]
+    fn several_swapped_homes_hide_behind_each_other_no_more() {
+        // Moscow; the swapped points lie in Turkmenistan.
+        let moscow = (0..20).map(|at| (55.7 + f64::from(at) / 100.0, 37.6));
+        let points: Vec<(f64, f64)> = moscow.chain([(37.6, 55.7), (37.5, 55.8)]).collect();
+        let (faults, _) = judged(&points, Surroundings::default());
+        assert_eq!(faults.iter().filter(|fault| fault.is_some()).count(), 2, "{faults:?}");
+        assert!(faults[20].is_some() && faults[21].is_some());
+        // Samara is nearly the same either way round.
+        let (faults, _) = judged(&[(53.23, 50.2), (50.3, 53.2), (50.2, 53.3)], Surroundings::default());
+        assert!(faults.iter().all(Option::is_none), "{faults:?}");
     }
 
     #[test]
