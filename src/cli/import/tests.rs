@@ -6,6 +6,7 @@ use crate::{
     config,
     domain::{
         account::AccountStatus,
+        address::AddressHashes,
         link::LinkAction,
         moderation::{SanctionKind, SanctionScope},
         outbox::OutboxStatus,
@@ -238,7 +239,10 @@ fn admin() -> joining::NewAdmin {
         display_name: "Admin".to_owned(),
         password_hash: "hash".to_owned(),
         terms_version: "1".to_owned(),
-        address_hash: "hash of the address".to_owned(),
+        address_hashes: AddressHashes {
+            address: "hash of the address".to_owned(),
+            mailbox: "hash of the mailbox".to_owned(),
+        },
     }
 }
 
