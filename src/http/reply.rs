@@ -69,7 +69,7 @@ impl Reply {
 
     /// Adds a tag with the version that `If-Match` is compared with.
     pub fn with_version(mut self, version: i32) -> Self {
-        self.etag = Some(etag::of_version(version, &self.body));
+        self.etag = Some(etag::of_version(version));
         self
     }
 
