@@ -39,7 +39,7 @@ fn flat(text: &str) -> String {
 #[test]
 fn a_sample_exists_of_every_kind() {
     let kinds: std::collections::BTreeSet<_> = sample::letters("x").iter().map(|l| l.body.kind_name()).collect();
-    assert_eq!(kinds.len(), 58);
+    assert_eq!(kinds.len(), 62);
     for letter in sample::letters("x") {
         assert_eq!(serde_json::to_value(&letter.body).unwrap()["kind"], letter.body.kind_name());
     }

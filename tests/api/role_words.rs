@@ -38,7 +38,7 @@ async fn mails_and_pages_call_a_back_marker_that(town: Town) {
     let etag = fay.get(&run.at("")).await.expect(200).header("etag").to_owned();
     fay.patch(&run.at(""), Some(&etag), json!({ "starts_at": "2026-11-27T09:00:00Z" })).await.expect(200);
     let changed = only(&town.post_office().await, &gil);
-    assert!(changed.text.contains("Fay has changed a run on which you are the back marker"), "{}", changed.text);
+    assert!(changed.text.contains("A run on which you are the back marker was changed by Fay"), "{}", changed.text);
     speaks_of_no_leading(&changed.said());
     town.set_clock("2026-11-26T10:00:00Z");
     let reminded = only(&town.post_office().await, &gil);
