@@ -63,7 +63,7 @@ where
     match encoding {
         Encoding::Identity => Ok(with_share(sent.into(), share)),
         Encoding::Gzip if sent.is_empty() => Ok(Bytes::new()),
-        Encoding::Gzip if sent.len() <= INLINE_LIMIT && limit <= LIMIT => Ok(inflate(&sent, limit)?.into()),
+        Encoding::Gzip if sent.len() <= INLINE_LIMIT && limit <= LIMIT => inflate(&sent, limit),
         Encoding::Gzip => {
             let inflated = actix_web::web::block(move || inflate(&sent, limit)).await;
             Ok(with_share(inflated.map_err(|fault| Error::Internal(anyhow::Error::new(fault)))??, share))

@@ -2,8 +2,8 @@
 
 use std::process::{Output, Stdio};
 
-use jiff::{Timestamp, ToSpan};
 use macro_rules_attribute::apply;
+use sidebyside::clock::Clock;
 
 use super::crash::command;
 use crate::{harness::Town, support::database_test::database_test};
@@ -84,7 +84,8 @@ async fn invitations_go_out_once_and_only_when_asked_for(town: Town) {
 #[apply(database_test!)]
 async fn runs_come_in_once_from_a_spreadsheet(town: Town) {
     let fay = town.facilitator("Fay").await;
-    let day = (Timestamp::now() + (24 * 20).hours()).strftime("%d.%m.%Y");
+    // The program has the clock of the machine.
+    let day = Clock::system().now().plus_days(20).local("UTC").strftime("%d.%m.%Y");
     let columns = "External ID;Title;Activity;Fastest s per km;Slowest s per km;Duration min;Local start;Lat;Lng;Place name;Capacity;Facilitator email";
     let row = |key: &str, lat: &str| {
         format!("{key};Loop;run;06:10:00;405.0;45;{day} 09:00;{lat};-2,5812;Caf\u{e9};10;{};;\r", fay.email)

@@ -93,7 +93,9 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                 "geometry" => object.parts.push(members.next_value_seed(ObjectSeed { points })?),
                 "geometries" | "features" => object.parts.extend(members.next_value_seed(PartsSeed { points })?),
                 "crs" => object.crs = crs_name(&members.next_value::<serde_json::Value>()?),
-                _ => drop(members.next_value::<IgnoredAny>()?),
+                _ => {
+                    members.next_value::<IgnoredAny>()?;
+                }
             }
         }
         Ok(object)

@@ -166,7 +166,7 @@ mod tests {
     fn every_line_end_ends_a_record_and_counts_one_line() {
         for end in ["\n", "\r", "\r\n"] {
             let text = ["a,b", "", "\"c", "d\"\" \",e", "f,g"].join(end);
-            let expected = [format!("1 a|b"), format!("2 "), format!("3 c{end}d\"|e"), format!("5 f|g")];
+            let expected = ["1 a|b".to_owned(), "2 ".to_owned(), format!("3 c{end}d\"|e"), "5 f|g".to_owned()];
             assert_eq!(read(&text, ','), expected, "{end:?}");
             assert_eq!(read(&(text + end), ','), expected, "{end:?}");
         }

@@ -78,13 +78,9 @@ fn guess(file: &[u8]) -> Result<Decoded, String> {
 
 fn utf_16_without_mark(file: &[u8]) -> Option<&'static Encoding> {
     let head = file.get(..UTF_16_EVIDENCE)?;
-    let halves = |first: fn(u8) -> bool, second: fn(u8) -> bool| {
-        head.chunks_exact(2).all(|pair| matches!(pair, [one, two] if first(*one) && second(*two)))
-    };
-    let (nul, ascii): (fn(u8) -> bool, fn(u8) -> bool) = (|byte| byte == 0, |byte| byte != 0 && byte.is_ascii());
-    if halves(ascii, nul) {
+    if head.chunks_exact(2).all(|pair| matches!(pair, [1..=127, 0])) {
         Some(UTF_16LE)
-    } else if halves(nul, ascii) {
+    } else if head.chunks_exact(2).all(|pair| matches!(pair, [0, 1..=127])) {
         Some(UTF_16BE)
     } else {
         None
@@ -134,7 +130,7 @@ fn is_at_home(before: char, c: char, after: char) -> bool {
     }
     if c.is_uppercase() {
         // No capital within a word, unless the word is in capitals.
-        return !before.is_lowercase() && !(before.is_alphabetic() && after.is_lowercase());
+        return !(before.is_lowercase() || before.is_alphabetic() && after.is_lowercase());
     }
     let is_letter_beside = (before.is_alphabetic(), after.is_alphabetic());
     match c {
