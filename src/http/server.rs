@@ -20,7 +20,7 @@ use tracing_actix_web::TracingLogger;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    AppData,
+    AppData, body,
     connections::{self, Capacity, Connections, WatchedStream, connection},
     middleware::{self, FloodGate, QuietSpan},
     paths,
@@ -63,6 +63,8 @@ pub fn start(app: Arc<App>, listener: TcpListener, workers: NonZeroUsize) -> std
             .graceful_shutdown_signal(stopped)
             .keep_alive(connection::KEEP_ALIVE)
             .client_request_timeout(connection::HEAD_TIMEOUT)
+            // A client that gets its answer early goes on sending for a while; hung up on, it would not see the answer.
+            .client_disconnect_timeout(body::TIMEOUT)
             .on_connect_ext(|stream: &WatchedStream, data| {
                 data.insert(stream.connection().clone());
             })
