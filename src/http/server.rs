@@ -4,6 +4,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     num::NonZeroUsize,
     sync::Arc,
+    time::Duration,
 };
 
 use actix_http::{HttpService, Protocol, error::DispatchError};
@@ -20,7 +21,7 @@ use tracing_actix_web::TracingLogger;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    AppData, body,
+    AppData,
     connections::{self, Capacity, Connections, WatchedStream, connection},
     middleware::{self, FloodGate, QuietSpan},
     paths,
@@ -30,6 +31,8 @@ use crate::app::App;
 
 /// Seconds that requests under way get when the server stops.
 const GRACE_S: u64 = 20;
+/// How long what a client sends is read and thrown away after an early answer: 8 MB at 22 Mbit/s.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections that the system keeps until they are accepted; the standard library asks for 128.
 const BACKLOG: i32 = 1024;
 
@@ -64,7 +67,7 @@ pub fn start(app: Arc<App>, listener: TcpListener, workers: NonZeroUsize) -> std
             .keep_alive(connection::KEEP_ALIVE)
             .client_request_timeout(connection::HEAD_TIMEOUT)
             // A client that gets its answer early goes on sending for a while; hung up on, it would not see the answer.
-            .client_disconnect_timeout(body::TIMEOUT)
+            .client_disconnect_timeout(LINGER_TIMEOUT)
             .on_connect_ext(|stream: &WatchedStream, data| {
                 data.insert(stream.connection().clone());
             })

@@ -22,7 +22,7 @@ const PER_CLIENT: usize = 256;
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
 /// A request that writes, so that it waits while somebody else does.
 const WRITE: &str = "POST /v1/password-resets HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
-                     Content-Length: 32\r\n\r\n{\"email\":\"nobody@people.example\"}";
+                     Content-Length: 33\r\n\r\n{\"email\":\"nobody@people.example\"}";
 
 async fn connect(town: &Town, first: &str) -> TcpStream {
     let mut stream = TcpStream::connect(town.base().trim_start_matches("http://")).await.expect("a connection");
