@@ -20,7 +20,7 @@ use crate::{
     index::{self, RunIndex, WishIndex},
     mail::{House, RefusalLog, Templates, Transport},
     service::{addresses as address_hashes, letters::Desk},
-    store::{Db, installation, migrations},
+    store::{Db, accounts, installation, migrations},
 };
 
 /// The state that every request and every worker shares.
@@ -64,6 +64,7 @@ impl App {
         let addresses = AddressHasher::new(address_key);
         address_hashes::fill_all_missing(&db, &addresses)?;
         let keyring = Arc::new(Keyring::new(&config.secret_keys));
+        check_secret(&db, &keyring, config.new_secret)?;
         let templates = Templates::new(config.templates_dir.clone())?;
         let help_url = format!("{}/v1/help", config.base_url);
         let contact = config.contact.clone().unwrap_or_else(|| config.org_name.clone());
@@ -137,4 +138,52 @@ fn fix_installation(db: &Db, config: &Config) -> anyhow::Result<(u8, [u8; 32])> 
     }
     let key = hex::decode(key)?.try_into().ok().context("the stored address key has a wrong length")?;
     Ok((resolution.parse().context("the stored cell resolution is not a number")?, key))
+}
+
+/// The fingerprints of the secrets that were used with this database, with commas between them; the one that signed at the
+/// last start first.
+const SECRETS: &str = "secret_fingerprints";
+/// Fingerprints that are kept: more rotations than anybody has under way.
+const SECRETS_LIMIT: usize = 20;
+
+/// Refuses a secret with which nothing was signed here before, where there are people whose sessions and links would end
+/// without a word. A rotation lists the old secret after the new one, so one of both is known; several processes may be
+/// started one after the other meanwhile.
+fn check_secret(db: &Db, keyring: &Keyring, new_secret: bool) -> anyhow::Result<()> {
+    let ours = keyring.fingerprints();
+    let known = db.write_here(|tx| {
+        let known: Vec<String> =
+            installation::find(tx, SECRETS)?.map_or_else(Vec::new, |all| all.split(',').map(str::to_owned).collect());
+        let is_known = known.is_empty() || ours.iter().any(|print| known.contains(print));
+        if !is_known && !new_secret && accounts::count(tx)? > 0 {
+            return Ok(None);
+        }
+        let mut kept = ours.clone();
+        if is_known {
+            kept.extend(known.iter().filter(|print| !ours.contains(print)).cloned());
+        }
+        kept.truncate(SECRETS_LIMIT);
+        if kept != known {
+            installation::put(tx, SECRETS, &kept.join(","))?;
+        }
+        Ok(Some((known, is_known)))
+    })?;
+    let Some((known, is_known)) = known else {
+        anyhow::bail!(
+            "SECRET_KEY (or secret.key in the data folder) is another one than this database was used with: all log-ins and \
+             links in mails would end. Put the old one back, or list it after the new one (SECRET_KEY=new,old), or go on \
+             with `sidebyside serve --new-secret`"
+        );
+    };
+    match (is_known, new_secret) {
+        (false, _) => tracing::warn!("SECRET_KEY is a new one: log-ins and links in mails from before have ended"),
+        (true, true) if !known.is_empty() => {
+            tracing::info!("--new-secret is not needed: the database knows this secret");
+        }
+        _ if known.first().is_some_and(|signed_last| !ours.contains(signed_last)) => tracing::warn!(
+            "the secret that signed at the last start is not in SECRET_KEY: what it signed no longer works"
+        ),
+        _ => {}
+    }
+    Ok(())
 }

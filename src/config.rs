@@ -32,6 +32,8 @@ pub use secrets::SecretKeys;
 
 /// Who runs an installation that does not say so.
 const DEFAULT_ORG_NAME: &str = "Side by Side";
+/// Stands among the values where the operator wants to go on with another secret than the one that was used before.
+pub const NEW_SECRET: &str = "--new-secret";
 /// Longest name or address of the people who run the installation, in characters.
 const LINE_MAX: usize = 200;
 
@@ -138,6 +140,8 @@ pub struct Config {
     pub base_url: String,
     /// The master secrets.
     pub secret_keys: SecretKeys,
+    /// Whether to go on with a secret that the database does not know.
+    pub new_secret: bool,
     /// Proxies whose word about the caller's address is believed.
     pub trusted_proxies: Vec<Network>,
     /// The header in which they name the caller's address.
@@ -176,8 +180,8 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         #[rustfmt::skip]
         let Self {
-            database, smtp_url, smtp_ehlo_name, mail_dir, mail_from, bind, base_url, secret_keys, trusted_proxies,
-            forwarded_header, rate_limits, log_format, org_name, contact, safeguarding_contact, help, templates_dir,
+            database, smtp_url, smtp_ehlo_name, mail_dir, mail_from, bind, base_url, secret_keys, new_secret,
+            trusted_proxies, forwarded_header, rate_limits, log_format, org_name, contact, safeguarding_contact, help, templates_dir,
             data_dir, policy, notes,
         } = self;
         let database: &dyn fmt::Debug = match database {
@@ -193,6 +197,7 @@ impl fmt::Debug for Config {
             .field("bind", bind)
             .field("base_url", base_url)
             .field("secret_keys", secret_keys)
+            .field("new_secret", new_secret)
             .field("trusted_proxies", trusted_proxies)
             .field("forwarded_header", forwarded_header)
             .field("rate_limits", rate_limits)
@@ -254,8 +259,11 @@ impl Config {
 ///
 /// # Errors
 /// All faults at once.
-pub fn load(flags: Flags) -> Result<Config, ConfigFaults> {
-    let values = flags.values();
+pub fn load(flags: Flags, new_secret: bool) -> Result<Config, ConfigFaults> {
+    let mut values = flags.values();
+    if new_secret {
+        values.insert(NEW_SECRET, String::new());
+    }
     let named = values.get("CONFIG_FILE").map(|path| path.trim()).filter(|path| !path.is_empty());
     let path = Path::new(named.unwrap_or("sidebyside.toml"));
     match std::fs::read_to_string(path) {
@@ -320,7 +328,8 @@ pub fn from_values(values: &BTreeMap<&str, String>, toml: Option<&str>) -> Resul
         templates_dir: reader.read("TEMPLATES_DIR", folder),
         policy,
         // The last of all: it makes a file, which should not happen while anything is wrong.
-        secret_keys: secrets::find(&mut reader, &data_dir, &mut notes),
+        secret_keys: secrets::find(&mut reader, &data_dir, &database, &mut notes),
+        new_secret: values.contains_key(NEW_SECRET),
         database,
         org_name,
         data_dir,

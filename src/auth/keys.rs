@@ -36,6 +36,8 @@ pub enum Purpose {
     RefreshToken,
     /// Signing what a client shows at log-in to be known again.
     Device,
+    /// Recognising the secret itself.
+    Fingerprint,
 }
 
 /// A link's signature: 160 of the 256 bits, so that the address stays on one line of a mail.
@@ -80,6 +82,12 @@ impl Keyring {
     /// The key that signs.
     pub fn current_id(&self) -> KeyId {
         self.current.id
+    }
+
+    /// What tells each secret from others and nothing about it, 32 hex digits each; that of the signing one first.
+    pub fn fingerprints(&self) -> Vec<String> {
+        let print = |keys: &Keys| hex::encode(&keys.mac(Purpose::Fingerprint, b"secret")[..16]);
+        std::iter::once(&self.current).chain(&self.older).map(print).collect()
     }
 
     /// Signs `data` with the current key (HMAC-SHA256).

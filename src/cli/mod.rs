@@ -39,6 +39,9 @@ enum Command {
         /// Serve only; run `sidebyside worker` elsewhere
         #[arg(long)]
         no_worker: bool,
+        /// Go on with another secret than the one used before, and make one where it is lost: all log-ins and all links in mails that were sent end
+        #[arg(long)]
+        new_secret: bool,
     },
     /// Work the outbox and the reminders, without serving
     Worker,
@@ -120,7 +123,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         println!("{}", crate::http::api_doc().to_pretty_json()?);
         return Ok(ExitCode::SUCCESS);
     }
-    let config = config::load(cli.flags)?;
+    let new_secret = matches!(cli.command, Some(Command::Serve { new_secret: true, .. }));
+    let config = config::load(cli.flags, new_secret)?;
     logging::start(config.log_format);
     for note in &config.notes {
         tracing::info!("{note}");
@@ -128,7 +132,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     tokens::install_crypto_provider();
     let worked = match cli.command {
         None => serve::serve(config, true)?,
-        Some(Command::Serve { no_worker }) => serve::serve(config, !no_worker)?,
+        Some(Command::Serve { no_worker, .. }) => serve::serve(config, !no_worker)?,
         Some(Command::Worker) => serve::work(config)?,
         Some(Command::Migrate) => operate::migrate(&config)?,
         Some(Command::Demo) => demo::demo(&build(config)?)?,

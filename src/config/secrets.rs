@@ -10,7 +10,8 @@ use std::{
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::Reader;
+use super::{NEW_SECRET, Reader};
+use crate::store::{accounts, db::Target};
 
 /// The shortest secret, in characters.
 const SHORTEST: usize = 32;
@@ -61,7 +62,8 @@ impl SecretKeys {
 }
 
 /// The secrets of `SECRET_KEY`, or on SQLite those of `data_dir/secret.key`, which is made only if nothing is wrong yet.
-pub(super) fn find(reader: &mut Reader<'_>, data_dir: &Path, notes: &mut Vec<String>) -> SecretKeys {
+/// Beside a database that has people, one that is missing was lost, and a new one is made only where that is asked for.
+pub(super) fn find(reader: &mut Reader<'_>, data_dir: &Path, database: &Target, notes: &mut Vec<String>) -> SecretKeys {
     if reader.text("SECRET_KEY").is_some() {
         return reader.read("SECRET_KEY", SecretKeys::parse).unwrap_or_else(SecretKeys::none);
     }
@@ -74,13 +76,37 @@ pub(super) fn find(reader: &mut Reader<'_>, data_dir: &Path, notes: &mut Vec<Str
         return SecretKeys::none();
     }
     let path = data_dir.join("secret.key");
-    if !reader.faults.is_empty() && !path.exists() {
-        return SecretKeys::none();
+    if !path.exists() {
+        if !reader.faults.is_empty() {
+            return SecretKeys::none();
+        }
+        if !reader.values.contains_key(NEW_SECRET)
+            && let Err(problem) = nobody_needs_the_old_one(database, &path)
+        {
+            reader.fault("SECRET_KEY", problem);
+            return SecretKeys::none();
+        }
     }
     from_file(&path, notes).unwrap_or_else(|problem| {
         reader.fault("SECRET_KEY", format!("{}: {problem}", path.display()));
         SecretKeys::none()
     })
+}
+
+/// Whether a secret may be made because there is nothing yet that hangs on an older one.
+fn nobody_needs_the_old_one(database: &Target, path: &Path) -> Result<(), String> {
+    match accounts::has_any(database) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(format!(
+            "{} is missing, and the database has people, whose log-ins and links in mails hang on it: put it back from a \
+             backup. If it is lost, `sidebyside serve --new-secret` makes a new one: everybody has to log in again, and \
+             links in mails that were sent no longer work",
+            path.display()
+        )),
+        Err(fault) => {
+            Err(format!("{} is missing, and the database cannot be asked for people: {fault}", path.display()))
+        }
+    }
 }
 
 fn from_file(path: &Path, notes: &mut Vec<String>) -> Result<SecretKeys, String> {

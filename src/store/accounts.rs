@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::prelude::*;
 
 use super::{
-    db::{Conn, Tx},
+    db::{Conn, Db, Target, Tx},
     dialect, facilitators,
     schema::{account_roles, accounts, links, running_profiles, signups},
     sql_types::Json,
@@ -111,6 +111,19 @@ pub fn waiting_for_invitation(conn: &mut Conn, now: Instant) -> Result<Vec<Accou
         .order(accounts::email)
         .select(Account::as_select())
         .load(conn)?)
+}
+
+/// Whether a database has people, read before anything is opened for good. One that is not there, or has no tables yet,
+/// has none.
+pub fn has_any(database: &Target) -> Result<bool> {
+    if let Target::Sqlite(path) = database
+        && !path.exists()
+    {
+        return Ok(false);
+    }
+    let mut conn = Db::open(database.clone()).connect_alone()?;
+    let tables = dialect::has_table(&mut conn, "accounts")?;
+    Ok(tables && count(&mut conn)? > 0)
 }
 
 /// Inserts unless the address is taken; says whether it did.

@@ -80,7 +80,9 @@ impl Connector {
             None => {
                 let mut other = PgConnection::establish(url).map_err(ConnectionError)?;
                 other.set_prepared_statement_cache_size(CacheSize::Disabled);
-                conn.batch_execute("BEGIN; COMMIT").map_err(|fault| no_transactions(&fault))?;
+                // Apart: a pooler in statement mode takes both in one go.
+                conn.batch_execute("BEGIN").map_err(|fault| no_transactions(&fault))?;
+                conn.batch_execute("COMMIT").map_err(QueryError)?;
                 let found = share_sessions(&mut conn, &mut other).map_err(QueryError)?;
                 if self.is_pooled.set(found).is_ok() && found {
                     tracing::info!(

@@ -2,7 +2,11 @@
 //!
 //! On SQLite a writing transaction holds the whole database, so the row locks are plain reads there.
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper, dsl::sql};
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper,
+    dsl::sql,
+    sql_types::{BigInt, Text},
+};
 
 use super::{
     accounts::Account,
@@ -91,6 +95,23 @@ pub fn database_now(conn: &mut Conn) -> Result<Instant> {
         }
         Conn::Postgres(conn) => diesel::select(sql::<SqlInstant>("clock_timestamp()")).first(conn)?,
     })
+}
+
+/// Whether there is a table of this name.
+pub fn has_table(conn: &mut Conn, name: &str) -> Result<bool> {
+    let count = match conn {
+        Conn::Sqlite(conn) => diesel::select(
+            sql::<BigInt>("(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ")
+                .bind::<Text, _>(name)
+                .sql(")"),
+        )
+        .first::<i64>(conn)?,
+        Conn::Postgres(conn) => {
+            diesel::select(sql::<BigInt>("(SELECT count(to_regclass(").bind::<Text, _>(name).sql(")))"))
+                .first::<i64>(conn)?
+        }
+    };
+    Ok(count > 0)
 }
 
 /// How long a twin of a request waits for the first, on PostgreSQL; on SQLite it waits for the writer anyway.

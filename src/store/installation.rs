@@ -25,15 +25,19 @@ pub fn fix(tx: &mut Tx<'_>, name: &str, value: &str) -> Result<String> {
     Ok(installation::table.find(name).select(installation::value).first(&mut **tx)?)
 }
 
+/// Sets a value, whether or not there is one.
+pub fn put(tx: &mut Tx<'_>, name: &str, value: &str) -> Result<()> {
+    if diesel::update(installation::table.find(name)).set(installation::value.eq(value)).execute(&mut **tx)? == 0 {
+        fix(tx, name, value)?;
+    }
+    Ok(())
+}
+
 /// The row that shows whether changes can be written. It says nothing.
 const WRITE_MARK: &str = "write_mark";
 
 /// Writes something that is another each time: SQLite writes nothing where a row stays as it is.
 pub fn mark_write(tx: &mut Tx<'_>) -> Result<()> {
     let mark = hex::encode(crate::id::random_bytes::<8>());
-    let row = installation::table.find(WRITE_MARK);
-    if diesel::update(row).set(installation::value.eq(&mark)).execute(&mut **tx)? == 0 {
-        fix(tx, WRITE_MARK, &mark)?;
-    }
-    Ok(())
+    put(tx, WRITE_MARK, &mark)
 }

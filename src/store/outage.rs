@@ -18,11 +18,12 @@ use tokio::sync::watch;
 
 /// How long work may take before the server is probed. Together with [`PROBE_TIMEOUT`] it stays under the two seconds in
 /// which every request is answered while the database is away.
-const SUSPICIOUS_AFTER: Duration = Duration::from_millis(300);
+const SUSPICIOUS_AFTER: Duration = Duration::from_millis(SUSPICIOUS_AFTER_MS);
+const SUSPICIOUS_AFTER_MS: u64 = 300;
 /// How long a probe may take: a connection and `SELECT 1`, some milliseconds on a server that is well.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(1200);
-/// How long work that was not answered goes on before the server is probed again.
-const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How often whoever waits looks again. A server that answered anybody since [`SUSPICIOUS_AFTER`] is not probed.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// The pause between probes of a server that is away: it is seen to be back within that and a probe.
 const AWAY_PAUSE: Duration = Duration::from_millis(300);
 /// Probes that hang, from which on the next waits longer: each holds a thread until its connection ends.
@@ -41,8 +42,9 @@ pub struct OutageWatch {
     on_return: OnReturn,
     is_away: watch::Sender<bool>,
     is_probing: Mutex<bool>,
-    /// Work that the server has answered: whatever a probe says, it is there.
-    answers: AtomicU64,
+    since: Moment,
+    /// When the server answered anybody, in milliseconds after `since`: whatever a probe says, it is there.
+    last_answer_ms: AtomicU64,
     outages: AtomicU64,
     hanging: AtomicUsize,
 }
@@ -54,7 +56,8 @@ impl OutageWatch {
             on_return,
             is_away: watch::Sender::new(false),
             is_probing: Mutex::new(false),
-            answers: AtomicU64::new(0),
+            since: Moment::now(),
+            last_answer_ms: AtomicU64::new(0),
             outages: AtomicU64::new(0),
             hanging: AtomicUsize::new(0),
         })
@@ -72,7 +75,15 @@ impl OutageWatch {
 
     /// Notes that the server has answered somebody.
     pub(super) fn answered(&self) {
-        self.answers.fetch_add(1, Ordering::AcqRel);
+        self.last_answer_ms.store(self.now_ms(), Ordering::Release);
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn answered_since(&self, moment_ms: u64) -> bool {
+        self.last_answer_ms.load(Ordering::Acquire) > moment_ms
     }
 
     /// Ends when the server is away, for whoever waits for it meanwhile.
@@ -81,8 +92,10 @@ impl OutageWatch {
         let mut pause = SUSPICIOUS_AFTER;
         // The sender lives as long as this does.
         while tokio::time::timeout(pause, is_away.wait_for(|away| *away)).await.is_err() {
-            self.suspect();
-            pause = PROBE_AGAIN_AFTER;
+            if !self.answered_since(self.now_ms().saturating_sub(SUSPICIOUS_AFTER_MS)) {
+                self.suspect();
+            }
+            pause = LOOK_AGAIN_AFTER;
         }
     }
 
@@ -103,7 +116,7 @@ impl OutageWatch {
 
     /// One probe; gives whether there is an answer.
     fn probe(self: &Arc<Self>) -> bool {
-        let before = self.answers.load(Ordering::Acquire);
+        let began_ms = self.now_ms();
         let (answer, answered) = mpsc::channel();
         let probing = self.clone();
         self.hanging.fetch_add(1, Ordering::AcqRel);
@@ -119,7 +132,7 @@ impl OutageWatch {
         match answered.recv_timeout(PROBE_TIMEOUT) {
             Ok(is_there) => is_there,
             // A machine that is overloaded: others were answered meanwhile.
-            Err(_) => self.answers.load(Ordering::Acquire) != before,
+            Err(_) => self.answered_since(began_ms),
         }
     }
 
@@ -136,6 +149,7 @@ impl OutageWatch {
             _ => {}
         }
         if is_there {
+            self.answered();
             *self.is_probing.lock().unwrap_or_else(PoisonError::into_inner) = false;
         }
         if was_away == is_there {
@@ -213,6 +227,7 @@ mod tests {
         let since = Moment::now();
         watch.ended().await;
         assert!(since.elapsed() >= SUSPICIOUS_AFTER + PROBE_TIMEOUT && watch.is_away());
-        assert!(SUSPICIOUS_AFTER + PROBE_TIMEOUT < Duration::from_secs(2));
+        // Somebody may have been answered just before: then the probe begins later.
+        assert!(SUSPICIOUS_AFTER + LOOK_AGAIN_AFTER + PROBE_TIMEOUT < Duration::from_secs(2));
     }
 }

@@ -141,10 +141,10 @@ async fn database_that_cannot_be_written_to_is_not_ready(town: Town) {
                 .expect("read only");
             ana.sign_up(&run.id).await.refused(503, "unavailable");
             until_ready(&town, false).await;
-            let back = format!(
-                "SET default_transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"
-            );
-            town.execute(&back).expect("a primary");
+            let mut server =
+                diesel::PgConnection::establish(postgres_url().expect("a server").as_str()).expect("a session");
+            let back = format!("ALTER DATABASE {name} RESET default_transaction_read_only");
+            server.batch_execute(&back).expect("a primary");
             town.execute(end).expect("other sessions end");
             until_ready(&town, true).await;
         }

@@ -425,7 +425,7 @@ async fn a_lease_that_ran_out_is_claimed_again(town: Town) {
     let run = town.run(&fay, |_| {}).await;
     let (ana, _) = confirmed(&town, &run, "Ana").await;
     let now = town.now();
-    town.app().db.write(move |tx| outbox::claim(tx, Lane::Ordinary, now, 10, 600)).await.unwrap();
+    town.app().db.write(move |tx| outbox::claim(tx, Lane::Ordinary, now, 10, 75)).await.unwrap();
     assert!(town.mail_to(&ana.email).await.is_empty());
     town.execute("UPDATE outbox SET lease_until = '2020-01-01T00:00:00.000000Z'").unwrap();
     town.one_mail_to(&ana.email).await;

@@ -38,6 +38,7 @@ mod role_words;
 mod roles;
 mod run_routes;
 mod runs;
+mod secrets;
 mod series;
 mod signups;
 mod substitutes;

@@ -110,7 +110,10 @@ async fn servers_behind_pgbouncer_in_transaction_mode_work(town: Town) {
         one.work().await;
         // The lock of migrations does not stay with a session of the pooler.
         assert!(migrations::run(&one.app().db).expect("no migrations").is_empty());
-        let locks = one.rows("pg_locks WHERE locktype = 'advisory'");
+        let locks = one.rows(
+            "pg_locks l JOIN pg_database d ON d.oid = l.database \
+             WHERE l.locktype = 'advisory' AND d.datname = current_database()",
+        );
         assert_eq!(locks, 0);
     }
 }
