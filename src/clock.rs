@@ -138,8 +138,10 @@ pub fn read_instant(text: &str) -> Result<Instant, InstantFault> {
         digits if digits.starts_with(|c: char| c.is_ascii_digit()) => format!("+{digits}"),
         signed => signed.to_owned(),
     };
-    let is_offset =
-        offset == "Z" || (offset.len() >= 3 && offset[1..].bytes().all(|b| b.is_ascii_digit() || b == b':'));
+    // RFC 3339: two digits of hours up to 23, then perhaps minutes.
+    let is_offset = offset == "Z"
+        || (offset.get(1..3).is_some_and(|hours| hours.parse::<u8>().is_ok_and(|hours| hours < 24))
+            && offset[1..].bytes().all(|byte| byte.is_ascii_digit() || byte == b':'));
     let read = format!("{date}T{time}{offset}").parse::<Timestamp>().ok().filter(|_| is_offset);
     read.map(Instant::new).ok_or(InstantFault::Other)
 }
@@ -153,7 +155,8 @@ pub fn read_local(text: &str) -> Option<DateTime> {
     let text = text.trim();
     let (date, rest) = text.split_at_checked(10).filter(|_| text.len() <= INSTANT_MAX_BYTES)?;
     let time = rest.strip_prefix(['T', 't', ' '])?.trim_start();
-    let is_plain = time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    let has_minutes = time.as_bytes().get(2) == Some(&b':');
+    let is_plain = has_minutes && time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
     format!("{date}T{time}").parse().ok().filter(|_| is_plain)
 }
 

@@ -141,8 +141,7 @@ pub async fn get_run(app: AppData, viewer: MaybeCaller, id: PathId) -> Result<Re
         let run = service::visible(conn, id.0, viewer)?;
         reply_with(&run_views::view(conn, &run, viewer, &policy, now)?, 200)
     });
-    let reply = reply.await?;
-    Ok(if viewer.is_none() { reply.public() } else { reply })
+    Ok(reply.await?)
 }
 
 fn reply_with(view: &RunView, status: u16) -> Outcome<Reply> {

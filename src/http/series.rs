@@ -80,8 +80,7 @@ pub async fn get_series(app: AppData, viewer: MaybeCaller, id: PathId) -> Result
         let found = service::visible(conn, id.0, viewer)?;
         reply_with(&views::view(conn, &found, viewer, now)?, 200)
     });
-    let reply = reply.await?;
-    Ok(if viewer.is_none() { reply.public() } else { reply })
+    Ok(reply.await?)
 }
 
 /// Any part of what `POST /run-series` takes, as a JSON Merge Patch (RFC 7396).

@@ -94,7 +94,6 @@ async fn query_and_head_have_limits(town: Town) {
     let nobody = town.nobody();
     nobody.get(&format!("/runs?{}", "a&".repeat(1000))).await.faulty(&["? too_many"]);
     nobody.get(&format!("/runs?{}", "limit=1&limit=2&".repeat(45))).await.faulty(&["?limit given_twice"]);
-    nobody.get(&format!("/runs?language={}", "x,".repeat(3000))).await.expect(422);
     nobody.get(&format!("/runs?a={}", "x".repeat(9000))).await.refused(414, "uri_too_long");
     nobody.get(&format!("/{}", "a/".repeat(5000))).await.refused(414, "uri_too_long");
     let large = nobody.request(Method::GET, "/v1/help").header("Cookie", "a=b; ".repeat(8000));

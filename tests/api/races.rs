@@ -334,22 +334,6 @@ async fn two_moderators_decide_about_each_other_at_once(town: Town) {
 }
 
 #[apply(database_test!)]
-async fn a_refresh_token_used_by_two_at_once_counts_once(town: Town) {
-    let ana = town.person("Ana").await;
-    for _ in 0..5 {
-        let body = json!({ "email": ana.email, "password": crate::harness::PASSWORD });
-        let tokens = town.nobody().post("/sessions", body).await.expect(200);
-        let refresh = json!({ "refresh_token": tokens.str("refresh_token") });
-        let nobody = town.nobody();
-        let (a, b) =
-            tokio::join!(nobody.post("/sessions/refresh", refresh.clone()), nobody.post("/sessions/refresh", refresh));
-        let mut statuses = [a.status, b.status];
-        statuses.sort_unstable();
-        assert_eq!(statuses, [200, 401]);
-    }
-}
-
-#[apply(database_test!)]
 async fn a_bar_while_its_facilitator_takes_the_run_over(town: Town) {
     town.leave_mail();
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);

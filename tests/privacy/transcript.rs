@@ -161,8 +161,11 @@ impl Transcript {
 
     /// Writes mails down, by whom they came to and when.
     pub fn note_letters(&mut self, mut letters: Vec<Letter>) {
-        // Which of two mails of one minute is delivered first is chance.
-        letters.sort_by_cached_key(|letter| (letter.to.clone(), letter.header("Date"), letter.subject.clone()));
+        // Which of two mails of one minute is delivered first is chance; words without ids and tokens tell them apart.
+        letters.sort_by_cached_key(|letter| {
+            let words = Names::default().plain(&letter.text);
+            (letter.to.clone(), letter.header("Date"), letter.subject.clone(), words)
+        });
         self.0.extend(letters.into_iter().map(|letter| Entry {
             who: letter.to.clone(),
             what: format!("mail: {}", letter.subject),

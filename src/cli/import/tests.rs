@@ -276,7 +276,7 @@ fn runs_need_a_facilitator_who_accepted_and_every_fault_is_named() {
         "line 5: step_free: write yes or no",
         "line 6: lat: there is no time zone at this point",
         "line 7: title: control characters cannot be taken",
-        "line 7: facilitator_email: nobody has this address",
+        "line 7: facilitator_email: there is an invisible character in the address",
     ] {
         assert_eq!(lines.iter().filter(|line| line.starts_with(words)).count(), 1, "{words} in {lines:#?}");
     }
