@@ -181,7 +181,7 @@ fn a_file_that_is_no_toml_is_one_fault_with_its_line() {
 #[test]
 fn a_settings_file_that_was_named_must_be_there_and_the_other_faults_are_told_too() {
     let flags = Flags { config_file: Some("/nowhere.toml".to_owned()), bind: Some("x".to_owned()), ..Flags::default() };
-    let names: Vec<String> = load(flags).unwrap_err().0.into_iter().map(|fault| fault.setting).collect();
+    let names: Vec<String> = load(flags, false).unwrap_err().0.into_iter().map(|fault| fault.setting).collect();
     assert_eq!(names, ["CONFIG_FILE", "BIND"]);
 }
 
