@@ -129,7 +129,7 @@ pub fn read_instant(text: &str) -> Result<Instant, InstantFault> {
     let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.' | ','))).unwrap_or(rest.len());
     let (time, offset) = rest.split_at(end);
     let time = time.replace(',', ".");
-    if !is_date || !(time.len() >= 5 && time.as_bytes().get(2) == Some(&b':')) {
+    if !(is_date && time.len() >= 5 && time.as_bytes().get(2) == Some(&b':')) {
         return Err(InstantFault::Other);
     }
     let offset = match offset.trim() {

@@ -6,23 +6,23 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock, Weak},
+    sync::{Arc, OnceLock, PoisonError, RwLock, Weak},
     time::{Duration, Instant as Moment},
 };
 
 use diesel::{
     PgConnection, SqliteConnection,
     connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager},
-    r2d2::{Error::QueryError, ManageConnection, Pool, PooledConnection, R2D2Connection},
-    result::DatabaseErrorKind,
+    r2d2::{Error::QueryError, Pool, PooledConnection, R2D2Connection},
 };
-use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::{
     changes::{self, ChangeKind, Touched},
     connecting::{Connector, TRANSACTION, explained},
+    faults::{AWAY, UNWRITABLE},
     outage::OutageWatch,
     own_changes::OwnChanges,
+    pools::{Manager, POOL_TIMEOUT, Pools},
     readiness::Writability,
 };
 use crate::{
@@ -79,25 +79,6 @@ impl Target {
     }
 }
 
-struct Manager(Arc<Connector>);
-
-impl ManageConnection for Manager {
-    type Connection = Conn;
-    type Error = diesel::r2d2::Error;
-
-    fn connect(&self) -> Result<Conn, Self::Error> {
-        self.0.connect()
-    }
-
-    fn is_valid(&self, conn: &mut Conn) -> Result<(), Self::Error> {
-        conn.ping().map_err(QueryError)
-    }
-
-    fn has_broken(&self, conn: &mut Conn) -> bool {
-        std::thread::panicking() || conn.is_broken()
-    }
-}
-
 /// The database.
 #[derive(Clone)]
 pub struct Db {
@@ -109,12 +90,6 @@ pub struct Db {
     /// None for SQLite, which is a file.
     outage: Option<Arc<OutageWatch>>,
     writability: Arc<Writability>,
-}
-
-#[derive(Clone)]
-struct Pools {
-    readers: Pool<Manager>,
-    writers: Pool<Manager>,
 }
 
 /// A transaction that may change things. It reads like any [`Conn`].
@@ -175,30 +150,11 @@ impl std::ops::DerefMut for Tx<'_> {
     }
 }
 
-/// PostgreSQL connections a process may hold.
-const POSTGRES_POOL: u32 = 16;
-/// SQLite readers a process may hold.
-const SQLITE_READERS: u32 = 4;
 /// Tries of a transaction that lost a race for a lock.
 const TRIES: u32 = 4;
 
-/// How long somebody waits for a connection before they are asked to come again: on SQLite that is the line of those who
-/// write, and hundreds may come at once. A PostgreSQL that is away is noticed long before.
-const POOL_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long somebody waits for a connection before they look whether PostgreSQL is away.
 const POOL_SLICE: Duration = Duration::from_millis(100);
-/// Half of it is the longest pause between two tries of a pool to connect.
-const POSTGRES_CONNECT_PAUSE: Duration = Duration::from_secs(1);
-
-/// Threads that open connections: a server that does not answer holds one of them for a while.
-const CONNECTORS: usize = 3;
-/// The threads on which the pools of SQLite connect. Each pool would otherwise start three of its own.
-static CONNECTING: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(connecting_threads);
-
-fn connecting_threads() -> Arc<ScheduledThreadPool> {
-    Arc::new(ScheduledThreadPool::builder().num_threads(CONNECTORS).thread_name_pattern("connect-{}").build())
-}
-
 impl Db {
     /// Opens the pools. It connects lazily: a database that is away makes requests fail, not the start.
     pub fn open(target: Target) -> Self {
@@ -411,32 +367,6 @@ impl Db {
     }
 }
 
-impl Pools {
-    fn open(target: &Target, connector: &Arc<Connector>, suspected: &Arc<OnceLock<Weak<OutageWatch>>>) -> Self {
-        let (pause, threads) = match target {
-            Target::Sqlite(_) => (POOL_TIMEOUT, CONNECTING.clone()),
-            // Its own: after an outage others may wait for an answer that never comes.
-            Target::Postgres(_) => (POSTGRES_CONNECT_PAUSE, connecting_threads()),
-        };
-        let pool = |size: u32| {
-            Pool::builder()
-                .thread_pool(threads.clone())
-                .max_size(size)
-                .min_idle(Some(0))
-                .connection_timeout(pause)
-                .error_handler(Box::new(TellPoolErrors(suspected.clone())))
-                .build_unchecked(Manager(connector.clone()))
-        };
-        match target {
-            Target::Sqlite(_) => Self { readers: pool(SQLITE_READERS), writers: pool(1) },
-            Target::Postgres(_) => {
-                let one = pool(POSTGRES_POOL);
-                Self { readers: one.clone(), writers: one }
-            }
-        }
-    }
-}
-
 /// Whether PostgreSQL answers on a new connection. One that has no connection left for us is there.
 fn answers(connector: &Connector) -> bool {
     match connector.connect() {
@@ -493,82 +423,5 @@ fn attempt(
             }
             Err(if matches!(fault, Error::Unavailable(_)) { Attempt::LostRace(fault) } else { Attempt::Final(fault) })
         }
-    }
-}
-
-/// Logs what keeps a pool from connecting, and has PostgreSQL probed.
-#[derive(Debug)]
-struct TellPoolErrors(Arc<OnceLock<Weak<OutageWatch>>>);
-
-impl diesel::r2d2::HandleError<diesel::r2d2::Error> for TellPoolErrors {
-    fn handle_error(&self, error: diesel::r2d2::Error) {
-        match self.0.get().and_then(Weak::upgrade) {
-            Some(outage) => {
-                // Each of its connections fails: one line tells, where the outage is found.
-                tracing::debug!(%error, "no connection to the database");
-                outage.suspect();
-            }
-            None => tracing::warn!(%error, "no connection to the database"),
-        }
-    }
-}
-
-/// The database does not answer.
-const AWAY: &str = "the database is away";
-/// The database answers, and refuses to write.
-const UNWRITABLE: &str = "the database cannot be written to";
-
-/// Words of both databases for what is over when others are done.
-const BUSY_WORDS: [&str; 5] =
-    ["database is locked", "database table is locked", "deadlock detected", "lock timeout", "statement timeout"];
-/// Words of both databases, and of PgBouncer, for a server that is going, gone or coming.
-const AWAY_WORDS: [&str; 10] = [
-    "terminating connection",
-    "server closed the connection",
-    "connection to server",
-    "could not receive data from server",
-    "could not send data to server",
-    "SSL connection has been closed",
-    "the database system is",
-    "query_wait_timeout",
-    "server_login_retry",
-    "pgbouncer cannot connect to server",
-];
-/// Words of both databases for a disk that is full or broken, and for a database that is only to be read.
-const UNWRITABLE_WORDS: [&str; 8] = [
-    "database or disk is full",
-    "readonly database",
-    "read-only transaction",
-    "disk I/O error",
-    "unable to open database file",
-    "No space left on device",
-    "could not extend file",
-    "Read-only file system",
-];
-
-impl From<diesel::result::Error> for Error {
-    fn from(fault: diesel::result::Error) -> Self {
-        use diesel::result::Error as Db;
-        if let Db::DatabaseError(kind, about) = &fault {
-            let words = about.message();
-            let says = |known: &[&str]| known.iter().any(|some| words.contains(some));
-            let why = match kind {
-                DatabaseErrorKind::ReadOnlyTransaction => Some(UNWRITABLE),
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Some(AWAY),
-                DatabaseErrorKind::SerializationFailure => Some("the database is busy"),
-                _ if says(&UNWRITABLE_WORDS) => Some(UNWRITABLE),
-                _ if says(&AWAY_WORDS) => Some(AWAY),
-                _ if says(&BUSY_WORDS) => Some("the database is busy"),
-                _ => None,
-            };
-            if let Some(why) = why {
-                tracing::debug!(error = %fault, why, "the database cannot serve this now");
-                return Error::Unavailable(why);
-            }
-        }
-        if matches!(fault, Db::BrokenTransactionManager) {
-            return Error::Unavailable(AWAY);
-        }
-        Error::Internal(anyhow::Error::new(fault).context("database"))
     }
 }

@@ -829,7 +829,7 @@ async fn queries_are_read_as_people_and_libraries_write_them(town: Town) {
         "limit=5.0&limit=5.0",
     ] {
         let found = town.nobody().get(&format!("/runs?{query}")).await.expect(200);
-        assert_eq!(found.item_ids(), [run.id.clone()], "{query}");
+        assert_eq!(found.item_ids(), std::slice::from_ref(&run.id), "{query}");
     }
     for yes in ["true", "TRUE", "1", "yes", "On"] {
         ana.get(&format!("/matches?include_full={yes}&from=2026-11-24T00:00:00+00:00")).await.expect(200);

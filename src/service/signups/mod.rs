@@ -157,13 +157,10 @@ impl Locked {
         let run = &self.run.run;
         let left: Vec<Id> = self.others.iter().map(|(_, signup)| signup.id).collect();
         let conflicts = signups::overlapping(tx, person, run.id, run.starts_at, run.ends_at)?;
-        match conflicts.iter().find(|signup| !left.contains(&signup.id)) {
-            Some(other) => {
-                let words = "You have a place in another run at that time. Send `swap: true` to leave it for this one.";
-                let refusal = Refusal::from(Code::OverlappingRun).because(words);
-                return Err(refusal.with("conflicting_signup_id", other.id).into());
-            }
-            None => {}
+        if let Some(other) = conflicts.iter().find(|signup| !left.contains(&signup.id)) {
+            let words = "You have a place in another run at that time. Send `swap: true` to leave it for this one.";
+            let refusal = Refusal::from(Code::OverlappingRun).because(words);
+            return Err(refusal.with("conflicting_signup_id", other.id).into());
         }
         match overlaps::led_meanwhile(tx, person, run)? {
             Some(led) => {
