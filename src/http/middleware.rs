@@ -105,7 +105,7 @@ pub async fn headers(
 
 /// The flood limit of one process, by client: an IPv4 address or an IPv6 /64.
 ///
-/// Clients share [`FLOOD_BUCKETS`] buckets by a keyed hash, so that the memory is bounded however many addresses call.
+/// Clients share `FLOOD_BUCKETS` buckets by a keyed hash, so that the memory is bounded however many addresses call.
 #[derive(Clone)]
 pub struct FloodGate(Option<Arc<Buckets>>);
 
@@ -139,7 +139,7 @@ impl FloodGate {
         })
     }
 
-    /// Forgets clients that have been quiet for [`FLOOD_SWEEP`], again and again until nobody has the gate any more.
+    /// Forgets clients that have been quiet for `FLOOD_SWEEP`, again and again until nobody has the gate any more.
     pub async fn sweep_regularly(&self) {
         let Some(buckets) = self.0.as_ref().map(Arc::downgrade) else { return };
         loop {

@@ -22,7 +22,7 @@ use crate::{
 /// The shortest and the longest pause before the worker looks at a request, in seconds. Longer than anybody can keep
 /// a server quiet to listen for it, and short enough for somebody who waits for a mail.
 const PAUSE_MIN_S: i64 = 2;
-/// See [`PAUSE_MIN_S`]; the worker's `tick` looks at everything that is due within it.
+/// See `PAUSE_MIN_S`; the worker's `tick` looks at everything that is due within it.
 pub const PAUSE_MAX_S: i64 = 10;
 /// Requests that may wait at a time, in all: some megabytes, and far more than come in ten seconds.
 const WAITING_MAX: i64 = 10_000;

@@ -75,7 +75,7 @@ pub fn log_in(tx: &mut Tx<'_>, checked: &Checked, policy: &Policy, now: Instant)
 /// client may have asked at once.
 const REFRESH_RETRY_S: i64 = 10;
 
-/// Takes a refresh token for the one that follows it. A used one gives the same successor for [`REFRESH_RETRY_S`]; after
+/// Takes a refresh token for the one that follows it. A used one gives the same successor for `REFRESH_RETRY_S`; after
 /// that its use means that one of the two was not the owner's, so it ends the session.
 pub fn refresh(tx: &mut Tx<'_>, token: &str, keys: &Keyring, policy: &Policy, now: Instant) -> Result<Refreshed> {
     let hash = tokens::hash_token(token);
