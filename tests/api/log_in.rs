@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use macro_rules_attribute::apply;
 use reqwest::Method;
 use serde_json::json;
+use sidebyside::store::known_networks;
 
 use crate::{
     harness::{Answer, PASSWORD, Person, Town},
@@ -264,4 +265,21 @@ async fn length_of_password_counts_after_normalising(town: Town) {
     nobody.post("/accounts", newcomer("ana@example.org", &"x".repeat(1025))).await.faulty(&["/password too_long"]);
     nobody.post("/accounts", newcomer("ana@example.org", &long)).await.expect(202);
     town.work().await;
+}
+
+#[apply(database_test!)]
+async fn networks_of_one_account_are_bounded_to_the_newest(town: Town) {
+    let (ana, ben) = (town.person("Ana").await, town.person("Ben").await);
+    town.execute("DELETE FROM known_networks").unwrap();
+    let (db, now) = (town.app().db.clone(), town.now());
+    let limit = known_networks::PER_ACCOUNT_LIMIT;
+    let (one, other) = (ana.id, ben.id);
+    let fill = move |tx: &mut sidebyside::store::Tx<'_>| {
+        known_networks::note(tx, "ben", other, now)?;
+        (0..limit + 10).try_for_each(|at| known_networks::note(tx, &at.to_string(), one, now.plus_seconds(at)))?;
+        let is_known = |tx: &mut sidebyside::store::Tx<'_>, key: &str| known_networks::is_known(tx, key, now);
+        Ok([is_known(tx, "9")?, is_known(tx, "10")?, is_known(tx, &(limit + 9).to_string())?, is_known(tx, "ben")?])
+    };
+    assert_eq!(db.write(fill).await.unwrap(), [false, true, true, true]);
+    assert_eq!(i64::try_from(town.rows("known_networks")).unwrap(), limit + 1);
 }
