@@ -114,7 +114,7 @@ const INSTANT_MAX_BYTES: usize = 64;
 /// became a space in an address, no seconds, a comma in the seconds, the minus sign of typographers.
 ///
 /// # Errors
-/// What is missing.
+/// The part that is missing, or that the text is no instant.
 pub fn read_instant(text: &str) -> Result<Instant, InstantFault> {
     if text.len() > INSTANT_MAX_BYTES {
         return Err(InstantFault::Other);

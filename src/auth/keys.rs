@@ -84,7 +84,7 @@ impl Keyring {
         self.current.id
     }
 
-    /// What tells each secret from others and nothing about it, 32 hex digits each; that of the signing one first.
+    /// Fingerprints that tell the secrets apart and disclose nothing about them, 32 hex digits each; the signing one first.
     pub fn fingerprints(&self) -> Vec<String> {
         let print = |keys: &Keys| hex::encode(&keys.mac(Purpose::Fingerprint, b"secret")[..16]);
         std::iter::once(&self.current).chain(&self.older).map(print).collect()

@@ -110,8 +110,8 @@ struct Read {
     nbf: i64,
 }
 
-/// The header as we write it. A token with anything else in it was not made here, whoever signed it: a `crit` names rules
-/// that we do not know (RFC 7515, 4.1.11), a `jwk` or `jku` brings a key of its own.
+/// The header as we write it. A token with anything else in it was not made here, even when its signature fits: a `crit`
+/// names rules that we do not know (RFC 7515, 4.1.11), a `jwk` or `jku` brings a key of its own.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReadHeader {
@@ -123,7 +123,7 @@ struct ReadHeader {
 /// The type of our tokens, as `typ` says it.
 const TYPE: &str = "JWT";
 
-/// What a token says that we signed.
+/// The contents of a token that we signed.
 #[derive(Clone, Copy)]
 struct Signed {
     claims: Claims,
@@ -251,7 +251,7 @@ const DEVICE_BYTES: usize = 4 + 16 + DEVICE_MAC;
 /// A device token's signature: 160 of the 256 bits.
 const DEVICE_MAC: usize = 20;
 
-/// What a device shows at the next log-in, to be known again. It opens nothing: it only tells tries on this device from
+/// The token by which a device is known at the next log-in. It opens nothing: it only tells tries on this device from
 /// tries elsewhere, for one address.
 pub fn new_device_token(keys: &Keyring, address_hash: &str) -> String {
     let device = crate::id::random_bytes::<16>();

@@ -99,7 +99,7 @@ pub fn invite(app: &App, dry_run: bool) -> Result<bool> {
     Ok(true)
 }
 
-/// What an import needs, from the running installation; nobody is invited.
+/// The parts of the running installation that an import needs; nobody is invited.
 pub fn house(app: &App) -> House<'_> {
     House {
         read_profile: Box::new(read),

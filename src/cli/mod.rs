@@ -111,7 +111,7 @@ struct Table {
 
 #[derive(Subcommand)]
 enum Outbox {
-    /// What waits and what is dead; first what the mail server refuses because of this installation
+    /// List the mails that wait and that are dead; first those that the mail server refuses because of this installation
     List,
     /// Try dead and refused mails again now: all, or one by its id
     Retry { id: Option<Id> },
