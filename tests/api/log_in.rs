@@ -281,5 +281,5 @@ async fn networks_of_one_account_are_bounded_to_the_newest(town: Town) {
         Ok([is_known(tx, "9")?, is_known(tx, "10")?, is_known(tx, &(limit + 9).to_string())?, is_known(tx, "ben")?])
     };
     assert_eq!(db.write(fill).await.unwrap(), [false, true, true, true]);
-    assert_eq!(i64::try_from(town.rows("known_networks")).unwrap(), limit + 1);
+    assert_eq!(town.rows("known_networks"), limit + 1);
 }
