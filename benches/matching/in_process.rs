@@ -37,6 +37,7 @@ pub fn side(made: &Made, leaders: &[Id], said: &Arc<Said>, dice: &mut Dice) -> R
         role: ListingRole::Leader,
     };
     RunSide {
+        series: None,
         id: Id::at(made.starts_at),
         starts_at: made.starts_at,
         local_start: made.starts_at.local(&made.zone),

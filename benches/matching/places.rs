@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sidebyside::{
     clock::Instant,
     domain::{
-        matching::{Closed, Person, Viewer},
+        matching::{Closed, Person, Viewer, engagements::Engagements},
         pace::{Activity, PaceBand},
         place::{Cell, LatLng, time_zone_at},
     },
@@ -142,6 +142,7 @@ pub fn person(near: LatLng, dice: &mut Dice) -> Viewer {
         },
         known: BTreeSet::new(),
         closed: Closed::default(),
+        engagements: Engagements::default(),
     }
 }
 

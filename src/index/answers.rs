@@ -97,14 +97,20 @@ mod tests {
     use super::*;
     use crate::{
         config::Policy,
-        domain::matching::{Closed, Viewer, tests::person},
+        domain::matching::{Closed, Viewer, engagements::Engagements, tests::person},
         id::Id,
         index::{RunIndex, grid::tests::side},
         service::run_sides::Read,
     };
 
     fn reader(now: Instant) -> Arc<KnownCaller> {
-        let viewer = Viewer { id: Id::random(), person: person(), known: BTreeSet::new(), closed: Closed::default() };
+        let viewer = Viewer {
+            id: Id::random(),
+            person: person(),
+            known: BTreeSet::new(),
+            closed: Closed::default(),
+            engagements: Engagements::default(),
+        };
         Arc::new(KnownCaller {
             account: viewer.id,
             session: Id::random(),

@@ -205,7 +205,9 @@ mod tests {
         config::Policy,
         domain::{
             matching::{
-                Candidate, Closed, rank,
+                Candidate, Closed,
+                engagements::Engagements,
+                rank,
                 side::{Listed, Said},
                 tests::person,
             },
@@ -307,7 +309,7 @@ mod tests {
             let some = |is_so: bool, who: Id| if is_so { BTreeSet::from([who]) } else { BTreeSet::new() };
             let closed =
                 Closed { barred_by: some(bars, one), apart_from: some(blocked, other), runs: some(ended, sides[0].id) };
-            let viewer = Viewer { id: Id::random(), person: me, known: some(knows, third), closed };
+            let viewer = Viewer { id: Id::random(), person: me, known: some(knows, third), closed, engagements: Engagements::default() };
             let from = epoch().plus_minutes(from);
             let wish = Wish { from, to: from.plus_days(days), limit, include_full };
             // Few different hashes, so that the id decides as well.

@@ -333,6 +333,7 @@ pub(super) mod tests {
         let starts_at = epoch.plus_minutes(minutes);
         RunSide {
             id: Id::at(starts_at),
+            series: None,
             starts_at,
             local_start: starts_at.local("UTC"),
             place: LatLng { lat, lng },

@@ -20,6 +20,7 @@ use crate::{
         matching::{
             Closed, Person, Scored, Viewer, best,
             bound::{Bound, Glance},
+            engagements::Engagements,
         },
         place::{BoundingBox, LatLng},
     },
@@ -236,8 +237,13 @@ impl Entry {
     /// A wish, with what a first look reads of it.
     fn new(request: &MatchRequest, person: Person) -> (Self, Bound) {
         // For the bound, somebody whom the person knows may lead.
-        let mut viewer =
-            Viewer { id: request.account_id, person, known: [Id::nil()].into(), closed: Closed::default() };
+        let mut viewer = Viewer {
+            id: request.account_id,
+            person,
+            known: [Id::nil()].into(),
+            closed: Closed::default(),
+            engagements: Engagements::default(),
+        };
         let bound = Bound::of(&viewer, false);
         viewer.known = BTreeSet::new();
         (Self { request: request.id, expires_at: request.expires_at, viewer }, bound)
@@ -347,6 +353,7 @@ mod tests {
         let starts_at = now().plus_days(3);
         let mut side = RunSide {
             id: Id::at(starts_at),
+            series: None,
             starts_at,
             local_start: starts_at.local("UTC"),
             place,
@@ -430,7 +437,7 @@ mod tests {
                 let mut scores: HashMap<Id, Scored> = HashMap::new();
                 for (id, person) in &people {
                     let known = if offer.known_to.contains(id) { [leader].into() } else { BTreeSet::new() };
-                    let viewer = Viewer { id: *id, person: person.clone(), known, closed: Closed::default() };
+                    let viewer = Viewer { id: *id, person: person.clone(), known, closed: Closed::default(), engagements: Engagements::default() };
                     let scored = Scored::of(person, &offer.side.candidate(&viewer), false);
                     let Some(scored) = scored.filter(|scored| alerts::is_good(scored, &Policy::default())) else {
                         continue;

@@ -12,7 +12,7 @@ use crate::{
     domain::{
         availability::Window,
         match_request::{AREA_KNOWN_DAYS, AlertChoice, NewMatchRequest, another_area_from, snap_area},
-        matching::{Person, Viewer},
+        matching::{Person, Viewer, engagements::Engagements},
         moderation::SanctionKind,
         pace::{Activity, PaceBand},
         place::{Cell, LatLng},
@@ -252,7 +252,13 @@ pub fn viewers(conn: &mut Conn, account: Id, policy: &Policy, now: Instant) -> R
     let profile = accounts::find_profile(conn, account)?.as_ref().map(matching::person_of).transpose()?;
     let closed = matching::closed_to(conn, account, now)?;
     let known: std::collections::BTreeSet<Id> = signups::known_facilitators(conn, account)?.into_iter().collect();
-    let viewer = |person: Person| Viewer { id: account, person, known: known.clone(), closed: closed.clone() };
+    let viewer = |person: Person| Viewer {
+        id: account,
+        person,
+        known: known.clone(),
+        closed: closed.clone(),
+        engagements: Engagements::default(),
+    };
     let with_side = |request: MatchRequest| {
         let person = request.wish.person(profile.as_ref())?;
         Some((request, viewer(person)))

@@ -8,7 +8,7 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        matching::{Closed, Exclusion, Fit, Person, Scored, Viewer, best, verdict},
+        matching::{Closed, Exclusion, Fit, Person, Scored, Viewer, best, engagements::Engagements, verdict},
         place::{BoundingBox, Cell},
         refusal::Code,
     },
@@ -74,7 +74,13 @@ pub struct Wish {
 pub fn viewer(conn: &mut Conn, person: Id, now: Instant) -> Result<Viewer> {
     let profile = accounts::find_profile(conn, person)?.ok_or(Code::ProfileMissing)?;
     let known = signups::known_facilitators(conn, person)?.into_iter().collect();
-    Ok(Viewer { id: person, person: person_of(&profile)?, known, closed: closed_to(conn, person, now)? })
+    Ok(Viewer {
+        id: person,
+        person: person_of(&profile)?,
+        known,
+        closed: closed_to(conn, person, now)?,
+        engagements: Engagements::default(),
+    })
 }
 
 /// What is closed to a person. Bars count, what ended between them and a run, and blocks between the person and those who

@@ -173,6 +173,7 @@ impl Facts {
         };
         let mut side = RunSide {
             id: row.id,
+            series: row.series_id,
             starts_at: row.starts_at,
             local_start: zone.to_datetime(row.starts_at.timestamp()),
             place: LatLng { lat: row.shown_lat, lng: row.shown_lng },

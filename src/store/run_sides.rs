@@ -75,6 +75,7 @@ impl Part {
 #[diesel(table_name = runs)]
 pub struct Row {
     pub id: Id,
+    pub series_id: Option<Id>,
     pub status: RunStatus,
     pub starts_at: Instant,
     pub time_zone: String,

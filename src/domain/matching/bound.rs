@@ -239,6 +239,7 @@ mod tests {
         domain::{
             matching::{
                 Candidate, Scored,
+                engagements::Engagements,
                 fit::{AT_FAST_END, PART_FLOOR},
                 side::{Closed, Listed, Said},
                 tests::{any_candidate, band, person},
@@ -252,6 +253,7 @@ mod tests {
         let starts_at: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
         RunSide {
             id: Id::at(starts_at),
+            series: None,
             starts_at,
             local_start: run.local_start,
             place: run.place,
@@ -295,7 +297,7 @@ mod tests {
                 ..person()
             };
             let known = if knows { [leader].into() } else { BTreeSet::new() };
-            let viewer = Viewer { id: Id::random(), person: me, known, closed: Closed::default() };
+            let viewer = Viewer { id: Id::random(), person: me, known, closed: Closed::default(), engagements: Engagements::default() };
             let bound = Bound::of(&viewer, include_full);
             prop_assert!(AT_FAST_END.ln() <= AT_FAST_END_LN && PART_FLOOR.ln() <= PART_FLOOR_LN);
             for run in &runs {

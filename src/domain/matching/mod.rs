@@ -16,6 +16,7 @@ use super::{
 };
 
 pub mod bound;
+pub mod engagements;
 pub mod exclusion;
 pub mod fit;
 pub mod reasons;

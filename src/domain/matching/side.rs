@@ -12,7 +12,7 @@ use std::{
 use jiff::civil;
 use smallvec::SmallVec;
 
-use super::{Candidate, Person, fit::COMPANY_FROM};
+use super::{Candidate, Person, engagements::Engagements, fit::COMPANY_FROM};
 use crate::{
     clock::Instant,
     domain::{
@@ -55,6 +55,8 @@ pub struct Said {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunSide {
     pub id: Id,
+    /// The series of which it is a date.
+    pub series: Option<Id>,
     pub starts_at: Instant,
     /// The start on the local clock of the place.
     pub local_start: civil::DateTime,
@@ -88,6 +90,7 @@ pub struct Viewer {
     /// Facilitators whom the person has run with before.
     pub known: BTreeSet<Id>,
     pub closed: Closed,
+    pub engagements: Engagements,
 }
 
 /// What is closed to a person, for causes that are not told.
