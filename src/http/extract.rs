@@ -348,22 +348,31 @@ impl<T> Query<T> {
     }
 }
 
-impl<T: ToSchema + DeserializeOwned + 'static> FromRequest for Query<T> {
+impl<T: ToSchema + DeserializeOwned + Send + 'static> FromRequest for Query<T> {
     type Error = Problem;
-    type Future = std::future::Ready<std::result::Result<Self, Problem>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        if request.query_string().bytes().filter(|byte| *byte == b'&').count() >= QUERY_MAX_PAIRS {
-            let many = Fault::at("?", "too_many", format!("a query may have {QUERY_MAX_PAIRS} parameters"));
-            return std::future::ready(Ok(Self(Err(Rejected { faults: vec![many], readable: None }))));
-        }
-        let pairs: std::result::Result<Vec<(String, String)>, _> = serde_urlencoded::from_str(request.query_string());
-        let read = match pairs {
-            Ok(pairs) => schemas::read_query::<T>(&pairs).map(Self).map_err(Problem::from),
-            Err(_) => Err(Problem::bad_request("The query cannot be read.")),
-        };
-        std::future::ready(read)
+        let query = request.query_string().to_owned();
+        Box::pin(async move {
+            if query.len() <= body::INLINE_LIMIT && schemas::is_compiled::<T>() {
+                return read_query::<T>(&query);
+            }
+            // To compile a schema, at its first use, takes milliseconds, and so does a long query.
+            let read = web::block(move || read_query::<T>(&query)).await;
+            read.map_err(|fault| Error::Internal(anyhow::Error::new(fault)))?
+        })
     }
+}
+
+fn read_query<T: ToSchema + DeserializeOwned + 'static>(query: &str) -> std::result::Result<Query<T>, Problem> {
+    if query.bytes().filter(|byte| *byte == b'&').count() >= QUERY_MAX_PAIRS {
+        let many = Fault::at("?", "too_many", format!("a query may have {QUERY_MAX_PAIRS} parameters"));
+        return Ok(Query(Err(Rejected { faults: vec![many], readable: None })));
+    }
+    let pairs: Vec<(String, String)> =
+        serde_urlencoded::from_str(query).map_err(|_| Problem::bad_request("The query cannot be read."))?;
+    Ok(Query(schemas::read_query::<T>(&pairs)?))
 }
 
 impl FromRequest for IfMatch {
