@@ -13,7 +13,8 @@ word_enum! {
     "snake_case";
     /// What somebody on a run is asked about coming.
     pub enum ComingQuestion {
-        /// Whether they still come to a run that was moved or changed.
+        /// Whether they still come to a run whose start, place, pace or activity was changed. One change is one question,
+        /// however much of the run it moves: its mail names the new start and the new place, and a yes counts for both.
         Change,
         /// Whether one participant and one facilitator run with each other alone.
         AsTwo,

@@ -35,7 +35,7 @@ pub use text::MAX_BYTES;
 /// Reads a value and checks it by the schema of `T`: what could be read, and every fault.
 pub type Reader<'a, T> = Box<dyn Fn(Value) -> Result<(Option<T>, Vec<Fault>)> + 'a>;
 
-/// What an import needs of the installation.
+/// The parts of the installation that an import uses.
 pub struct House<'a> {
     pub read_profile: Reader<'a, RunningProfile>,
     pub read_draft: Reader<'a, RunDraft>,

@@ -233,19 +233,15 @@ fn yes_the_day_before(
     yeses::put(tx, locked, signup.account_id, ComingQuestion::DayBefore, &terms, now)
 }
 
-/// Whether somebody has said since the reminder was due that they come to the run as it is: that day, or to a change of it.
+/// Whether somebody has said since the reminder was due that they come that day to the run as it is. A yes to a change of the
+/// run answers another question.
 fn said_so_since(conn: &mut Conn, signup: &Signup, run: &Run, due_at: Instant) -> Result<bool> {
     if signup.confirmed_at.is_some_and(|at| at > due_at) {
         return Ok(true);
     }
-    for question in [ComingQuestion::DayBefore, ComingQuestion::Change] {
-        let yes = yeses::find(conn, run.id, signup.account_id, question)?;
-        let holds = |yes: &yeses::Yes| yes.terms().hold_for(&run.terms(None), &run.time_zone);
-        if yes.is_some_and(|yes| yes.given_at > due_at && holds(&yes)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let yes = yeses::find(conn, run.id, signup.account_id, ComingQuestion::DayBefore)?;
+    let holds = |yes: &yeses::Yes| yes.terms().hold_for(&run.terms(None), &run.time_zone);
+    Ok(yes.is_some_and(|yes| yes.given_at > due_at && holds(&yes)))
 }
 
 /// Releases the places of those who were asked and have not said that they come; each is told kindly.
