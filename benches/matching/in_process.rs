@@ -12,6 +12,7 @@ use sidebyside::{
     domain::{
         matching::{
             RunSide, Viewer,
+            search::MatchSearch,
             side::{Listed, Said},
         },
         place::LatLng,
@@ -19,7 +20,7 @@ use sidebyside::{
     },
     id::Id,
     index::RunIndex,
-    service::{matching::Wish, run_sides::Read},
+    service::run_sides::Read,
 };
 
 use crate::{
@@ -59,8 +60,8 @@ pub fn side(made: &Made, leaders: &[Id], said: &Arc<Said>, dice: &mut Dice) -> R
 }
 
 /// Two weeks, twenty runs.
-pub fn wish(now: Instant) -> Wish {
-    Wish { from: now, to: now.plus_days(14), limit: 20, include_full: false }
+pub fn search(now: Instant) -> MatchSearch {
+    MatchSearch::usual(now, 14, 20, Policy::default().match_floor)
 }
 
 fn fill(places: &[Place], runs: usize, seed: u64) -> (RunIndex, u64) {
@@ -111,7 +112,7 @@ fn people_at(towns: &[LatLng], seed: u64) -> Vec<Viewer> {
 pub fn measure(places: &[Place], runs: usize) -> Outcome<()> {
     let now = places::now();
     let (dense, sparse) = places::dense_and_sparse(places);
-    let wish = wish(now);
+    let search = search(now);
     let tie =
         |run: &[u8; 16]| u64::from_be_bytes([run[8], run[9], run[10], run[11], run[12], run[13], run[14], run[15]]);
 
@@ -120,8 +121,8 @@ pub fn measure(places: &[Place], runs: usize) -> Outcome<()> {
     let mut medians = Vec::new();
     for (name, towns) in [("dense", &dense), ("sparse", &sparse)] {
         let people = people_at(towns, 2);
-        times(2_000, &people, |person| index.matches(person, &wish, now, tie).len());
-        let (p50, p99, found) = times(20_000, &people, |person| index.matches(person, &wish, now, tie).len());
+        times(2_000, &people, |person| index.matches(person, &search, now, tie).len());
+        let (p50, p99, found) = times(20_000, &people, |person| index.matches(person, &search, now, tie).len());
         println!("index, {name}: p50 {p50:?}, p99 {p99:?}, {found:.1} runs found");
         medians.push(p50);
     }
@@ -130,7 +131,7 @@ pub fn measure(places: &[Place], runs: usize) -> Outcome<()> {
     let each = 20_000;
     std::thread::scope(|scope| {
         for _ in 0..2 {
-            scope.spawn(|| times(each, &mixed, |person| index.matches(person, &wish, now, tie).len()));
+            scope.spawn(|| times(each, &mixed, |person| index.matches(person, &search, now, tie).len()));
         }
     });
     println!("index, mixed, two threads: {:.0} looks a second", 2.0 * each as f64 / begun.elapsed().as_secs_f64());
@@ -144,8 +145,8 @@ pub fn measure(places: &[Place], runs: usize) -> Outcome<()> {
     let people = people_at(&[home], 4);
     let mut pairs = Vec::new();
     for _ in 0..5 {
-        let (few, ..) = times(4_000, &people, |person| small.matches(person, &wish, now, tie).len());
-        let (many, ..) = times(4_000, &people, |person| index.matches(person, &wish, now, tie).len());
+        let (few, ..) = times(4_000, &people, |person| small.matches(person, &search, now, tie).len());
+        let (many, ..) = times(4_000, &people, |person| index.matches(person, &search, now, tie).len());
         pairs.push((few, many, many.as_secs_f64() / few.as_secs_f64()));
     }
     pairs.sort_by(|a, b| a.2.total_cmp(&b.2));
@@ -157,7 +158,7 @@ pub fn measure(places: &[Place], runs: usize) -> Outcome<()> {
     );
 
     let people = people_at(&dense, 2);
-    let (sql, p99, found) = sql::measure(&index, &people, &wish)?;
+    let (sql, p99, found) = sql::measure(&index, &people, &search)?;
     let ratio = sql.as_secs_f64() / medians[0].as_secs_f64();
     println!(
         "best SQL (SQLite, cell column, covering index, cached statement), dense: p50 {sql:?}, p99 {p99:?}, {found:.1} found"

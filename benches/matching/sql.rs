@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use diesel::{Connection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, prelude::*};
 use sidebyside::{
+    clock::Instant,
     domain::{
-        matching::{RunSide, Scored, Viewer, best},
+        matching::{RunSide, Scored, Viewer, best, search::MatchSearch},
         place::{BoundingBox, LatLng},
     },
     id::Id,
     index::RunIndex,
-    service::matching::Wish,
 };
 
 use crate::{Outcome, in_process::compare};
@@ -53,7 +53,7 @@ fn cells(home: LatLng, radius_km: f64) -> Vec<i32> {
 type Row = (i32, i64, f64, f64, i32, i32, i32, i32);
 
 /// Median, 99th percentile and how many were found.
-pub fn measure(index: &RunIndex, people: &[Viewer], wish: &Wish) -> Outcome<(Duration, Duration, f64)> {
+pub fn measure(index: &RunIndex, people: &[Viewer], search: &MatchSearch) -> Outcome<(Duration, Duration, f64)> {
     let sides = index.sides();
     let folder = tempfile::tempdir()?;
     let mut conn = SqliteConnection::establish(&folder.path().join("bench.db").to_string_lossy())?;
@@ -84,7 +84,7 @@ pub fn measure(index: &RunIndex, people: &[Viewer], wish: &Wish) -> Outcome<(Dur
         "CREATE INDEX bench_covering ON bench_runs
          (cell, starts_at, lat, lng, fastest, slowest, activity, flags, position); ANALYZE;",
     )?;
-    let (from, to) = (wish.from.micros(), wish.to.micros());
+    let (from, to) = (search.from.micros(), search.to.micros());
     let mut failed = None;
     let mut look = |viewer: &Viewer| {
         let mut scored = Vec::new();
@@ -106,11 +106,17 @@ pub fn measure(index: &RunIndex, people: &[Viewer], wish: &Wish) -> Outcome<(Dur
                 ))
                 .load(&mut conn);
             match rows {
-                Ok(rows) => scored.extend(rows.iter().filter_map(|row| weigh(row, &sides, viewer, wish))),
+                Ok(rows) => scored.extend(rows.iter().filter_map(|row| weigh(row, &sides, viewer, search))),
                 Err(fault) => failed = Some(fault),
             }
         }
-        best(scored, |id: &Id| *id.as_bytes(), |run| u64::from(run[15]), wish.limit).len()
+        best(
+            scored,
+            |(starts_at, id): &(Instant, Id)| (*starts_at, *id.as_bytes()),
+            |run| u64::from(run[15]),
+            search.limit,
+        )
+        .len()
     };
     compare(people, 200, &mut look);
     let measured = compare(people, 2_000, &mut look);
@@ -120,7 +126,7 @@ pub fn measure(index: &RunIndex, people: &[Viewer], wish: &Wish) -> Outcome<(Dur
     }
 }
 
-fn weigh(row: &Row, sides: &[RunSide], viewer: &Viewer, wish: &Wish) -> Option<(Scored, Id)> {
+fn weigh(row: &Row, sides: &[RunSide], viewer: &Viewer, search: &MatchSearch) -> Option<(Scored, (Instant, Id))> {
     let side = &sides[row.0 as usize];
-    Some((Scored::of(&viewer.person, &side.candidate(viewer), wish.include_full)?, side.id))
+    Some((Scored::of(&viewer.person, &side.candidate(viewer), search.limits)?, (side.starts_at, side.id)))
 }

@@ -18,7 +18,7 @@ pub struct Rule {
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident: $kind:ty = $default:literal, $min:literal to $max:literal;)*) => {
         /// The rules of the house, checked.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq)]
         pub struct Policy {
             $($(#[$doc])* pub $name: $kind,)*
             /// Kinds of credentials that every facilitator needs. Default: none, since what the law and insurers ask for
@@ -27,6 +27,9 @@ macro_rules! rules {
             /// Hours until somebody of the team gets in touch with whoever wishes for it after a run. Default: none, since
             /// only an installation with people on duty can promise that. Also `CARE_HOURS`.
             pub care_hours: Option<i64>,
+            /// The least score of a match, 0 to 0.9: what fits less is not proposed. Default 0.25: below it one part is so far
+            /// off that nothing makes up for it.
+            pub match_floor: f64,
             /// The version of the terms that people accept when they sign up. Default: "1". Change it with the terms.
             pub terms_version: String,
         }
@@ -39,7 +42,7 @@ macro_rules! rules {
 
         impl Default for Policy {
             fn default() -> Self {
-                Self { $($name: $default,)* required_credentials: Vec::new(), care_hours: None, terms_version: "1".to_owned() }
+                Self { $($name: $default,)* required_credentials: Vec::new(), care_hours: None, match_floor: MATCH_FLOOR, terms_version: "1".to_owned() }
             }
         }
 
@@ -127,6 +130,11 @@ rules! {
     outbox_kept_days: i64 = 30, 1 to 365;
 }
 
+/// The least score of a match where the file says nothing.
+const MATCH_FLOOR: f64 = 0.25;
+/// The most that the least score may be: above it hardly any run is a match.
+const MATCH_FLOOR_MAX: f64 = 0.9;
+
 /// Longest version of the terms and kind of credential, in characters.
 const WORD_MAX: usize = 40;
 
@@ -194,11 +202,12 @@ fn apply(policy: &mut Policy, name: &str, value: &toml::Value) -> Result<(), Str
     match name {
         "required_credentials" => policy.required_credentials = kinds(value)?,
         "care_hours" => policy.care_hours = Some(care_hours(value.as_integer())?),
+        "match_floor" => policy.match_floor = floor(value)?,
         "terms_version" => policy.terms_version = version(value)?,
         _ => {
             let names: Vec<&str> = Policy::RULES.iter().map(|rule| rule.name).collect();
             return Err(format!(
-                "there is no such rule; there are {}, required_credentials, care_hours and terms_version",
+                "there is no such rule; there are {}, required_credentials, care_hours, match_floor and terms_version",
                 names.join(", ")
             ));
         }
@@ -220,6 +229,13 @@ fn care_hours(value: Option<i64>) -> Result<i64, String> {
     value
         .filter(|hours| (1..=CARE_HOURS_MAX).contains(hours))
         .ok_or_else(|| format!("it must be a whole number of hours from 1 to {CARE_HOURS_MAX}, such as 48"))
+}
+
+fn floor(value: &toml::Value) -> Result<f64, String> {
+    let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
+    number
+        .filter(|number| (0.0..=MATCH_FLOOR_MAX).contains(number))
+        .ok_or_else(|| format!("it must be a number from 0 to {MATCH_FLOOR_MAX}, such as 0.25"))
 }
 
 fn kinds(value: &toml::Value) -> Result<Vec<String>, String> {

@@ -1,5 +1,7 @@
 //! Matches over HTTP.
 
+use std::sync::Arc;
+
 use actix_web::get;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -14,14 +16,16 @@ use super::{
 use crate::{
     clock::Instant,
     domain::{
-        matching::Fit,
+        matching::{Fit, Viewer, advice::Preference, search::MatchSearch},
         refusal::{Code, Faults},
+        signup::SignupStatus,
     },
     error::Error,
     id::Id,
-    index::Asked,
+    index::{self, Asked, Found, MatchedRun, SeriesDate},
     service::{
-        matching::{self, Explanation, Match, Wish},
+        matching::{self, Explanation},
+        run_views::RunCard,
         runs as run_service,
     },
 };
@@ -33,12 +37,19 @@ use crate::{
 pub struct MatchQuery {
     /// Now when absent.
     from: Option<Instant>,
-    /// Excluded; two weeks ahead when absent.
+    /// Excluded; two weeks ahead when absent, and on until three runs fit or the runs end.
     to: Option<Instant>,
     #[schema(minimum = 1, maximum = 100)]
     limit: Option<i64>,
-    /// Full runs as well, with their line.
+    /// Full runs as well, with their waiting list.
     include_full: Option<bool>,
+    /// Runs as well on which the caller has a place, a request or a waiting position; `viewer` marks them.
+    include_mine: Option<bool>,
+    /// Runs as well that overlap a confirmed place of the caller.
+    include_overlapping: Option<bool>,
+    /// Groups as well whose pace is far from the caller's, and whatever fits little; never one at whose pace the caller cannot
+    /// chat at all.
+    include_any_pace: Option<bool>,
     /// Why this run is or is not among the matches.
     explain: Option<Id>,
 }
@@ -46,12 +57,70 @@ pub struct MatchQuery {
 /// The runs that fit, best first; or, with `explain`, why one run does or does not.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Matches {
+    /// Runs in the hours that the caller gave, best first; then, only where fewer than three of these fit, some outside them.
     pub items: Vec<Match>,
+    /// Where fewer than three runs fit: what there would be without one of the caller's preferences, and how to be told.
+    pub advice: Vec<Advice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Explanation>,
 }
 
-/// The runs that fit the caller, best first, with the parts of the score and reasons in words.
+/// A run that fits, and how well.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Match {
+    pub run: RunCard,
+    pub fit: Fit,
+    /// Less than three quarters of the run lies in the hours that the caller gave.
+    pub outside_hours: bool,
+    /// Where the run is a date of a series, which is listed once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<MatchedSeries>,
+    /// What the caller has on the run already; only with `include_mine`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub viewer: Option<OwnSignup>,
+}
+
+/// The series of a match.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MatchedSeries {
+    pub id: Id,
+    /// Its other dates that fit as the listed one does, by start; at most eight.
+    pub next_dates: Vec<NextDate>,
+}
+
+/// Another date of a series.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NextDate {
+    pub run_id: Id,
+    pub starts_at: Instant,
+    /// Wall time at the place, without an offset.
+    #[schema(example = "2026-11-28T09:00:00")]
+    pub local_start: String,
+}
+
+/// What the caller has on a run.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OwnSignup {
+    pub signup_id: Id,
+    pub status: SignupStatus,
+}
+
+/// What there would be without one preference.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Advice {
+    /// The preference that is left out; null for words that point to match requests.
+    pub drop: Option<Preference>,
+    /// How many runs there would be, each series once; 100 stands for more as well.
+    pub count: usize,
+    /// The best of them that is not among the items.
+    pub first: Option<RunCard>,
+    /// The same in whole sentences.
+    pub text: String,
+}
+
+/// The runs that fit the caller, best first, with the parts of the score and reasons in words. Runs that the caller is on, or
+/// that overlap a confirmed place, are left out; a series stands once. Where fewer than three fit, `advice` says what there
+/// would be otherwise.
 #[utoipa::path(tag = "Matching", params(MatchQuery), security(("token" = [])), responses(
     (status = 200, body = Matches), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument),
     (status = 422, body = ProblemDocument)))]
@@ -64,29 +133,28 @@ pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> 
         faults.unless(fine, "?to", "before_from", "`to` must lie after `from`");
         faults.none()
     })?;
-    let asked = Asked {
-        from: query.from,
-        to: query.to,
-        limit: usize::try_from(query.limit.unwrap_or(20)).unwrap_or(20),
-        include_full: query.include_full.unwrap_or(false),
-    };
-    let wish = asked.wish(now, app.config.policy.match_window_days);
+    let asked = query.asked();
+    let search = asked.search(now, &app.config.policy);
     if let Some(run) = query.explain {
-        return Ok(explain(&app, reader.0.account, run, wish, now).await?);
+        return Ok(explain(&app, reader.0.account, run, search, now).await?);
     }
     let viewer = reader.0.viewer.as_ref().ok_or(Code::ProfileMissing)?;
     app.runs.at(now, || app.db.own_changes().ring()).await?;
     if let Some(json) = app.runs.answered(&reader.0, asked, now) {
         return Ok(Reply::ready_made(json));
     }
+    let tie = |run: &[u8; 16]| app.keyring.tie(viewer.id, run);
     let near = app.runs.near(viewer);
-    let matched = near.matches(viewer, &wish, now, |run| app.keyring.tie(viewer.id, run));
-    let good = near.good(matched.reach_km, now, wish.to);
-    let (runs, fits): (Vec<_>, Vec<_>) = matched.best.into_iter().unzip();
-    let cards = reader::cards(&app, &runs, Some(&reader.0), now).await?;
-    let shown = cards.iter().zip(&fits).filter_map(|(card, fit)| Some((card.as_deref()?, fit)));
-    let json = in_json(shown)?;
-    if cards.iter().any(Option::is_none) {
+    let matched = near.matches(viewer, &search, now, tie);
+    let good = near.good(matched.reach_km, now, search.to);
+    let advice = app.runs.advice(viewer, &search, &matched, now, tie);
+    let firsts = advice.iter().filter_map(|piece| piece.first.clone());
+    let found: Vec<Found> = matched.best.iter().map(|item| item.found.clone()).chain(firsts).collect();
+    let cards = reader::cards(&app, &found, Some(&reader.0), now).await?;
+    let answer = Answer { app: &app, viewer, search: &search, now };
+    let json = answer.in_json(&matched.best, &advice, &cards)?;
+    // Advice reads runs further away than what says how long an answer holds.
+    if !advice.is_empty() || cards.iter().any(Option::is_none) {
         return Ok(Reply::ready_made(json));
     }
     let json = Bytes::copy_from_slice(&json);
@@ -94,28 +162,98 @@ pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> 
     Ok(Reply::ready_made(json))
 }
 
-/// [`Matches`] of cards that are JSON already.
-fn in_json<'c>(shown: impl Iterator<Item = (&'c str, &'c Fit)>) -> Result<Vec<u8>, Error> {
-    let mut json = Vec::with_capacity(32 * 1024);
-    json.extend_from_slice(b"{\"items\":[");
-    for (at, (card, fit)) in shown.enumerate() {
-        json.extend_from_slice(if at == 0 { b"{\"run\":" } else { b",{\"run\":" });
-        json.extend_from_slice(card.as_bytes());
-        json.extend_from_slice(b",\"fit\":");
-        serde_json::to_writer(&mut json, fit)?;
-        json.push(b'}');
+impl MatchQuery {
+    fn asked(&self) -> Asked {
+        Asked {
+            from: self.from,
+            to: self.to,
+            limit: usize::try_from(self.limit.unwrap_or(20)).unwrap_or(20),
+            include_full: self.include_full.unwrap_or(false),
+            include_mine: self.include_mine.unwrap_or(false),
+            include_overlapping: self.include_overlapping.unwrap_or(false),
+            include_any_pace: self.include_any_pace.unwrap_or(false),
+        }
     }
-    json.extend_from_slice(b"]}");
-    Ok(json)
 }
 
-async fn explain(app: &AppData, me: Id, run: Id, wish: Wish, now: Instant) -> Result<Reply, Error> {
+/// An answer on its way into JSON, as [`Matches`] describes it; the cards are JSON already.
+struct Answer<'a> {
+    app: &'a AppData,
+    viewer: &'a Viewer,
+    search: &'a MatchSearch,
+    now: Instant,
+}
+
+impl Answer<'_> {
+    /// `cards` are those of the items, then those of the advice that has a first run; none for a run that is gone.
+    fn in_json(
+        &self,
+        items: &[MatchedRun],
+        advice: &[index::Advice],
+        cards: &[Option<Arc<str>>],
+    ) -> Result<Vec<u8>, Error> {
+        let mut json = Vec::with_capacity(32 * 1024);
+        json.extend_from_slice(b"{\"items\":[");
+        let shown = items.iter().zip(cards).filter_map(|(item, card)| Some((item, card.as_deref()?)));
+        for (at, (item, card)) in shown.enumerate() {
+            json.extend_from_slice(if at == 0 { b"{\"run\":" } else { b",{\"run\":" });
+            json.extend_from_slice(card.as_bytes());
+            self.put_rest(item, &mut json)?;
+        }
+        json.extend_from_slice(b"],\"advice\":[");
+        let mut firsts = cards.iter().skip(items.len());
+        for (at, piece) in advice.iter().enumerate() {
+            let first = piece.first.as_ref().and_then(|_| firsts.next()).and_then(Option::as_deref);
+            json.extend_from_slice(if at == 0 { b"{\"drop\":" } else { b",{\"drop\":" });
+            serde_json::to_writer(&mut json, &piece.drop)?;
+            put(&mut json, "count", &piece.count)?;
+            json.extend_from_slice(b",\"first\":");
+            json.extend_from_slice(first.unwrap_or("null").as_bytes());
+            put(&mut json, "text", &piece.text)?;
+            json.push(b'}');
+        }
+        json.extend_from_slice(b"]}");
+        Ok(json)
+    }
+
+    /// All of an item but the card.
+    fn put_rest(&self, item: &MatchedRun, json: &mut Vec<u8>) -> Result<(), Error> {
+        put(json, "fit", &item.fit)?;
+        put(json, "outside_hours", &item.is_outside_hours)?;
+        if let Some(id) = item.series {
+            let dates = self.app.runs.other_dates(self.viewer, self.search, item, self.now);
+            let next_dates = dates.into_iter().map(NextDate::from).collect();
+            put(json, "series", &MatchedSeries { id, next_dates })?;
+        }
+        if let Some((signup_id, status)) = self.viewer.engagements.signup_for(item.found.id) {
+            put(json, "viewer", &OwnSignup { signup_id, status })?;
+        }
+        json.push(b'}');
+        Ok(())
+    }
+}
+
+/// Puts a further member into an object that is being written.
+fn put(json: &mut Vec<u8>, name: &str, value: &impl Serialize) -> Result<(), Error> {
+    json.extend_from_slice(b",\"");
+    json.extend_from_slice(name.as_bytes());
+    json.extend_from_slice(b"\":");
+    Ok(serde_json::to_writer(json, value)?)
+}
+
+impl From<SeriesDate> for NextDate {
+    fn from(date: SeriesDate) -> Self {
+        Self { run_id: date.run, starts_at: date.starts_at, local_start: date.local_start.to_string() }
+    }
+}
+
+async fn explain(app: &AppData, me: Id, run: Id, search: MatchSearch, now: Instant) -> Result<Reply, Error> {
     let state = app.clone();
     let reply = app.db.read(move |conn| {
         let run = run_service::visible(conn, run, Some(me))?;
         let viewer = matching::viewer(conn, me, now)?;
-        let explanation = matching::explain(conn, &viewer, &run, &wish, &state.config.policy, now)?;
-        Reply::ok(&Matches { items: Vec::new(), explanation: Some(explanation) })
+        let explanation = matching::explain(conn, &viewer, &run, &search, &state.config.policy, now)?;
+        Reply::ok(&Matches { items: Vec::new(), advice: Vec::new(), explanation: Some(explanation) })
     });
     reply.await
 }

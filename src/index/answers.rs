@@ -13,7 +13,11 @@ use super::{
     by_bytes::{ByBytes, Kept, holding},
     grid::Good,
 };
-use crate::{clock::Instant, service::matching::Wish};
+use crate::{
+    clock::Instant,
+    config::Policy,
+    domain::matching::{Limits, search::MatchSearch},
+};
 
 /// Bytes of answers that are kept.
 const KEPT_BYTES: u64 = 64 * 1024 * 1024;
@@ -23,20 +27,35 @@ const USUAL_BYTES: u64 = 20_000;
 const CALLER_BYTES: usize = 2_000;
 
 /// What somebody asks, as it was said: an end that was left open goes along with the time.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Asked {
     pub from: Option<Instant>,
     pub to: Option<Instant>,
     pub limit: usize,
     pub include_full: bool,
+    pub include_mine: bool,
+    pub include_overlapping: bool,
+    pub include_any_pace: bool,
 }
 
 impl Asked {
-    /// What is wished for when this is asked at `now`: from now on and for `days` days where nothing else was said.
-    pub fn wish(self, now: Instant, days: i64) -> Wish {
+    /// What is searched when this is asked at `now`: from now on where no start was named, and for the policy's days, and on
+    /// until enough is found, where no end was.
+    pub fn search(self, now: Instant, policy: &Policy) -> MatchSearch {
         let from = self.from.unwrap_or(now);
-        let to = self.to.unwrap_or_else(|| from.max(now).plus_days(days));
-        Wish { from, to, limit: self.limit, include_full: self.include_full }
+        MatchSearch {
+            from,
+            to: self.to.unwrap_or_else(|| from.max(now).plus_days(policy.match_window_days)),
+            goes_on: self.to.is_none(),
+            limit: self.limit,
+            limits: Limits {
+                include_full: self.include_full,
+                include_any_pace: self.include_any_pace,
+                ..Limits::usual(policy.match_floor)
+            },
+            include_mine: self.include_mine,
+            include_overlapping: self.include_overlapping,
+        }
     }
 }
 
@@ -122,7 +141,7 @@ mod tests {
     }
 
     fn usual() -> Asked {
-        Asked { from: None, to: None, limit: 5, include_full: false }
+        Asked { from: None, to: None, limit: 5, ..Asked::default() }
     }
 
     /// Answers as a server would; says whether it was a kept one.
@@ -130,11 +149,11 @@ mod tests {
         if let Some(json) = index.answered(caller, asked, now) {
             return (String::from_utf8(json.to_vec()).unwrap(), true);
         }
-        let (viewer, wish) = (caller.viewer.as_ref().unwrap(), asked.wish(now, 14));
+        let (viewer, search) = (caller.viewer.as_ref().unwrap(), asked.search(now, &Policy::default()));
         let near = index.near(viewer);
-        let matched = near.matches(viewer, &wish, now, |_| 0);
+        let matched = near.matches(viewer, &search, now, |_| 0);
         let json = format!("{:?}", matched.best);
-        index.answers.put(caller, asked, near.good(matched.reach_km, now, wish.to), json.clone().into());
+        index.answers.put(caller, asked, near.good(matched.reach_km, now, search.to), json.clone().into());
         (json, false)
     }
 
@@ -190,7 +209,7 @@ mod tests {
                     Act::Reload => index.fill(held.iter().cloned()),
                 }
                 let (given, _) = ask(&index, &caller, asked, now);
-                let anew = index.matches(caller.viewer.as_ref().unwrap(), &asked.wish(now, 14), now, |_| 0);
+                let anew = index.matches(caller.viewer.as_ref().unwrap(), &asked.search(now, &Policy::default()), now, |_| 0);
                 prop_assert_eq!(&given, &format!("{anew:?}"), "after {:?}", act);
             }
         }

@@ -6,19 +6,18 @@ use bytes::Bytes;
 
 use super::{
     Asked, KnownCaller, RunIndex,
-    bar::{Bar, put_best_first},
     grid::{Near, NearTile},
+    matches::MatchedRun,
     tile::{Order, Slot},
 };
 use crate::{
     clock::Instant,
     domain::{
-        matching::{Fit, RunSide, Scored, Viewer, best, bound::Bound},
+        matching::{RunSide, Viewer, search::MatchSearch},
         pace::Activity,
         place::LatLng,
     },
     id::Id,
-    service::matching::Wish,
 };
 
 /// A run that was found: enough to look its card up.
@@ -31,7 +30,7 @@ pub struct Found {
 }
 
 impl Found {
-    fn of(slot: &Slot) -> Self {
+    pub(super) fn of(slot: &Slot) -> Self {
         Self {
             id: slot.side.id,
             version: slot.version,
@@ -90,16 +89,15 @@ impl RunIndex {
         self.read().around(viewer.person.home, viewer.person.travel_radius_km)
     }
 
-    /// The runs that fit a person, best first, with their fits: exactly what [`rank`](crate::domain::matching::rank) of
-    /// all of them would give.
+    /// The runs that fit a person, best first: exactly those that weighing all of them would give.
     pub fn matches(
         &self,
         viewer: &Viewer,
-        wish: &Wish,
+        search: &MatchSearch,
         now: Instant,
         tie: impl Fn(&[u8; 16]) -> u64,
-    ) -> Vec<(Found, Fit)> {
-        self.near(viewer).matches(viewer, wish, now, tie).best
+    ) -> Vec<MatchedRun> {
+        self.near(viewer).matches(viewer, search, now, tie).best
     }
 
     /// Runs by start and id, at most `limit`; and after which run the list goes on where a rare wish was given up, so that
@@ -143,57 +141,9 @@ impl RunIndex {
     }
 }
 
-/// What was found for a person.
-pub struct Matched {
-    /// Best first.
-    pub best: Vec<(Found, Fit)>,
-    /// From here on nothing could be good enough, whatever changes there.
-    pub reach_km: f64,
-}
-
-impl Near {
-    /// The runs in these tiles that fit a person who lives in their middle.
-    pub fn matches(&self, viewer: &Viewer, wish: &Wish, now: Instant, tie: impl Fn(&[u8; 16]) -> u64) -> Matched {
-        let person = &viewer.person;
-        let (from, to) = (wish.from.max(now), wish.to);
-        let bound = Bound::of(viewer, wish.include_full);
-        let mut bar = Bar::new(wish.limit, 0.0);
-        let (mut scored, mut hopeful) = (Vec::new(), Vec::new());
-        for NearTile { nearest_km, tile, .. } in &self.0 {
-            if bound.best_beyond(*nearest_km) < bar.ln() {
-                break;
-            }
-            hopeful.clear();
-            hopeful.extend(tile.between(from, to).filter_map(|(glance, slot)| {
-                let best = bound.best_hope(glance)?;
-                (best >= bar.ln()).then_some((best, slot))
-            }));
-            put_best_first(&mut hopeful, wish.limit.saturating_mul(2));
-            for (best, slot) in &hopeful {
-                if *best < bar.ln() || slot.side.starts_at <= now {
-                    continue;
-                }
-                // Who is listed lies elsewhere in memory: it is read of the few that make the bar.
-                if let Some(score) = Scored::of(person, &slot.side.if_open(viewer), wish.include_full)
-                    && bar.lets_in(score.steps())
-                    && !slot.side.is_closed_to(viewer)
-                {
-                    bar.take(score.steps());
-                    scored.push((score, *slot));
-                }
-            }
-        }
-        let best = best(scored, |slot: &&Slot| *slot.side.id.as_bytes(), tie, wish.limit)
-            .into_iter()
-            .map(|(score, slot)| (Found::of(slot), score.into_fit(person, &slot.side.if_open(viewer)).rounded()))
-            .collect();
-        Matched { best, reach_km: bound.reach_km(bar.ln()) }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::{collections::BTreeSet, sync::Arc};
+pub(super) mod tests {
+    use std::sync::Arc;
 
     use proptest::prelude::*;
 
@@ -204,13 +154,7 @@ mod tests {
     use crate::{
         config::Policy,
         domain::{
-            matching::{
-                Candidate, Closed,
-                engagements::Engagements,
-                rank,
-                side::{Listed, Said},
-                tests::person,
-            },
+            matching::side::{Listed, Said},
             pace::PaceBand,
             run::ListingRole,
         },
@@ -218,7 +162,7 @@ mod tests {
     };
 
     /// The few who lead.
-    fn leaders() -> [Id; 4] {
+    pub fn leaders() -> [Id; 4] {
         ["1", "2", "3", "4"].map(|last| format!("00000000-0000-4000-8000-00000000000{last}").parse().unwrap())
     }
 
@@ -229,7 +173,7 @@ mod tests {
         (who, standing).prop_map(|((id, role), (is_accepted, is_active))| Listed { id, is_accepted, is_active, role })
     }
 
-    fn any_side() -> impl Strategy<Value = RunSide> {
+    pub fn any_side() -> impl Strategy<Value = RunSide> {
         let listed = prop::collection::vec(any_listed(), 0..3);
         (any_open_side(), listed).prop_map(|(side, listed)| RunSide { listed: listed.into(), ..side })
     }
@@ -253,7 +197,7 @@ mod tests {
         )
     }
 
-    fn index(sides: &[RunSide]) -> RunIndex {
+    pub fn index(sides: &[RunSide]) -> RunIndex {
         let index = RunIndex::new(Policy::default());
         for side in sides {
             let entry = index.entry(Read { side: side.clone(), good_until: None });
@@ -287,50 +231,11 @@ mod tests {
         assert_eq!((found[0].id, found.len(), goes_on), (walk.id, 1, None));
     }
 
-    fn epoch() -> Instant {
+    pub fn epoch() -> Instant {
         "2026-12-01T10:00:00Z".parse().unwrap()
     }
 
     proptest! {
-        #[test]
-        fn the_best_few_are_those_of_weighing_every_run(
-            sides in prop::collection::vec(any_side(), 1..150), (lat, lng) in any_place(), radius in 1.0..50.0f64,
-            limit in 1..12usize, (from, days, include_full) in (-9..20_000i64, 1..40i64, any::<bool>()),
-            (bars, blocked, knows, ended) in (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()),
-        ) {
-            let me = crate::domain::matching::Person {
-                home: LatLng { lat, lng },
-                travel_radius_km: radius,
-                languages: vec!["en".into()],
-                not_after_dark: true,
-                ..person()
-            };
-            let [one, other, third, _] = leaders();
-            let some = |is_so: bool, who: Id| if is_so { BTreeSet::from([who]) } else { BTreeSet::new() };
-            let closed =
-                Closed { barred_by: some(bars, one), apart_from: some(blocked, other), runs: some(ended, sides[0].id) };
-            let viewer = Viewer { id: Id::random(), person: me, known: some(knows, third), closed, engagements: Engagements::default() };
-            let from = epoch().plus_minutes(from);
-            let wish = Wish { from, to: from.plus_days(days), limit, include_full };
-            // Few different hashes, so that the id decides as well.
-            let tie = |id: &[u8; 16]| u64::from(id[15] % 4);
-            let open: Vec<&RunSide> = sides
-                .iter()
-                .filter(|s| !s.is_closed && s.starts_at > epoch() && s.starts_at >= from && s.starts_at < wish.to)
-                .collect();
-            let candidates: Vec<Candidate<'_>> = open.iter().map(|side| side.candidate(&viewer)).collect();
-            let expected: Vec<(Id, Fit)> = rank(&viewer.person, &candidates, tie, include_full, limit)
-                .into_iter()
-                .map(|(at, fit)| (open[at].id, fit.rounded()))
-                .collect();
-            let found: Vec<(Id, Fit)> = index(&sides)
-                .matches(&viewer, &wish, epoch(), tie)
-                .into_iter()
-                .map(|(found, fit)| (found.id, fit))
-                .collect();
-            prop_assert_eq!(found, expected);
-        }
-
         #[test]
         fn lists_go_on_where_they_stopped_and_show_each_run_once(
             sides in prop::collection::vec(any_side(), 1..80), (lat, lng) in any_place(), radius in 1.0..50.0f64,

@@ -32,6 +32,8 @@ pub struct Grid {
     by_id: HashMap<Id, u32, RandomState>,
     /// Ids in order: many runs begin at the same time.
     by_start: BTreeMap<Instant, Vec<Id>>,
+    /// The dates of each series that are here, by start.
+    by_series: HashMap<Id, Vec<Order>, RandomState>,
     /// A run is read again and again before its time comes, and stands here once.
     due: BTreeMap<i64, BTreeSet<Id>>,
     /// Rises with every run that is put in or taken out.
@@ -183,6 +185,12 @@ impl Grid {
     pub(super) fn note(&mut self, Entry { slot, good_until }: &Entry) -> u32 {
         let key = key_of(slot.side.place);
         self.by_id.insert(slot.side.id, key);
+        if let Some(series) = slot.side.series {
+            let dates = self.by_series.entry(series).or_default();
+            if let Err(at) = dates.binary_search(&slot.order()) {
+                dates.insert(at, slot.order());
+            }
+        }
         if let Some(until) = good_until {
             self.due.entry(until.micros()).or_default().insert(slot.side.id);
         }
@@ -200,11 +208,30 @@ impl Grid {
         if runs.slots().is_empty() {
             self.tiles.remove(&key);
         }
-        let Some(starts_at) = removed.map(|slot| slot.side.starts_at) else { return };
+        let Some(side) = removed.map(|slot| slot.side) else { return };
+        if let Some(series) = side.series {
+            self.keep_dates(series, |date| date.1 != id);
+        }
+        let starts_at = side.starts_at;
         if let Some(ids) = self.by_start.get_mut(&starts_at) {
             ids.binary_search(&id).ok().map(|at| ids.remove(at));
             if ids.is_empty() {
                 self.by_start.remove(&starts_at);
+            }
+        }
+    }
+
+    /// The dates of a series that are here, by start.
+    pub fn dates(&self, series: Id) -> impl Iterator<Item = &Slot> {
+        let dates = self.by_series.get(&series).into_iter().flatten();
+        dates.filter_map(|(starts_at, id)| self.find_at(*id, *starts_at))
+    }
+
+    fn keep_dates(&mut self, series: Id, keep: impl Fn(&Order) -> bool) {
+        if let Some(dates) = self.by_series.get_mut(&series) {
+            dates.retain(keep);
+            if dates.is_empty() {
+                self.by_series.remove(&series);
             }
         }
     }
@@ -304,9 +331,12 @@ impl Grid {
             self.version += 1;
             let runs = Arc::make_mut(tile);
             runs.version = self.version;
-            runs.drop_before(just_after);
+            let series = runs.drop_before(just_after);
             if runs.slots().is_empty() {
                 self.tiles.remove(&key);
+            }
+            for one in series {
+                self.keep_dates(one, |date| date.0 >= just_after);
             }
         }
         latest

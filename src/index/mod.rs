@@ -5,6 +5,7 @@
 //! behind them afresh, this process's own at once and others' within moments. Nothing that seats anybody reads here.
 //! Readers hold no lock while they work: they take the tiles they need and look at those.
 
+mod advice;
 mod answers;
 mod bar;
 mod by_bytes;
@@ -14,6 +15,7 @@ mod find;
 mod follow;
 mod gather;
 mod grid;
+mod matches;
 mod tail;
 mod tile;
 mod wishes;
@@ -43,6 +45,7 @@ use crate::{
     },
 };
 
+pub use advice::Advice;
 use answers::Answers;
 pub use answers::Asked;
 pub use callers::{Callers, KnownCaller};
@@ -52,6 +55,7 @@ pub use follow::follow;
 use gather::Gathered;
 use grid::Grid;
 pub use grid::Near;
+pub use matches::{ENOUGH, FURTHEST_DAYS, Matched, MatchedRun, SeriesDate};
 use tile::Entry;
 pub use wishes::WishIndex;
 

@@ -102,12 +102,12 @@ impl Tile {
         Some(self.slots.remove(at))
     }
 
-    /// Takes out the runs that begin before this.
-    pub(super) fn drop_before(&mut self, from: Instant) {
+    /// Takes out the runs that begin before this, and gives the series of those that are dates of one.
+    pub(super) fn drop_before(&mut self, from: Instant) -> Vec<Id> {
         let begun = self.first_from(from.micros());
         self.starts.drain(..begun);
         self.glances.drain(..begun);
-        self.slots.drain(..begun);
+        self.slots.drain(..begun).filter_map(|slot| slot.side.series).collect()
     }
 
     /// A tile for so many runs: [added](Self::add) in any order, and [settled](Self::settle) after.

@@ -18,7 +18,7 @@ use crate::{
     config::Policy,
     domain::{
         matching::{
-            Closed, Person, Scored, Viewer, best,
+            Closed, Limits, Person, Scored, Viewer, best,
             bound::{Bound, Glance},
             engagements::Engagements,
         },
@@ -181,7 +181,7 @@ impl WishIndex {
         for request in requests {
             let profile = profiles.get(&request.account_id).map(matching::person_of).transpose()?;
             if let Some(person) = request.wish.person(profile.as_ref()) {
-                held.insert(Entry::new(&request, person));
+                held.insert(Entry::new(&request, person, self.policy.match_floor));
             }
         }
         Ok(())
@@ -192,6 +192,7 @@ impl WishIndex {
     pub fn who_fits(&self, offer: &Offer, limit: usize, now: Instant, tie: impl Fn(&[u8; 16]) -> u64) -> Vec<Id> {
         let (run, glance) = (&offer.side, Glance::of(&offer.side));
         let mut bar = Bar::new(limit, alerts::least_score(&self.policy));
+        let limits = Limits::usual(self.policy.match_floor);
         let shared = self.shared();
         let held = lock(&shared);
         let entries = held.around(run.place).flat_map(|tile| tile.bounds.iter().zip(&tile.entries));
@@ -210,7 +211,7 @@ impl WishIndex {
             }
             let mut candidate = run.candidate(&entry.viewer);
             candidate.known_face = offer.known_to.contains(&person);
-            let scored = Scored::of(&entry.viewer.person, &candidate, false);
+            let scored = Scored::of(&entry.viewer.person, &candidate, limits);
             let Some(scored) = scored.filter(|scored| alerts::is_good(scored, &self.policy)) else { continue };
             if !bar.lets_in(scored.steps()) {
                 continue;
@@ -229,13 +230,14 @@ impl WishIndex {
         }
         drop(held);
         let scored: Vec<(Scored, Id)> = found.into_iter().map(|(person, scored)| (scored, person)).collect();
-        best(scored, |person: &Id| *person.as_bytes(), tie, limit).into_iter().map(|(_, id)| id).collect()
+        let order = |person: &Id| (run.starts_at, *person.as_bytes());
+        best(scored, order, tie, limit).into_iter().map(|(_, id)| id).collect()
     }
 }
 
 impl Entry {
     /// A wish, with what a first look reads of it.
-    fn new(request: &MatchRequest, person: Person) -> (Self, Bound) {
+    fn new(request: &MatchRequest, person: Person, floor: f64) -> (Self, Bound) {
         // For the bound, somebody whom the person knows may lead.
         let mut viewer = Viewer {
             id: request.account_id,
@@ -244,7 +246,7 @@ impl Entry {
             closed: Closed::default(),
             engagements: Engagements::default(),
         };
-        let bound = Bound::of(&viewer, false);
+        let bound = Bound::of(&viewer, Limits::usual(floor));
         viewer.known = BTreeSet::new();
         (Self { request: request.id, expires_at: request.expires_at, viewer }, bound)
     }
@@ -318,7 +320,7 @@ mod tests {
             matching::{
                 RunSide,
                 side::{Listed, Said},
-                tests::{any_candidate, person},
+                tests::{USUAL, any_candidate, person},
             },
             pace::Activity,
             run::ListingRole,
@@ -344,7 +346,7 @@ mod tests {
     fn index(people: &[(Id, Person)]) -> WishIndex {
         let index = WishIndex::new(Policy::default());
         for (id, person) in people {
-            lock(&index.shared()).insert(Entry::new(&request(*id), person.clone()));
+            lock(&index.shared()).insert(Entry::new(&request(*id), person.clone(), USUAL.floor));
         }
         index
     }
@@ -438,7 +440,7 @@ mod tests {
                 for (id, person) in &people {
                     let known = if offer.known_to.contains(id) { [leader].into() } else { BTreeSet::new() };
                     let viewer = Viewer { id: *id, person: person.clone(), known, closed: Closed::default(), engagements: Engagements::default() };
-                    let scored = Scored::of(person, &offer.side.candidate(&viewer), false);
+                    let scored = Scored::of(person, &offer.side.candidate(&viewer), USUAL);
                     let Some(scored) = scored.filter(|scored| alerts::is_good(scored, &Policy::default())) else {
                         continue;
                     };
@@ -449,7 +451,7 @@ mod tests {
                 }
                 let all = scores.into_iter().map(|(id, scored)| (scored, id)).collect();
                 let tie = |id: &[u8; 16]| u64::from(id[15] % 4);
-                let wanted = best(all, |id: &Id| *id.as_bytes(), tie, limit);
+                let wanted = best(all, |id: &Id| (offer.side.starts_at, *id.as_bytes()), tie, limit);
                 let wanted: Vec<Id> = wanted.into_iter().map(|(_, id)| id).collect();
                 let found = index.who_fits(&offer, limit, now(), tie);
                 prop_assert_eq!(found, wanted);

@@ -13,7 +13,7 @@ use crate::{
     config::Policy,
     domain::{
         match_request::{AlertChoice, tell_at},
-        matching::{Fit, RunSide, Scored, best},
+        matching::{Fit, Limits, RunSide, Scored, best},
         moderation::SanctionScope,
         run::RunStatus,
     },
@@ -214,6 +214,7 @@ fn still_fitting(
     keyring: &Keyring,
     now: Instant,
 ) -> Result<Vec<Told>> {
+    let limits = Limits::usual(policy.match_floor);
     let viewers = match_requests::viewers(conn, account, policy, now)?;
     let been_in = signups::been_in(conn, account, ids)?;
     let sides = run_sides::read(conn, Which::These(ids), policy, &Shared::default(), now)?;
@@ -221,13 +222,13 @@ fn still_fitting(
     let mut scored = Vec::new();
     for side in sides {
         let fits = viewers.iter().enumerate().filter_map(|(at, (_, viewer))| {
-            Scored::of(&viewer.person, &side.candidate(viewer), false).map(|scored| (scored, at))
+            Scored::of(&viewer.person, &side.candidate(viewer), limits).map(|scored| (scored, at))
         });
         let best = fits.max_by_key(|(scored, at)| (scored.steps(), std::cmp::Reverse(*at)));
         scored.extend(best.filter(|(scored, _)| is_good(scored, policy)).map(|(scored, at)| (scored, (side, at))));
     }
-    let id = |(side, _): &(RunSide, usize)| *side.id.as_bytes();
-    let ordered = best(scored, id, |run| keyring.tie(account, run), ids.len());
+    let order = |(side, _): &(RunSide, usize)| (side.starts_at, *side.id.as_bytes());
+    let ordered = best(scored, order, |run| keyring.tie(account, run), ids.len());
     let rows = runs::of_ids(conn, ids)?;
     let told = |(scored, (side, at)): (Scored, (RunSide, usize))| {
         let (request, viewer) = viewers.get(at)?;

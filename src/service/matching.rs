@@ -8,9 +8,15 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        matching::{Closed, Exclusion, Fit, Person, Scored, Viewer, best, engagements::Engagements, verdict},
+        matching::{
+            Closed, Exclusion, Fit, Limits, Person, RunSide, Viewer, best,
+            engagements::Engagements,
+            search::{MatchSearch, SeriesOnce},
+            verdict,
+        },
         place::{BoundingBox, Cell},
         refusal::Code,
+        signup::SignupStatus,
     },
     error::{Error, Result},
     id::Id,
@@ -28,14 +34,7 @@ use crate::{
     },
 };
 
-/// A run that fits, and how well.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Match {
-    pub run: RunCard,
-    pub fit: Fit,
-}
-
-/// What stands between a person and a run, in words.
+/// A cause or a note about a run, in words.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Obstacle {
     pub code: String,
@@ -47,6 +46,12 @@ impl Obstacle {
     fn of(code: Code) -> Self {
         Self { code: code.as_str().into(), text: code.words().into() }
     }
+
+    fn later(policy: &Policy) -> Self {
+        let days = policy.match_window_days;
+        let text = format!("It is more than {days} days ahead: it is listed where fewer than three runs fit before.");
+        Self { code: "later_than_usual".into(), text }
+    }
 }
 
 /// Why a run is or is not among somebody's matches.
@@ -56,15 +61,8 @@ pub struct Explanation {
     /// How well it fits, where nothing stands against it.
     pub fit: Option<Fit>,
     pub obstacles: Vec<Obstacle>,
-}
-
-/// Which runs somebody asks for.
-#[derive(Debug, Clone)]
-pub struct Wish {
-    pub from: Instant,
-    pub to: Instant,
-    pub limit: usize,
-    pub include_full: bool,
+    /// What else there is to know: that the run is further ahead than lists usually go.
+    pub notes: Vec<Obstacle>,
 }
 
 /// The person's side of matching, read afresh.
@@ -94,63 +92,63 @@ pub fn closed_to(conn: &mut Conn, person: Id, now: Instant) -> Result<Closed> {
     })
 }
 
-/// The ids of the next runs that fit a person, best first, from the database: for whoever has no index of all runs at hand.
+/// The ids of the next runs that fit a person, best first and each series once, from the database: for whom no index of all
+/// runs is at hand.
 fn matches(
     conn: &mut Conn,
     viewer: &Viewer,
-    wish: &Wish,
+    search: &MatchSearch,
     policy: &Policy,
     keyring: &Keyring,
     now: Instant,
 ) -> Result<Vec<Id>> {
-    let search = Search {
-        from: Some(wish.from.max(now)),
-        to: Some(wish.to),
+    let wanted = Search {
+        from: Some(search.from.max(now)),
+        to: Some(search.to),
         around: Some(BoundingBox::around(viewer.person.home, viewer.person.travel_radius_km)),
         activities: viewer.person.activities.clone(),
         limit: Some(LOOKED_AT),
         ..Default::default()
     };
-    let ids: Vec<Id> = runs::search(conn, &search)?.into_iter().map(|run| run.id).collect();
+    let ids: Vec<Id> = runs::search(conn, &wanted)?.into_iter().map(|run| run.id).collect();
     let sides = run_sides::read(conn, Which::These(&ids), policy, &Shared::default(), now)?;
-    let scored = sides
-        .iter()
-        .filter(|read| !read.side.is_closed)
-        .filter_map(|Read { side, .. }| {
-            Some((Scored::of(&viewer.person, &side.candidate(viewer), wish.include_full)?, side.id))
-        })
-        .collect();
-    let best = best(scored, |id: &Id| *id.as_bytes(), |run| keyring.tie(viewer.id, run), wish.limit);
-    Ok(best.into_iter().map(|(_, id)| id).collect())
+    let mut found = SeriesOnce::default();
+    for Read { side, .. } in &sides {
+        if let Some(scored) = search.weigh(viewer, side, now, |_| true) {
+            found.take(scored, side, |side| side);
+        }
+    }
+    let order = |side: &&RunSide| (side.starts_at, *side.id.as_bytes());
+    let best = best(found.into_vec(), order, |run| keyring.tie(viewer.id, run), search.limit);
+    Ok(best.into_iter().map(|(_, side)| side.id).collect())
 }
 
-/// Why one run is or is not among somebody's matches.
+/// Why one run is or is not among somebody's matches, whenever it is. Every cause is named, but what stands between two
+/// people, which is named only where it is the one cause.
 pub fn explain(
     conn: &mut Conn,
     viewer: &Viewer,
     run: &Run,
-    wish: &Wish,
+    search: &MatchSearch,
     policy: &Policy,
     now: Instant,
 ) -> Result<Explanation> {
     let facts = run_views::facts(conn, std::slice::from_ref(run), Some(viewer.id), policy, now)?;
-    let explained = |fit, obstacles| Explanation { run: facts.card(run), fit, obstacles };
+    let notes =
+        || if search.goes_on && run.starts_at >= search.to { vec![Obstacle::later(policy)] } else { Vec::new() };
+    let explained = |fit, obstacles| Explanation { run: facts.card(run), fit, obstacles, notes: notes() };
     if facilitators::find_listing(conn, run.id, viewer.id)?.is_some() {
         return Ok(explained(None, vec![Obstacle::of(Code::YouLeadThisRun)]));
     }
-    let mut obstacles = Vec::new();
-    if let Err(refusal) = crate::service::signups::open_for_signups(run, now) {
-        obstacles.push(Obstacle::of(refusal.code));
-    } else if run.starts_at < wish.from || run.starts_at >= wish.to {
-        let words = "It does not start in the time that was asked about.";
-        obstacles.push(Obstacle { code: "not_in_the_time_asked".into(), text: words.into() });
-    }
+    let mut obstacles = obstacles_by_time(viewer, run, search, now);
     let mut fit = None;
     // A run that is not published, or has begun, has no side to weigh: that it is so is obstacle enough.
     let read = run_sides::read(conn, Which::These(&[run.id]), policy, &Shared::default(), now)?;
     if let Some(Read { side, .. }) = read.first() {
         let candidate = side.candidate(viewer);
-        match verdict(&viewer.person, &candidate, wish.include_full) {
+        let is_mine = viewer.engagements.signup_for(run.id).is_some();
+        let limits = Limits { include_full: search.limits.include_full || is_mine, ..search.limits };
+        match verdict(&viewer.person, &candidate, limits) {
             Ok(found) => fit = Some(found.rounded()),
             // Next to another cause it would tell, for no need, that something stands between two people.
             Err(exclusions) if exclusions == [Exclusion::NotOpenToYou] && !obstacles.is_empty() => {}
@@ -167,6 +165,38 @@ pub fn explain(
     Ok(explained(fit, obstacles))
 }
 
+/// What stands against a run by its time and by what the person is on already.
+fn obstacles_by_time(viewer: &Viewer, run: &Run, search: &MatchSearch, now: Instant) -> Vec<Obstacle> {
+    let mut obstacles = Vec::new();
+    let mut add = |code: &str, text: &str| obstacles.push(Obstacle { code: code.into(), text: text.into() });
+    let mine = viewer.engagements.signup_for(run.id);
+    if let Err(refusal) = crate::service::signups::open_for_signups(run, now)
+        && mine.is_none()
+    {
+        add(refusal.code.as_str(), refusal.code.words());
+    }
+    if run.starts_at > now && (run.starts_at < search.from || (run.starts_at >= search.to && !search.goes_on)) {
+        add("not_in_the_time_asked", "It does not start in the time that was asked about.");
+    }
+    match mine {
+        Some((_, status)) if !search.include_mine => add("you_are_on_it", on_it_in_words(status)),
+        None if !search.include_overlapping && viewer.engagements.overlap(run.id, run.starts_at, run.ends_at) => {
+            add("overlapping_run", "You are expected on another run at that time.");
+        }
+        _ => {}
+    }
+    obstacles
+}
+
+fn on_it_in_words(status: SignupStatus) -> &'static str {
+    match status {
+        SignupStatus::Requested => "You have asked for a place on it already.",
+        SignupStatus::Waitlisted => "You are waiting for a place on it already.",
+        SignupStatus::Offered => "A place on it is offered to you: you can accept it.",
+        _ => "You have a place on it already.",
+    }
+}
+
 /// The other runs with places that fit a person best in the days to come; for whom we know no profile, those nearest to
 /// `run`. Ids, best first.
 pub fn instead_of(
@@ -180,9 +210,9 @@ pub fn instead_of(
 ) -> Result<Vec<Id>> {
     let to = now.plus_days(policy.match_window_days);
     if accounts::find_profile(conn, person)?.is_some() {
-        let wish = Wish { from: now, to, limit: limit + 1, include_full: false };
+        let search = MatchSearch::usual(now, policy.match_window_days, limit + 1, policy.match_floor);
         let viewer = viewer(conn, person, now)?;
-        let found = matches(conn, &viewer, &wish, policy, keyring, now)?;
+        let found = matches(conn, &viewer, &search, policy, keyring, now)?;
         return Ok(found.into_iter().filter(|id| *id != run.id).take(limit).collect());
     }
     let around = Some(BoundingBox::around(run.shown(), NEARBY_KM));

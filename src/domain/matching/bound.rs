@@ -7,7 +7,7 @@
 use jiff::civil;
 
 use super::{
-    Person, RunSide, Viewer,
+    Limits, Person, RunSide, Viewer,
     exclusion::TOO_FAST_BEYOND,
     fit::{
         COMPANY_WEIGHT, DISTANCE_WEIGHT, FAST_SCALE, FAST_SCALE_NO_DROP, KNOWN_FACES_WEIGHT, NO_KNOWN_FACE, NOT_GENTLE,
@@ -93,7 +93,11 @@ struct Side {
 pub struct Bound {
     home: OnSphere,
     hours: Hours,
+    /// A run wholly outside the hours is left out.
+    hours_bind: bool,
     travel_radius_km: f64,
+    /// Logarithm of the least pace part of a run that is not left out.
+    least_pace: f64,
     sides: [Side; 3],
     /// A run with one of these marks is left out.
     refused: u8,
@@ -107,6 +111,8 @@ const SLACK_KM: f64 = 0.01;
 const AT_FAST_END_LN: f64 = -0.223_143;
 /// Logarithm of the least that a part counts, rounded up.
 const PART_FLOOR_LN: f64 = -3.912_023;
+/// Logarithm of the least pace part of a match, 0.1, rounded down.
+const LEAST_PACE_LN: f64 = -2.302_586;
 
 /// At most the logarithm of `more / less`, for `more` not below `less`; 0.002 % below it at a tenth more.
 fn least_ln(more: f64, less: f64) -> f64 {
@@ -115,21 +121,28 @@ fn least_ln(more: f64, less: f64) -> f64 {
 
 impl Bound {
     /// Lays a person's side out.
-    pub fn of(viewer: &Viewer, include_full: bool) -> Self {
+    pub fn of(viewer: &Viewer, limits: Limits) -> Self {
         let person = &viewer.person;
         let unwanted = |activity: &Activity| !person.activities.is_empty() && !person.activities.contains(activity);
         let activities = ACTIVITIES.iter().filter(|a| unwanted(a)).fold(0, |marks, activity| marks | bit(*activity));
         let dark = if person.not_after_dark { AFTER_DARK } else { 0 };
-        let full = if include_full { 0 } else { IS_FULL };
+        let full = if limits.include_full { 0 } else { IS_FULL };
         let known_at_best = if viewer.known.is_empty() { NO_KNOWN_FACE } else { 1.0 };
         Self {
             home: OnSphere::of(person.home),
             hours: Hours::of(&person.availability),
+            hours_bind: !limits.include_outside_hours,
+            least_pace: if limits.include_any_pace { f64::NEG_INFINITY } else { LEAST_PACE_LN },
             travel_radius_km: person.travel_radius_km,
             sides: ACTIVITIES.map(|activity| Side::of(person, activity)),
             refused: activities | dark | full | IS_CLOSED,
             always: KNOWN_FACES_WEIGHT * known_at_best.ln(),
         }
+    }
+
+    /// Leaves runs in whose list a facilitator has closed.
+    pub fn include_closed(&mut self) {
+        self.refused &= !IS_CLOSED;
     }
 
     /// Logarithm of the most that this run can score; none where it is surely left out.
@@ -138,7 +151,10 @@ impl Bound {
             return None;
         }
         let nearest = self.nearest_km(run);
-        (nearest <= self.travel_radius_km).then(|| self.best_of(run, nearest))
+        if nearest > self.travel_radius_km {
+            return None;
+        }
+        self.best_of(run, nearest)
     }
 
     /// Whether the run is closed or one of the hard rules surely leaves it out, told without a word about why.
@@ -172,17 +188,24 @@ impl Bound {
         half * ((-part).exp() - 1.0).max(0.0).sqrt() + SLACK_KM
     }
 
-    /// Logarithm of the most that this run, so near at best, can score.
-    fn best_of(&self, run: &Glance, nearest_km: f64) -> f64 {
+    /// Logarithm of the most that this run, so near at best, can score; none where pace or hours leave it out.
+    fn best_of(&self, run: &Glance, nearest_km: f64) -> Option<f64> {
         let side = self.side(run);
         let pace = side.band.map_or(0.0, |band| highest_pace_part_ln(band, run));
-        let time = if self.hours.meet(run.local_start, run.duration_min) { 0.0 } else { TIME_WEIGHT * PART_FLOOR_LN };
+        if pace < self.least_pace {
+            return None;
+        }
+        let time = match self.hours.meet(run.local_start, run.duration_min) {
+            true => 0.0,
+            false if self.hours_bind => return None,
+            false => TIME_WEIGHT * PART_FLOOR_LN,
+        };
         let sum = PACE_WEIGHT * pace
             + DISTANCE_WEIGHT * self.distance_ln(nearest_km, |x| least_ln(1.0 + x, 1.0))
             + time
             + self.always;
         let most = if run.has(COMPANY_COUNTS) { sum } else { sum / (1.0 - COMPANY_WEIGHT) };
-        most + if run.has(NO_DROP) { 0.0 } else { side.unless_no_drop }
+        Some(most + if run.has(NO_DROP) { 0.0 } else { side.unless_no_drop })
     }
 
     fn distance_ln(&self, km: f64, ln_1p: impl Fn(f64) -> f64) -> f64 {
@@ -242,7 +265,7 @@ mod tests {
                 engagements::Engagements,
                 fit::{AT_FAST_END, PART_FLOOR},
                 side::{Closed, Listed, Said},
-                tests::{any_candidate, band, person},
+                tests::{USUAL, any_candidate, band, person},
             },
             run::ListingRole,
         },
@@ -279,6 +302,7 @@ mod tests {
             runs in prop::collection::vec(any_candidate(), 1..20),
             (fast, slow) in (150..900i32, 0..200i32), no_pace: bool, new_here: bool, gentle_start: bool,
             (radius, include_full, knows) in (0.5..60.0f64, any::<bool>(), any::<bool>()),
+            (include_any_pace, include_outside_hours) in any::<(bool, bool)>(),
             windows in prop::collection::vec((0..7usize, 0..23i64, 1..10i64), 0..4),
         ) {
             let leader = Id::random();
@@ -298,12 +322,13 @@ mod tests {
             };
             let known = if knows { [leader].into() } else { BTreeSet::new() };
             let viewer = Viewer { id: Id::random(), person: me, known, closed: Closed::default(), engagements: Engagements::default() };
-            let bound = Bound::of(&viewer, include_full);
+            let limits = Limits { include_full, include_any_pace, include_outside_hours, ..USUAL };
+            let bound = Bound::of(&viewer, limits);
             prop_assert!(AT_FAST_END.ln() <= AT_FAST_END_LN && PART_FLOOR.ln() <= PART_FLOOR_LN);
             for run in &runs {
                 let side = side(run, leader);
                 let glance = Glance::of(&side);
-                let Some(scored) = Scored::of(&viewer.person, &side.candidate(&viewer), include_full) else { continue };
+                let Some(scored) = Scored::of(&viewer.person, &side.candidate(&viewer), limits) else { continue };
                 let hope = bound.best_hope(&glance);
                 prop_assert!(hope.is_some(), "left out: {side:?}");
                 let score = scored.into_fit(&viewer.person, &side.candidate(&viewer)).score;

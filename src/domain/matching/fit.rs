@@ -76,6 +76,13 @@ pub(super) const SLOW_SCALE: f64 = FAST_SCALE * ASYMMETRY;
 /// Pace of somebody who gave none, on kinds of run where that does not matter.
 const PACE_NOT_SURE: f64 = 0.9;
 
+/// Paces at which most adults walk, in s/km: 1.5 to 1.2 m/s, comfortable gait speeds of adults up to their seventies
+/// (Bohannon and Williams Andrews, Physiotherapy 97, 2011).
+const USUAL_WALK: (f64, f64) = (667.0, 833.0);
+/// A walk at any other pace counts at least so much of [`PACE_NOT_SURE`]. Our choice: it costs about what going half the
+/// travel radius does.
+const UNUSUAL_WALK: f64 = 0.75;
+
 /// Company is only told from so many confirmed on: of fewer it would give a person's pace away.
 pub const COMPANY_FROM: u32 = 5;
 const ALONE_AT_THE_BACK: f64 = 0.6;
@@ -125,6 +132,12 @@ fn pace_part((my_fast, my_slow): (f64, f64), (run_fast, run_slow): (f64, f64), n
     }
 }
 
+/// The pace part of a walk for somebody who did not say how fast they walk: that of most adults counts, so that a brisk
+/// walk stands behind an everyday one, and none is left out.
+fn walk_at_no_pace(run: (f64, f64)) -> f64 {
+    PACE_NOT_SURE * pace_part(USUAL_WALK, run, false).max(UNUSUAL_WALK)
+}
+
 /// 1 at home, 0.5 at half the travel radius, 0.2 at its end. A distance or radius that is no number counts as 0.
 fn distance_part(distance_km: f64, travel_radius_km: f64) -> f64 {
     if distance_km <= 0.0 {
@@ -141,9 +154,9 @@ fn unit(number: f64) -> f64 {
 /// The parts of a fit before they are put into words.
 #[derive(Debug, Clone, Copy)]
 pub struct Parts {
-    pace: f64,
+    pub(super) pace: f64,
     distance: f64,
-    time: f64,
+    pub(super) time: f64,
     company: Option<f64>,
     known_faces: f64,
     /// Product of the factors on the blend.
@@ -155,9 +168,11 @@ pub struct Parts {
 impl Parts {
     /// `km`: how far the run is from the centre of the person's home cell.
     pub(super) fn of(person: &Person, run: &Candidate<'_>, km: f64) -> Parts {
-        let pace = person
-            .pace_for(run.activity)
-            .map_or(PACE_NOT_SURE, |mine| pace_part(mine.in_order(), run.pace.in_order(), run.no_drop));
+        let pace = match person.pace_for(run.activity) {
+            Some(mine) => pace_part(mine.in_order(), run.pace.in_order(), run.no_drop),
+            None if run.activity == Activity::Walk => walk_at_no_pace(run.pace.in_order()),
+            None => PACE_NOT_SURE,
+        };
         let company = if run.alike_or_back_marker { 1.0 } else { ALONE_AT_THE_BACK };
         let gentle = if needs_gentler(person, run) { NOT_GENTLE } else { 1.0 };
         let unsaid = unsaid_needs(person, run).count() + usize::from(language_unsaid(person, run));

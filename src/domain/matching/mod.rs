@@ -14,12 +14,15 @@ use super::{
     pace::{Activity, PaceBand},
     place::LatLng,
 };
+use crate::clock::Instant;
 
+pub mod advice;
 pub mod bound;
 pub mod engagements;
 pub mod exclusion;
 pub mod fit;
 pub mod reasons;
+pub mod search;
 pub mod side;
 
 pub use exclusion::{Exclusion, exclusions};
@@ -74,6 +77,8 @@ pub struct Candidate<'r> {
     pub no_drop: bool,
     /// The meeting point, or the centre of the meeting area where the point is hidden from this person.
     pub place: LatLng,
+    /// When it starts; used only to put the sooner of two equal runs first.
+    pub starts_at: Instant,
     /// The start on the local clock of the place.
     pub local_start: civil::DateTime,
     /// Planned length in minutes.
@@ -98,6 +103,27 @@ pub struct Candidate<'r> {
     pub closed_to_person: bool,
 }
 
+/// Which runs a list leaves out, besides those that the person's own side rules out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// The least score of a match, 0 to 1 (the policy's `match_floor`).
+    pub floor: f64,
+    /// Runs without a free place are shown as well.
+    pub include_full: bool,
+    /// Groups are shown whose pace is far from the person's, whatever their score. A group that is faster than the tolerance
+    /// stays out: nobody can chat there.
+    pub include_any_pace: bool,
+    /// Runs outside the hours that the person gave are shown as well.
+    pub include_outside_hours: bool,
+}
+
+impl Limits {
+    /// The limits of a usual list with this floor: nothing is included that a person did not ask for.
+    pub fn usual(floor: f64) -> Self {
+        Self { floor, include_full: false, include_any_pace: false, include_outside_hours: false }
+    }
+}
+
 /// How well the run fits. Also finite for a run that is not shown, where it means nothing.
 pub fn fit(person: &Person, candidate: &Candidate<'_>) -> Fit {
     let parts = fit::Parts::of(person, candidate, person.home.distance_km(&candidate.place));
@@ -105,8 +131,8 @@ pub fn fit(person: &Person, candidate: &Candidate<'_>) -> Fit {
 }
 
 /// The fit, or every cause for which the run is not shown.
-pub fn verdict(person: &Person, candidate: &Candidate<'_>, include_full: bool) -> Result<Fit, Vec<Exclusion>> {
-    let causes = exclusions(person, candidate, include_full);
+pub fn verdict(person: &Person, candidate: &Candidate<'_>, limits: Limits) -> Result<Fit, Vec<Exclusion>> {
+    let causes = exclusions(person, candidate, limits);
     if causes.is_empty() { Ok(fit(person, candidate)) } else { Err(causes) }
 }
 
@@ -123,13 +149,16 @@ pub struct Scored {
 
 impl Scored {
     /// Scores a run, or says that it may not be shown.
-    pub fn of(person: &Person, candidate: &Candidate<'_>, include_full: bool) -> Option<Scored> {
+    pub fn of(person: &Person, candidate: &Candidate<'_>, limits: Limits) -> Option<Scored> {
         let km = person.home.distance_km(&candidate.place);
-        if !exclusion::exclusions_at(person, candidate, km, include_full).is_empty() {
+        if candidate.closed_to_person || !exclusion::hard_rules(person, candidate, km, limits).is_empty() {
             return None;
         }
         let parts = fit::Parts::of(person, candidate, km);
         let score = parts.score();
+        if exclusion::by_parts(&parts, limits).next().is_some() || exclusion::is_below_floor(score, limits) {
+            return None;
+        }
         Some(Scored { steps: (score / EQUAL_WITHIN).round() as i64, score, parts })
     }
 
@@ -146,11 +175,11 @@ impl Scored {
 
 /// The best `limit` of these, best first.
 ///
-/// Equal scores stand in the order of `tie`, a keyed hash of person and run (the caller puts the person and the key
-/// in), and of the id after that; never by distance or by the order in which they came.
+/// Of equal scores the sooner start stands first (`order` gives start and id), then `tie`, a keyed hash of person and run
+/// (the caller puts the person and the key in), and the id after that; never the distance or the order in which they came.
 pub fn best<T>(
     scored: Vec<(Scored, T)>,
-    id: impl Fn(&T) -> [u8; 16],
+    order: impl Fn(&T) -> (Instant, [u8; 16]),
     tie: impl Fn(&[u8; 16]) -> u64,
     limit: usize,
 ) -> Vec<(Scored, T)> {
@@ -168,8 +197,8 @@ pub fn best<T>(
     for equal in scored.chunk_by_mut(|(one, _), (other, _)| one.steps == other.steps) {
         if equal.len() > 1 {
             equal.sort_by_cached_key(|(_, item)| {
-                let id = id(item);
-                (tie(&id), id)
+                let (starts_at, id) = order(item);
+                (starts_at, tie(&id), id)
             });
         }
     }
@@ -182,12 +211,12 @@ pub fn rank(
     person: &Person,
     candidates: &[Candidate<'_>],
     tie: impl Fn(&[u8; 16]) -> u64,
-    include_full: bool,
+    limits: Limits,
     limit: usize,
 ) -> Vec<(usize, Fit)> {
-    let scored = |(at, candidate)| Some((Scored::of(person, candidate, include_full)?, at));
+    let scored = |(at, candidate)| Some((Scored::of(person, candidate, limits)?, at));
     let shown = candidates.iter().enumerate().filter_map(scored).collect();
-    best(shown, |at: &usize| candidates[*at].id, tie, limit)
+    best(shown, |at: &usize| (candidates[*at].starts_at, candidates[*at].id), tie, limit)
         .into_iter()
         .map(|(scored, at)| (at, scored.into_fit(person, &candidates[at])))
         .collect()
@@ -198,6 +227,11 @@ pub(crate) mod tests {
     use super::*;
     use crate::domain::place::Cell;
     use proptest::prelude::*;
+
+    /// A usual list with the default floor.
+    pub const USUAL: Limits =
+        Limits { floor: 0.25, include_full: false, include_any_pace: false, include_outside_hours: false };
+    pub const WITH_FULL: Limits = Limits { include_full: true, ..USUAL };
 
     pub fn band(fastest_s_per_km: i32, slowest_s_per_km: i32) -> PaceBand {
         PaceBand { fastest_s_per_km, slowest_s_per_km }
@@ -228,6 +262,7 @@ pub(crate) mod tests {
             pace: band(370, 390),
             no_drop: false,
             place: LatLng { lat: 51.5 + (km / 6371.0088).to_degrees(), lng: -0.1 },
+            starts_at: "2026-12-01T18:00:00Z".parse().unwrap(),
             local_start: civil::date(2026, 12, 1).at(18, 0, 0, 0),
             duration_min: 60,
             after_dark: false,
@@ -267,19 +302,19 @@ pub(crate) mod tests {
     fn the_best_comes_first_and_the_limit_holds() {
         let runs = [run_at(6.0), run_at(1.0), run_at(30.0), run_at(3.0)];
         let order = |limit| -> Vec<usize> {
-            rank(&person(), &runs, |_| 0, false, limit).into_iter().map(|(position, _)| position).collect()
+            rank(&person(), &runs, |_| 0, USUAL, limit).into_iter().map(|(position, _)| position).collect()
         };
         assert_eq!(order(10), [1, 3, 0]);
         assert_eq!(order(2), [1, 3]);
     }
 
     fn ids(person: &Person, runs: &[Candidate<'_>], tie: impl Fn(&[u8; 16]) -> u64) -> Vec<[u8; 16]> {
-        rank(person, runs, tie, true, usize::MAX).into_iter().map(|(position, _)| runs[position].id).collect()
+        rank(person, runs, tie, WITH_FULL, usize::MAX).into_iter().map(|(position, _)| runs[position].id).collect()
     }
 
     proptest! {
         #[test]
-        fn equal_runs_stand_by_the_hash_whatever_their_distance_and_order(
+        fn equal_runs_at_one_time_stand_by_the_hash_whatever_their_distance_and_order(
             keys in prop::collection::hash_set(1..=u8::MAX, 2..12),
         ) {
             // So wide a radius that half a metre to 130 metres make no difference above 1e-9.
@@ -305,8 +340,8 @@ pub(crate) mod tests {
             if let Some(there) = Cell::containing(elsewhere, 8).filter(|there| *there == here) {
                 let answer = |cell: Cell| {
                     let me = Person { home: cell.centre(), ..person() };
-                    let ranked = rank(&me, &runs, |id| u64::from(id[0]), true, 10);
-                    let shut: Vec<_> = runs.iter().map(|run| exclusions(&me, run, false)).collect();
+                    let ranked = rank(&me, &runs, |id| u64::from(id[0]), WITH_FULL, 10);
+                    let shut: Vec<_> = runs.iter().map(|run| exclusions(&me, run, USUAL)).collect();
                     (serde_json::to_string(&ranked).unwrap(), shut)
                 };
                 prop_assert_eq!(answer(here), answer(there));
@@ -315,13 +350,13 @@ pub(crate) mod tests {
 
         #[test]
         fn the_ranking_is_in_order_and_agrees_with_the_verdict(runs in prop::collection::vec(any_candidate(), 0..12)) {
-            let ranked = rank(&person(), &runs, |id| u64::from(id[3]), false, usize::MAX);
+            let ranked = rank(&person(), &runs, |id| u64::from(id[3]), USUAL, usize::MAX);
             for pair in ranked.windows(2) {
                 prop_assert!(pair[0].1.score >= pair[1].1.score - 1e-9);
             }
             for (position, run) in runs.iter().enumerate() {
                 let found = ranked.iter().find(|(at, _)| *at == position).map(|(_, fit)| fit.clone());
-                prop_assert_eq!(found, verdict(&person(), run, false).ok());
+                prop_assert_eq!(found, verdict(&person(), run, USUAL).ok());
             }
         }
     }

@@ -11,7 +11,7 @@ use super::{
     Candidate, Exclusion, Person,
     fit::{faster_by, language_unsaid, needs_gentler, unsaid_needs},
 };
-use crate::domain::pace::{Activity, PaceBand};
+use crate::domain::pace::Activity;
 
 word_enum! {
     "snake_case";
@@ -27,6 +27,8 @@ word_enum! {
         PaceSlower,
         /// The person gave no pace, and here none is needed.
         NoPaceNeeded,
+        /// The person gave a pace for running and none for walking.
+        WalkingPaceNotSaid,
         /// How far it is.
         Distance,
         /// The whole run lies in the person's hours.
@@ -70,7 +72,7 @@ impl Reason {
     /// All reasons, the weightiest first. `km` is how far it is, `time` and `company` are parts of the fit.
     pub(super) fn list(person: &Person, run: &Candidate<'_>, km: f64, time: f64, company: Option<f64>) -> Vec<Reason> {
         let mut reasons = Vec::with_capacity(4);
-        reasons.push(pace(person.pace_for(run.activity), run));
+        reasons.push(pace(person, run));
         reasons.push(Reason::new(ReasonCode::Distance, distance(km)));
         if !person.availability.is_empty() {
             reasons.push(match time {
@@ -109,8 +111,11 @@ impl Reason {
     }
 }
 
-fn pace(mine: Option<PaceBand>, run: &Candidate<'_>) -> Reason {
-    let Some(mine) = mine else {
+fn pace(person: &Person, run: &Candidate<'_>) -> Reason {
+    let Some(mine) = person.pace_for(run.activity) else {
+        if run.activity == Activity::Walk && person.comfortable_pace.is_some() {
+            return Reason::new(ReasonCode::WalkingPaceNotSaid, "you have not said how fast you walk");
+        }
         let text = match run.activity {
             _ if run.no_drop => "you need not know your pace; the group waits for everyone",
             Activity::Walk => "you need not know your pace for a walk",
@@ -184,6 +189,9 @@ impl Exclusion {
             Self::Access(_) => "access_not_met",
             Self::AfterDark => "after_dark",
             Self::PaceNotSureYet => "pace_not_sure_yet",
+            Self::FarFromPace => "far_from_your_pace",
+            Self::OutsideHours => "outside_your_hours",
+            Self::PoorFit => "poor_fit",
             Self::Full => "run_full",
             Self::NotOpenToYou => "run_not_open_to_you",
         }
@@ -199,7 +207,7 @@ impl Exclusion {
                 person.travel_radius_km.max(0.0)
             ),
             Self::TooFast => "The group is faster than the pace at which you can chat. \
-                A group that waits for everyone would be shown at any pace."
+                A group that waits for everyone may suit you."
                 .to_owned(),
             Self::Language => "The group speaks none of the languages you named.".to_owned(),
             Self::Access(need) => format!("You need {}, and this {kind} cannot offer it.", access_in_words(need)),
@@ -208,6 +216,24 @@ impl Exclusion {
                 "You have not said yet at which pace you can chat. Until then walks, run-walks and \
                 groups that wait for everyone are shown."
                     .to_owned()
+            }
+            Self::FarFromPace => {
+                let faster = person.pace_for(run.activity).is_some_and(|mine| faster_by(mine, run.pace) > 0.0);
+                match (faster, run.no_drop) {
+                    (true, true) => {
+                        "The group is much faster than the pace at which you can chat, although it waits for everyone."
+                    }
+                    (true, false) => "The group is faster than the pace at which you can chat.",
+                    (false, _) => "The group is much slower than the pace at which you can chat.",
+                }
+                .to_owned()
+            }
+            Self::OutsideHours => format!(
+                "Less than three quarters of this {kind} lies in the hours you gave. Such ones are shown at the end, and only \
+                 where fewer than three others fit."
+            ),
+            Self::PoorFit => {
+                format!("Pace, distance and the rest together fit too little for this {kind} to be a match.")
             }
             Self::Full => format!("This {kind} is full. You can ask to see full ones and join the line."),
             Self::NotOpenToYou => format!("This {kind} is not open to you."),

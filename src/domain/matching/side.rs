@@ -123,6 +123,7 @@ impl RunSide {
             pace: self.pace,
             no_drop: self.no_drop,
             place: self.place,
+            starts_at: self.starts_at,
             local_start: self.local_start,
             duration_min: i32::from(self.duration_min),
             after_dark: self.after_dark,
