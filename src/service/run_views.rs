@@ -46,6 +46,8 @@ pub struct MeetingArea {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RunCard {
     pub id: Id,
+    /// The series of which it is a date.
+    pub series_id: Option<Id>,
     pub status: RunStatus,
     pub title: String,
     pub activity: Activity,
@@ -79,7 +81,6 @@ pub struct RunCard {
 pub struct RunView {
     #[serde(flatten)]
     pub card: RunCard,
-    pub series_id: Option<Id>,
     pub description: String,
     /// How to find the group; hidden with the meeting point.
     pub getting_there: Option<String>,
@@ -173,6 +174,7 @@ impl Facts {
         let cell = run.details.area_cell.parse::<Cell>().ok();
         RunCard {
             id: run.id,
+            series_id: run.series_id,
             status: run.status,
             title: run.title.clone(),
             activity: run.activity,
@@ -209,7 +211,6 @@ impl Facts {
     pub fn view(&self, run: &Run) -> RunView {
         let card = self.card(run);
         RunView {
-            series_id: run.series_id,
             description: run.details.description.clone(),
             getting_there: run.details.getting_there.clone().filter(|_| card.meeting_point.is_some()),
             newcomer_places: run.newcomer_places,
