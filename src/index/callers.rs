@@ -113,6 +113,12 @@ impl Callers {
         fresh.then_some(caller)
     }
 
+    /// Everybody who would be taken from here if they asked now.
+    pub fn fresh(&self, now: Instant) -> Vec<Arc<KnownCaller>> {
+        let kept: Vec<_> = self.known.iter().map(|(_, (_, caller))| caller).collect();
+        kept.into_iter().filter_map(|caller| self.get(caller.account, caller.session, now)).collect()
+    }
+
     /// Keeps somebody who was read under this ticket.
     pub fn put(&self, ticket: Ticket, caller: Arc<KnownCaller>) {
         self.known.insert(caller.account, (ticket, caller));

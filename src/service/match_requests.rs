@@ -12,7 +12,7 @@ use crate::{
     domain::{
         availability::Window,
         match_request::{AREA_KNOWN_DAYS, AlertChoice, NewMatchRequest, another_area_from, snap_area},
-        matching::{Person, Viewer, engagements::Engagements},
+        matching::{Person, Viewer},
         moderation::SanctionKind,
         pace::{Activity, PaceBand},
         place::{Cell, LatLng},
@@ -29,7 +29,7 @@ use crate::{
         match_requests::{self, MatchRequest},
         moderation::{self, Sanction},
         outbox::{self, Promise},
-        signups,
+        overlaps, signups,
         sql_types::Json,
     },
 };
@@ -252,12 +252,13 @@ pub fn viewers(conn: &mut Conn, account: Id, policy: &Policy, now: Instant) -> R
     let profile = accounts::find_profile(conn, account)?.as_ref().map(matching::person_of).transpose()?;
     let closed = matching::closed_to(conn, account, now)?;
     let known: std::collections::BTreeSet<Id> = signups::known_facilitators(conn, account)?.into_iter().collect();
+    let engagements = overlaps::engagements_of(conn, account, now)?;
     let viewer = |person: Person| Viewer {
         id: account,
         person,
         known: known.clone(),
         closed: closed.clone(),
-        engagements: Engagements::default(),
+        engagements: engagements.clone(),
     };
     let with_side = |request: MatchRequest| {
         let person = request.wish.person(profile.as_ref())?;

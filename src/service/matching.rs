@@ -10,7 +10,6 @@ use crate::{
     domain::{
         matching::{
             Closed, Exclusion, Fit, Limits, Person, RunSide, Viewer, best,
-            engagements::Engagements,
             search::{MatchSearch, SeriesOnce},
             verdict,
         },
@@ -27,7 +26,7 @@ use crate::{
     store::{
         Conn,
         accounts::{self, Profile},
-        blocks, facilitators, moderation,
+        blocks, facilitators, moderation, overlaps,
         run_sides::Which,
         runs::{self, Run, Search},
         signups,
@@ -77,7 +76,7 @@ pub fn viewer(conn: &mut Conn, person: Id, now: Instant) -> Result<Viewer> {
         person: person_of(&profile)?,
         known,
         closed: closed_to(conn, person, now)?,
-        engagements: Engagements::default(),
+        engagements: overlaps::engagements_of(conn, person, now)?,
     })
 }
 

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     clock::Instant,
     domain::{
+        matching::engagements::{self, Engagements},
         place::LatLng,
         run::{ListingStatus, RunStatus},
         signup::SignupStatus,
@@ -106,4 +107,31 @@ pub fn places_of(conn: &mut Conn, people: &[Id], from: Instant, to: Instant) -> 
         found.extend(rows.into_iter().map(|(signup, row)| engagement(row, Some(signup))));
     }
     Ok(found)
+}
+
+/// All that somebody is on and that has not ended: their live sign-ups, and the runs that they have accepted to lead or to
+/// go along with.
+pub fn engagements_of(conn: &mut Conn, person: Id, now: Instant) -> Result<Engagements> {
+    let signed_up: Vec<(Id, Id, SignupStatus, Instant, Instant)> = signups::table
+        .inner_join(runs::table.on(runs::id.eq(signups::run_id)))
+        .filter(signups::account_id.eq(person))
+        .filter(signups::status.eq_any(SignupStatus::LIVE.as_slice()))
+        .filter(runs::status.eq_any(ON.as_slice()))
+        .filter(runs::ends_at.gt(now))
+        .select((runs::id, signups::id, signups::status, runs::starts_at, runs::ends_at))
+        .load(conn)?;
+    let led: Vec<(Id, Instant, Instant)> = run_facilitators::table
+        .inner_join(runs::table.on(runs::id.eq(run_facilitators::run_id)))
+        .filter(run_facilitators::account_id.eq(person))
+        .filter(run_facilitators::status.eq(ListingStatus::Accepted))
+        .filter(runs::status.eq_any(ON.as_slice()))
+        .filter(runs::ends_at.gt(now))
+        .select((runs::id, runs::starts_at, runs::ends_at))
+        .load(conn)?;
+    let of = |run, signup, starts_at, ends_at| engagements::Engagement { run, signup, starts_at, ends_at };
+    let signed_up = signed_up
+        .into_iter()
+        .map(|(run, signup, status, starts_at, ends_at)| of(run, Some((signup, status)), starts_at, ends_at));
+    let led = led.into_iter().map(|(run, starts_at, ends_at)| of(run, None, starts_at, ends_at));
+    Ok(Engagements::new(signed_up.chain(led).collect()))
 }

@@ -155,16 +155,31 @@ impl Run {
 
 /// A run whose row this transaction holds: whatever seats, offers or puts out needs it.
 #[derive(Debug)]
-#[allow(clippy::manual_non_exhaustive, reason = "the private field is what makes it a proof within this crate")]
 pub struct RunLocked {
     /// The run as it is under the lock.
     pub run: Run,
-    _made_here: (),
+    /// Private, so that a value of this type is a proof of the lock within this crate.
+    was_when: When,
+}
+
+/// By which a run takes the time of those who are on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct When {
+    status: RunStatus,
+    starts_at: Instant,
+    ends_at: Instant,
+}
+
+impl When {
+    fn of(run: &Run) -> Self {
+        Self { status: run.status, starts_at: run.starts_at, ends_at: run.ends_at }
+    }
 }
 
 /// Locks a run; persons are locked before runs, and runs by ascending id.
 pub fn lock(tx: &mut Tx<'_>, id: Id) -> Result<RunLocked> {
-    dialect::lock_run(tx, id)?.map(|run| RunLocked { run, _made_here: () }).ok_or(Error::NotFound)
+    let run = dialect::lock_run(tx, id)?.ok_or(Error::NotFound)?;
+    Ok(RunLocked { was_when: When::of(&run), run })
 }
 
 /// The run, if there is one.
@@ -205,6 +220,22 @@ pub fn update(tx: &mut Tx<'_>, locked: &RunLocked) -> Result<()> {
     diesel::update(runs::table.find(locked.run.id)).set(&locked.run).execute(&mut **tx)?;
     diesel::update(run_details::table.find(locked.run.id)).set(&locked.run.details).execute(&mut **tx)?;
     tx.touch_run(locked.run.id);
+    if When::of(&locked.run) == locked.was_when { Ok(()) } else { touch_people_on(tx, locked.run.id) }
+}
+
+/// Notes that a run takes other time than before of everybody who has a live sign-up for it or is listed on it: what
+/// overlaps it is proposed to them no more, or again.
+fn touch_people_on(tx: &mut Tx<'_>, run: Id) -> Result<()> {
+    let signed_up: Vec<Id> = signups::table
+        .filter(signups::run_id.eq(run))
+        .filter(signups::status.eq_any(SignupStatus::LIVE.as_slice()))
+        .select(signups::account_id)
+        .load(&mut **tx)?;
+    let listed: Vec<Id> = run_facilitators::table
+        .filter(run_facilitators::run_id.eq(run))
+        .select(run_facilitators::account_id)
+        .load(&mut **tx)?;
+    signed_up.into_iter().chain(listed).for_each(|person| tx.touch_person(person));
     Ok(())
 }
 

@@ -15,6 +15,7 @@ mod database_away;
 mod day;
 mod decision_ends;
 mod endings;
+mod engagements;
 mod facilitators;
 mod friends;
 mod gathering;

@@ -27,7 +27,7 @@ use sidebyside::{
         applications, run_views,
         sessions::{self, Checked},
     },
-    store::{Conn, accounts, accounts::Account, runs},
+    store::{Conn, accounts, accounts::Account, overlaps, runs},
     worker,
 };
 
@@ -251,7 +251,21 @@ impl Town {
         if held != expected {
             return Err(format!("the index holds {held:#?} instead of {expected:#?}"));
         }
-        self.the_cards_are_true(now)
+        self.the_cards_are_true(now)?;
+        self.the_engagements_are_true(now)
+    }
+
+    /// What is kept of people says what they are on as the database does.
+    fn the_engagements_are_true(&self, now: Instant) -> Result<(), String> {
+        for caller in self.app().runs.callers.fresh(now) {
+            let Some(viewer) = &caller.viewer else { continue };
+            let read = |conn: &mut Conn| overlaps::engagements_of(conn, caller.account, caller.read_at);
+            let expected = self.app().db.read_here(read).map_err(|fault| fault.to_string())?;
+            if viewer.engagements != expected {
+                return Err(format!("{} is kept with {:?} instead of {expected:?}", viewer.id, viewer.engagements));
+            }
+        }
+        Ok(())
     }
 
     /// The cards that lists would show without a look at the database are those that a look would give.

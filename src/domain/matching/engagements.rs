@@ -2,6 +2,9 @@
 //!
 //! Held with the person's side, so that a list needs no look at the database. Invariant: nothing of it reaches anybody else.
 
+use std::collections::BTreeMap;
+
+use super::RunSide;
 use crate::{clock::Instant, domain::signup::SignupStatus, id::Id};
 
 /// A run to come, or under way, on which the person has a sign-up or which the person leads.
@@ -24,26 +27,44 @@ impl Engagement {
     }
 }
 
-/// All engagements of one person. A person has a few dozen at most, so that a plain list is the fastest to search.
+/// All engagements of one person. They are in the order of their starts, since a list asks about thousands of runs, and
+/// somebody who leads every week for a year ahead is on many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Engagements(Vec<Engagement>);
+pub struct Engagements {
+    by_start: Vec<Engagement>,
+    signups: BTreeMap<Id, (Id, SignupStatus)>,
+    /// The length of the longest of them, in seconds: what began earlier than that before a moment is over by then.
+    longest_s: i64,
+}
 
 impl Engagements {
     /// Those of one person, in any order.
-    pub fn new(engagements: Vec<Engagement>) -> Self {
-        Self(engagements)
+    ///
+    /// One that ends while this is kept changes no answer about a run to come: what overlapped it has begun before.
+    pub fn new(mut engagements: Vec<Engagement>) -> Self {
+        engagements.sort_by_key(|engagement| (engagement.starts_at, engagement.run));
+        let signups = engagements.iter().filter_map(|engagement| Some((engagement.run, engagement.signup?))).collect();
+        let lengths = engagements.iter().map(|engagement| engagement.ends_at.seconds_since(engagement.starts_at));
+        Self { longest_s: lengths.max().unwrap_or(0), signups, by_start: engagements }
     }
 
     /// The sign-up of the person for this run, and its status.
     pub fn signup_for(&self, run: Id) -> Option<(Id, SignupStatus)> {
-        self.0.iter().find(|engagement| engagement.run == run).and_then(|engagement| engagement.signup)
+        self.signups.get(&run).copied()
     }
 
     /// Whether the person is expected elsewhere between `from` and `to`, times of `run`.
     pub fn overlap(&self, run: Id, from: Instant, to: Instant) -> bool {
-        self.0
-            .iter()
-            .any(|other| other.run != run && other.takes_time() && other.starts_at < to && other.ends_at > from)
+        let first = self.by_start.partition_point(|other| other.starts_at.plus_seconds(self.longest_s) <= from);
+        let overlaps = |other: &Engagement| other.run != run && other.takes_time() && other.ends_at > from;
+        self.by_start[first..].iter().take_while(|other| other.starts_at < to).any(overlaps)
+    }
+
+    /// Whether a run can be proposed to the person: they have no sign-up for it, do not lead it, and are not expected
+    /// elsewhere at its time.
+    pub fn leave_time_for(&self, run: &RunSide) -> bool {
+        let ends_at = run.starts_at.plus_minutes(i64::from(run.duration_min));
+        self.signup_for(run.id).is_none() && !self.overlap(run.id, run.starts_at, ends_at)
     }
 }
 
@@ -68,6 +89,22 @@ mod tests {
         assert!(!mine.overlap(place.run, at(0), at(60)), "a run does not overlap itself");
         let waiting = Engagements::new(vec![engagement(SignupStatus::Waitlisted)]);
         assert!(!waiting.overlap(Id::random(), at(0), at(60)));
+    }
+
+    #[test]
+    fn long_engagement_overlaps_beside_shorter_later_ones() {
+        let short = |minutes| Engagement {
+            starts_at: at(minutes),
+            ends_at: at(minutes + 10),
+            ..engagement(SignupStatus::Confirmed)
+        };
+        let long = Engagement { starts_at: at(0), ends_at: at(600), signup: None, run: Id::random() };
+        let mine = Engagements::new(vec![short(700), short(100), long.clone(), short(30)]);
+        assert!(mine.overlap(Id::random(), at(599), at(650)), "by the long one alone");
+        assert!(!mine.overlap(Id::random(), at(600), at(700)));
+        assert!(mine.overlap(long.run, at(105), at(120)), "the run itself does not count, and the one beside it does");
+        assert!(!mine.overlap(long.run, at(110), at(120)));
+        assert!(!Engagements::default().overlap(long.run, at(0), at(600)));
     }
 
     #[test]
