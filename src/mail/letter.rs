@@ -111,6 +111,8 @@ pub struct FoundRun {
     pub where_name: String,
     /// "a run, 7:30–8:30 min/km".
     pub kind: String,
+    /// How many further dates of its series fit as well.
+    pub further_dates: usize,
     /// After "It fits you because": our words, without how far from the reader's home.
     pub reasons: Vec<String>,
     pub page_url: String,
@@ -339,6 +341,7 @@ pub enum Body {
     /// `reason` is the code's ready-made sentence, `statement` *user text*.
     SignupRemoved {
         run: RunFacts,
+        others: Vec<OtherRun>,
         reason: String,
         statement: Option<String>,
         appeal_link: Option<String>,
@@ -610,9 +613,11 @@ pub enum Body {
     CareLate {
         help: Vec<Help>,
     },
-    /// Best first. `day`: the one day that all are on, for the subject.
+    /// Best first. `dates`: how many dates that are, further ones of a series included; `day`: the one day that all are on,
+    /// for the subject.
     RunsFound {
         runs: Vec<FoundRun>,
+        dates: usize,
         day: Option<String>,
         requests: Vec<Wished>,
         daily: bool,

@@ -149,6 +149,7 @@ fn own_place(words: &str) -> Vec<Body> {
         all.extend([
             Body::SignupRemoved {
                 run: run.clone(),
+                others: others(words, full),
                 reason: reason.clone(),
                 statement: statement.clone(),
                 appeal_link: url(full),
@@ -458,6 +459,7 @@ fn wishes(words: &str) -> Vec<Body> {
         zone: "Europe/London".to_owned(),
         where_name: words.to_owned(),
         kind: "run-walk, 7:30–8:30 min/km".to_owned(),
+        further_dates: 0,
         reasons: vec![
             "the group's pace is one at which you can chat".to_owned(),
             "you have run with one of its facilitators before".to_owned(),
@@ -470,11 +472,18 @@ fn wishes(words: &str) -> Vec<Body> {
     vec![
         Body::RunsFound {
             runs: vec![run.clone()],
+            dates: 1,
             day: Some("Saturday 28 November".to_owned()),
             requests: requests(1),
             daily: true,
         },
-        Body::RunsFound { runs: vec![run.clone(), run], day: None, requests: requests(2), daily: false },
+        Body::RunsFound {
+            runs: vec![FoundRun { further_dates: 1, ..run.clone() }, FoundRun { further_dates: 2, ..run.clone() }, run],
+            dates: 6,
+            day: None,
+            requests: requests(2),
+            daily: false,
+        },
         Body::MatchRequestEnds {
             words: "walks and runs, in your area".to_owned(),
             until: "Saturday 28 November 2026".to_owned(),

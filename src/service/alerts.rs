@@ -21,7 +21,9 @@ use crate::{
     id::Id,
     mail::Notice,
     service::{
-        match_requests, places,
+        match_requests,
+        matching::series::nearest_dates,
+        overlaps, places,
         run_sides::{self, Shared},
     },
     store::{
@@ -97,7 +99,7 @@ pub fn offer(conn: &mut Conn, run: Id, policy: &Policy, now: Instant) -> Result<
 }
 
 /// Notes whom a run is told of and promises their mails; gives how many are new. Of people who are told already, who are
-/// kept out, or who want no such mails, nothing is noted.
+/// kept out, who want no such mails, or who are expected elsewhere at its time, nothing is noted.
 pub fn note(tx: &mut Tx<'_>, run: Id, people: &[Id], policy: &Policy, now: Instant) -> Result<usize> {
     let mut people: Vec<Id> = people.to_vec();
     people.sort_unstable();
@@ -107,6 +109,9 @@ pub fn note(tx: &mut Tx<'_>, run: Id, people: &[Id], policy: &Policy, now: Insta
     let states = alerts::states(tx, &people)?;
     let wants = |person: &Id| states.get(person).is_none_or(|state| state.choice != AlertChoice::None);
     people.retain(|person| !out.contains(person) && wants(person));
+    let Some(about) = runs::find(tx, run)? else { return Ok(0) };
+    let elsewhere = overlaps::expected_elsewhere(tx, &people, &about)?;
+    people.retain(|person| !elsewhere.contains(person));
     if people.is_empty() {
         return Ok(0);
     }
@@ -163,8 +168,16 @@ pub fn left(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<()> {
 #[derive(Debug, Clone)]
 pub struct Told {
     pub run: Run,
+    /// Further dates of its series that were found and fit as well.
+    pub further: Vec<Id>,
     pub request: MatchRequest,
     pub fit: Fit,
+}
+
+impl Told {
+    fn tells_of(&self, run: Id) -> bool {
+        self.run.id == run || self.further.contains(&run)
+    }
 }
 
 /// What a mail tells somebody, best first: all that was found since the last, as far as it is still true. What is not,
@@ -196,7 +209,7 @@ pub fn gather(
             still_fitting(tx, account, &runs, policy, keyring, now)?
         }
     };
-    fresh.retain(|run| !told.iter().any(|told| told.run.id == *run));
+    fresh.retain(|run| !told.iter().any(|told| told.tells_of(*run)));
     alerts::untell(tx, account, &fresh)?;
     if is_first {
         (state.mail_id, state.due_at) = (None, None);
@@ -205,7 +218,8 @@ pub fn gather(
     Ok(told)
 }
 
-/// Those of these runs that fit one of somebody's standing requests well, best first.
+/// Those of these runs that fit one of somebody's standing requests well, best first, of each series the nearest date. A run
+/// at the time of what they are on by now is none of them.
 fn still_fitting(
     conn: &mut Conn,
     account: Id,
@@ -218,7 +232,10 @@ fn still_fitting(
     let viewers = match_requests::viewers(conn, account, policy, now)?;
     let been_in = signups::been_in(conn, account, ids)?;
     let sides = run_sides::read(conn, Which::These(ids), policy, &Shared::default(), now)?;
-    let sides = sides.into_iter().map(|read| read.side).filter(|run| !run.is_closed && !been_in.contains(&run.id));
+    // All of them are this person's, with the same engagements.
+    let has_time = |run: &RunSide| viewers.iter().all(|(_, viewer)| viewer.engagements.leave_time_for(run));
+    let is_open = |run: &RunSide| !run.is_closed && !been_in.contains(&run.id) && has_time(run);
+    let sides = sides.into_iter().map(|read| read.side).filter(is_open);
     let mut scored = Vec::new();
     for side in sides {
         let fits = viewers.iter().enumerate().filter_map(|(at, (_, viewer))| {
@@ -227,13 +244,15 @@ fn still_fitting(
         let best = fits.max_by_key(|(scored, at)| (scored.steps(), std::cmp::Reverse(*at)));
         scored.extend(best.filter(|(scored, _)| is_good(scored, policy)).map(|(scored, at)| (scored, (side, at))));
     }
+    let mut further = nearest_dates(&mut scored, |(_, (side, _))| side);
     let order = |(side, _): &(RunSide, usize)| (side.starts_at, *side.id.as_bytes());
     let ordered = best(scored, order, |run| keyring.tie(account, run), ids.len());
     let rows = runs::of_ids(conn, ids)?;
     let told = |(scored, (side, at)): (Scored, (RunSide, usize))| {
         let (request, viewer) = viewers.get(at)?;
         let run = rows.iter().find(|run| run.id == side.id)?.clone();
-        Some(Told { run, request: request.clone(), fit: scored.into_fit(&viewer.person, &side.candidate(viewer)) })
+        let fit = scored.into_fit(&viewer.person, &side.candidate(viewer));
+        Some(Told { further: further.remove(&run.id).unwrap_or_default(), run, request: request.clone(), fit })
     };
     Ok(ordered.into_iter().filter_map(told).collect())
 }

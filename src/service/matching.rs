@@ -1,5 +1,8 @@
 //! Matches: the runs that fit a person, best first, and why a run is or is not among them.
 
+mod instead;
+pub mod series;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -32,6 +35,8 @@ use crate::{
         signups,
     },
 };
+
+pub use instead::instead_of;
 
 /// A cause or a note about a run, in words.
 #[derive(Debug, Serialize, ToSchema)]
@@ -196,44 +201,8 @@ fn on_it_in_words(status: SignupStatus) -> &'static str {
     }
 }
 
-/// The other runs with places that fit a person best in the days to come; for whom we know no profile, those nearest to
-/// `run`. Ids, best first.
-pub fn instead_of(
-    conn: &mut Conn,
-    person: Id,
-    run: &Run,
-    limit: usize,
-    policy: &Policy,
-    keyring: &Keyring,
-    now: Instant,
-) -> Result<Vec<Id>> {
-    let to = now.plus_days(policy.match_window_days);
-    if accounts::find_profile(conn, person)?.is_some() {
-        let search = MatchSearch::usual(now, policy.match_window_days, limit + 1, policy.match_floor);
-        let viewer = viewer(conn, person, now)?;
-        let found = matches(conn, &viewer, &search, policy, keyring, now)?;
-        return Ok(found.into_iter().filter(|id| *id != run.id).take(limit).collect());
-    }
-    let around = Some(BoundingBox::around(run.shown(), NEARBY_KM));
-    let search = Search { from: Some(now), to: Some(to), around, limit: Some(LOOKED_AT), ..Default::default() };
-    let mut found = runs::search(conn, &search)?;
-    let places = crate::service::places::of_runs(conn, &found, policy, now)?;
-    found.retain(|other| other.id != run.id && places.get(&other.id).is_some_and(|room| room.left() > 0));
-    found.sort_by(|a, b| run.shown().distance_km(&a.shown()).total_cmp(&run.shown().distance_km(&b.shown())));
-    let mut near = Vec::new();
-    for other in found {
-        if near.len() < limit && !crate::service::entry::is_closed_to(conn, person, other.id, now)? {
-            near.push(other.id);
-        }
-    }
-    Ok(near)
-}
-
 /// So many of the next runs around are weighed: a city has thousands, and whoever reads of them in a mail wants few.
 const LOOKED_AT: i64 = 1_000;
-
-/// How far another run may be for whom we know no travel radius.
-const NEARBY_KM: f64 = 15.0;
 
 /// The person's side as the running profile gives it.
 ///

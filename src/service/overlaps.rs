@@ -2,6 +2,8 @@
 //! that meet within walking distance of each other, where the facilitator says so. Promise 3: a run that is led by somebody
 //! who is elsewhere is not led.
 
+use std::collections::BTreeSet;
+
 use crate::{
     domain::{
         place::LatLng,
@@ -71,6 +73,28 @@ fn refused(other: &Engagement, me: Id, near: bool) -> Refusal {
         .because(format!("{who} down to go along with “{}” at that time. {then}", other.title))
         .with("conflicting_run_id", other.run)
         .with("can_confirm", near)
+}
+
+/// Those of these people who are expected on another run at the time of this one: they have a place there, lead it, or go
+/// along with it.
+pub fn expected_elsewhere(conn: &mut Conn, people: &[Id], run: &Run) -> Result<BTreeSet<Id>> {
+    Ok(meanwhile(conn, people, run)?.into_iter().map(|other| other.account).collect())
+}
+
+/// Those of these people who could not come to lead this run: as [`expected_elsewhere`], but for runs that they lead within
+/// walking distance.
+pub fn cannot_lead(conn: &mut Conn, people: &[Id], run: &Run) -> Result<BTreeSet<Id>> {
+    let here = run.meeting_point().point();
+    let is_away = |other: &Engagement| other.signup.is_some() || !is_walkable(other.point, here);
+    Ok(meanwhile(conn, people, run)?.into_iter().filter(is_away).map(|other| other.account).collect())
+}
+
+/// What these people are expected on at the time of a run, but for that run.
+fn meanwhile(conn: &mut Conn, people: &[Id], run: &Run) -> Result<Vec<Engagement>> {
+    let mut others = overlaps::led_by(conn, people, run.starts_at, run.ends_at)?;
+    others.extend(overlaps::places_of(conn, people, run.starts_at, run.ends_at)?);
+    others.retain(|other| other.run != run.id);
+    Ok(others)
 }
 
 /// The run that somebody leads, or goes along with, at the time of this one.

@@ -31,6 +31,7 @@ mod many_faults;
 mod match_requests;
 mod matches;
 mod moderation;
+mod one_rule;
 mod overturned;
 mod pooler;
 mod profile;

@@ -97,8 +97,11 @@ impl Writer<'_, '_> {
             Some(_) => Some(self.link(LinkAction::Appeal, Some((signup.id, Some(AppealKind::SignupDecision))))?),
             None => None,
         };
+        // Whatever the cause was, so that the mail does not tell it.
+        let others = if signup.status == SignupStatus::Declined { self.others(&run)? } else { Vec::new() };
         Ok(Some(Body::SignupRemoved {
             run: self.facts(&run, false)?,
+            others,
             reason: reason.to_owned(),
             statement: signup.statement,
             appeal_link,

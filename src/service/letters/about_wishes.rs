@@ -24,7 +24,9 @@ impl Writer<'_, '_> {
         let told = alerts::gather(self.tx, account, mail, &self.desk.policy, &self.desk.keyring, now)?;
         let Some(first) = told.first() else { return Ok(None) };
         let day = |told: &Told| told.run.starts_at.local(&told.run.time_zone).strftime("%A %-d %B").to_string();
-        let one_day = Some(day(first)).filter(|first| told.iter().all(|told| day(told) == *first));
+        let dates = told.iter().map(|told| 1 + told.further.len()).sum();
+        let is_on = |told: &Told, first: &String| told.further.is_empty() && day(told) == *first;
+        let one_day = Some(day(first)).filter(|first| told.iter().all(|told| is_on(told, first)));
         let mut requests: Vec<Wished> = Vec::new();
         let mut named: Vec<Id> = Vec::new();
         for found in &told {
@@ -38,7 +40,7 @@ impl Writer<'_, '_> {
         }
         let daily = store::state(self.tx, account)?.choice == AlertChoice::Daily;
         let runs = told.iter().map(|told| self.found(told)).collect::<Result<Vec<_>>>()?;
-        Ok(Some(Body::RunsFound { runs, day: one_day, requests, daily }))
+        Ok(Some(Body::RunsFound { runs, dates, day: one_day, requests, daily }))
     }
 
     fn found(&mut self, told: &Told) -> Result<FoundRun> {
@@ -50,6 +52,7 @@ impl Writer<'_, '_> {
             zone: facts.zone,
             where_name: facts.where_name,
             kind: format!("{}, {}", facts.activity_words, facts.pace_min_per_km),
+            further_dates: told.further.len(),
             reasons: reasons.map(|reason| reason.text.clone().into_owned()).collect(),
             page_url: facts.page_url,
         })
