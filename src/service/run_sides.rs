@@ -25,6 +25,7 @@ use crate::{
     store::{
         Conn, facilitators,
         run_sides::{self, CompanyRow, ListedRow, Row, Which},
+        runs::Run,
     },
 };
 
@@ -81,6 +82,11 @@ pub fn read(conn: &mut Conn, which: Which<'_>, policy: &Policy, shared: &Shared,
     Ok(rows.into_iter().map(join).collect())
 }
 
+/// A run's side without anybody on it or listed, whatever its status: how well it suits somebody who would lead it.
+pub fn without_people(run: &Run, policy: &Policy, now: Instant) -> RunSide {
+    Facts::default().join(Row::of(run), &[], policy, &Shared::default(), &mut HashMap::new(), now).side
+}
+
 /// Who is listed on the run, out of what is left in the order of runs. Those of runs before it are left behind.
 fn next_of<'l>(run: Id, rest: &mut &'l [ListedRow]) -> &'l [ListedRow] {
     let before = rest.iter().take_while(|listed| listed.run_id < run).count();
@@ -99,6 +105,7 @@ struct Crowd {
     company: Vec<CompanyRow>,
 }
 
+#[derive(Default)]
 struct Facts {
     crowds: HashMap<Id, Crowd>,
     good: BTreeSet<Id>,

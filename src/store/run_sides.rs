@@ -6,6 +6,7 @@ use diesel::{dsl::count_star, prelude::*};
 
 use super::{
     db::Conn,
+    runs::Run,
     schema::{friend_places, guests, run_facilitators, running_profiles, runs, sanctions, signups},
     sql_types::Json,
 };
@@ -92,6 +93,32 @@ pub struct Row {
     pub closed_at: Option<Instant>,
     pub languages: Json<Vec<LanguageTag>>,
     pub access: Json<BTreeMap<String, YesNo>>,
+}
+
+impl Row {
+    /// What matching reads of this run, whatever its status.
+    pub fn of(run: &Run) -> Self {
+        Self {
+            id: run.id,
+            series_id: run.series_id,
+            status: run.status,
+            starts_at: run.starts_at,
+            time_zone: run.time_zone.clone(),
+            shown_lat: run.shown_lat,
+            shown_lng: run.shown_lng,
+            fastest_s_per_km: run.fastest_s_per_km,
+            slowest_s_per_km: run.slowest_s_per_km,
+            duration_min: run.duration_min,
+            activity: run.activity,
+            no_drop: run.no_drop,
+            after_dark: run.after_dark,
+            capacity: run.capacity,
+            point_is_public: run.point_is_public,
+            closed_at: run.closed_at,
+            languages: Json(run.languages.0.clone()),
+            access: Json(run.access.0.clone()),
+        }
+    }
 }
 
 /// Adds to a boxed query, by the column that names the run, that only these count. No condition of another table and no

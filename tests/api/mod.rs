@@ -43,6 +43,7 @@ mod runs;
 mod secrets;
 mod series;
 mod signups;
+mod substitute_order;
 mod substitutes;
 mod two_places;
 mod waiting_list;

@@ -1,9 +1,10 @@
 //! Calling substitutes: when a run is paused, or has fewer facilitators than the people on it need, those who could help
-//! get a mail, once for each such occasion. Nobody is called who would meet somebody they must not meet.
+//! get a mail, once for each such occasion. Nobody is called who would meet somebody they must not meet, or who is
+//! expected elsewhere at that time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::leading;
+use super::{choosing, leading};
 use crate::{
     clock::Instant,
     config::Policy,
@@ -15,11 +16,10 @@ use crate::{
     error::Result,
     id::Id,
     mail::Notice,
-    service::{entry, overlaps::is_walkable},
+    service::{entry, overlaps},
     store::{
         Conn, Tx, blocks, facilitators, moderation,
         outbox::{self, Promise},
-        overlaps,
         runs::{Run, RunLocked},
         signups, substitutes,
     },
@@ -27,7 +27,7 @@ use crate::{
 
 /// How near a run lies to those who led one there lately, for whom we know no home and no travel radius.
 const NEARBY_KM: f64 = 15.0;
-/// So many are called at once, those who live nearest; a city has hundreds, and one is enough.
+/// So many are called at once, those whom the run suits best; a city has hundreds, and one is enough.
 const CALLED_AT_ONCE: usize = 50;
 /// So many runs somebody is called to in a day: whoever has not come by then has no time, and nobody is to be flooded by one
 /// facilitator who gives up runs by the hundred.
@@ -70,20 +70,39 @@ pub fn call(tx: &mut Tx<'_>, locked: &RunLocked, but: Option<Id>, policy: &Polic
     if !substitutes::note_call(tx, locked, &occasion, now)? {
         return Ok(());
     }
-    let able = could_help(tx, &locked.run, now)?;
     let wanted = Notice::SubstituteWanted { run_id: run };
-    let called = outbox::promised_since(tx, &able, wanted.name(), now.plus_hours(-24))?;
-    let has_time = |person: &Id| called.get(person).is_none_or(|calls| *calls < CALLS_A_DAY);
-    for person in able.into_iter().filter(has_time).filter(|person| Some(*person) != but).take(CALLED_AT_ONCE) {
+    for person in whom_to_call(tx, &locked.run, but, &wanted, policy, now)? {
         let promise = Promise::new(person, wanted.clone()).of_run(run);
         outbox::promise(tx, promise.once(format!("call:{run}:{occasion}:{person}")), now)?;
     }
     Ok(())
 }
 
+/// The people who are called now, those first whom the run suits best: they could help, have the time, and have not been
+/// called too often today.
+fn whom_to_call(
+    conn: &mut Conn,
+    run: &Run,
+    but: Option<Id>,
+    wanted: &Notice,
+    policy: &Policy,
+    now: Instant,
+) -> Result<Vec<Id>> {
+    let mut able = could_help(conn, run, now)?;
+    let people: Vec<Id> = able.keys().copied().collect();
+    // Whoever is elsewhere then would be refused.
+    let away = overlaps::cannot_lead(conn, &people, run)?;
+    let called = outbox::promised_since(conn, &people, wanted.name(), now.plus_hours(-24))?;
+    let has_time = |person: &Id| called.get(person).is_none_or(|calls| *calls < CALLS_A_DAY);
+    able.retain(|person, _| Some(*person) != but && !away.contains(person) && has_time(person));
+    let mut order = choosing::in_order(conn, run, &able, policy, now)?;
+    order.truncate(CALLED_AT_ONCE);
+    Ok(order)
+}
+
 /// Whoever may and could lead a run: listed on it, or approved and within reach; in good standing until the day of the run,
-/// and with nothing between them and anybody on it. Those who are listed come first, then whoever is nearest.
-fn could_help(conn: &mut Conn, run: &Run, now: Instant) -> Result<Vec<Id>> {
+/// and with nothing between them and anybody on it. Each with how far away they are, in kilometres.
+fn could_help(conn: &mut Conn, run: &Run, now: Instant) -> Result<BTreeMap<Id, f64>> {
     let listings = facilitators::listings(conn, &[run.id])?;
     let leads = |listing: &&facilitators::Listing| {
         listing.status == ListingStatus::Accepted && listing.role == ListingRole::Leader
@@ -92,30 +111,18 @@ fn could_help(conn: &mut Conn, run: &Run, now: Instant) -> Result<Vec<Id>> {
     let mut away = within_reach(conn, run, now)?;
     away.extend(listings.iter().map(|listing| (listing.account_id, 0.0)));
     away.retain(|person, _| !leading.contains(person));
-    let mut people: Vec<Id> = away.keys().copied().collect();
-    people.sort_by(|one, other| away[one].total_cmp(&away[other]));
+    let people: Vec<Id> = away.keys().copied().collect();
     let good = facilitators::in_good_standing(conn, &people, now)?;
     let lapsed = facilitators::lapsed_at(conn, &people, run.starts_at)?;
     let apart = kept_apart(conn, run, &people, now)?;
-    // Who leads another run then would be refused.
-    let busy = busy_leading(conn, &people, run)?;
-    let mut able = Vec::new();
-    for person in people {
-        let fine =
-            good.contains(&person) && !lapsed.contains(&person) && !apart.contains(&person) && !busy.contains(&person);
+    let mut able = BTreeMap::new();
+    for (person, km) in away {
+        let fine = good.contains(&person) && !lapsed.contains(&person) && !apart.contains(&person);
         if fine && !entry::is_closed_to(conn, person, run.id, now)? {
-            able.push(person);
+            able.insert(person, km);
         }
     }
     Ok(able)
-}
-
-/// Those of `people` who lead another run at the time of this one, too far away to lead both.
-fn busy_leading(conn: &mut Conn, people: &[Id], run: &Run) -> Result<BTreeSet<Id>> {
-    let led = overlaps::led_by(conn, people, run.starts_at, run.ends_at)?.into_iter();
-    let is_away =
-        |other: &overlaps::Engagement| other.run != run.id && !is_walkable(other.point, run.meeting_point().point());
-    Ok(led.filter(is_away).map(|other| other.account).collect())
 }
 
 /// Approved facilitators to whom this run is near enough: by their home and travel radius, or, without a running profile,
@@ -162,7 +169,8 @@ fn kept_apart(conn: &mut Conn, run: &Run, people: &[Id], now: Instant) -> Result
     Ok(apart)
 }
 
-/// Whether this person is one of those who would be called to a run now; for whoever offers to help.
+/// Whether this person is one of those who could be called to a run now; for whoever offers to help. That they are
+/// expected elsewhere is told apart.
 pub fn is_called(conn: &mut Conn, person: Id, run: &Run, policy: &Policy, now: Instant) -> Result<bool> {
-    Ok(wants_substitutes(conn, run, policy, now)? && could_help(conn, run, now)?.contains(&person))
+    Ok(wants_substitutes(conn, run, policy, now)? && could_help(conn, run, now)?.contains_key(&person))
 }

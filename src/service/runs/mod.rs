@@ -1,9 +1,10 @@
 //! Posting and editing runs; `changing` says what those on them hear of it, `leading` who answers for them,
-//! `calling` brings substitutes, and `calling_off` ends them.
+//! `calling` brings substitutes in the order of `choosing`, and `calling_off` ends them.
 
 pub mod calling;
 pub mod calling_off;
 pub mod changing;
+mod choosing;
 pub mod leading;
 
 use std::collections::BTreeSet;
