@@ -9,7 +9,7 @@ use std::{
 use crate::{
     clock::Instant,
     config::Policy,
-    domain::matching::{Closed, RunSide, Scored, Viewer, engagements::Engagements},
+    domain::matching::{Closed, Limits, RunSide, Scored, Viewer, engagements::Engagements},
     error::Result,
     id::Id,
     service::{matching::person_of, run_sides},
@@ -49,11 +49,13 @@ pub fn in_order(
     let profiles: BTreeMap<Id, Profile> =
         accounts::profiles(conn, &people)?.into_iter().map(|profile| (profile.account_id, profile)).collect();
     let side = run_sides::without_people(run, policy, now);
+    // Whoever leads takes no place: a full run suits as well as any.
+    let limits = Limits { include_full: true, ..Limits::usual(policy.match_floor) };
     let mut order: Vec<(Suits, f64, Id)> = Vec::with_capacity(able.len());
     for (person, away) in able {
         let suits = match profiles.get(person) {
             _ if listed.contains(person) => Suits::IsListed,
-            Some(profile) => how_it_suits(profile, &side)?,
+            Some(profile) => how_it_suits(profile, &side, limits)?,
             None => Suits::Unknown,
         };
         order.push((suits, *away, *person));
@@ -62,7 +64,7 @@ pub fn in_order(
     Ok(order.into_iter().map(|(_, _, person)| person).collect())
 }
 
-fn how_it_suits(profile: &Profile, run: &RunSide) -> Result<Suits> {
+fn how_it_suits(profile: &Profile, run: &RunSide, limits: Limits) -> Result<Suits> {
     let person = person_of(profile)?;
     let says_pace = person.pace_for(run.activity).is_some();
     // Who may lead it, and has the time, was looked at before.
@@ -73,8 +75,7 @@ fn how_it_suits(profile: &Profile, run: &RunSide) -> Result<Suits> {
         closed: Closed::default(),
         engagements: Engagements::default(),
     };
-    // Whoever leads takes no place: a full run is as good as any.
-    let scored = Scored::of(&viewer.person, &run.candidate(&viewer), true);
+    let scored = Scored::of(&viewer.person, &run.candidate(&viewer), limits);
     Ok(match scored {
         Some(scored) => Suits::ByProfile(Reverse(scored.steps())),
         None if says_pace => Suits::Not,
