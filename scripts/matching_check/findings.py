@@ -1,0 +1,244 @@
+"""What is wrong with the lists that people got: each row of the table, counted from the facts that were put in."""
+
+import collections
+import dataclasses
+
+from matching_check.rules import (
+    EQUAL_WITHIN, MATCH_FLOOR, PACE_FLOOR, WINDOW_ENDS, has_contradictory_wishes, people_would_choose)
+
+LIMIT = 20
+SHORT = 3  # a list of fewer proposals carries advice
+# Centres of cells are given to a few decimals, scores to three.
+SCORE_TOLERANCE = 0.002
+
+# name: (what is counted, unit). A row must be zero unless its name is in REPORTED.
+ROWS = {
+    "own": ("people to whom a run is proposed that they have already", "people with a sign-up"),
+    "own_first": ("... as the first proposal", "people with a sign-up"),
+    "overlapping": ("people to whom a run at the time of a place of theirs is proposed", "people with a place"),
+    "outside_hours": ("proposals outside stated hours while three others fit", "proposals to people with hours"),
+    "outside_hours_unmarked": ("proposals outside stated hours that do not say so, or the reverse", "proposals to people with hours"),
+    "outside_hours_before": ("proposals outside stated hours before one inside them", "proposals to people with hours"),
+    "series_twice": ("people to whom a series is proposed twice", "people"),
+    "later_first": ("people to whom the later of two equal dates is proposed first", "people"),
+    "wrong_order": ("people to whom a lower score is proposed before a higher one", "people"),
+    "next_dates": ("further dates of a series that do not fit, or are another's", "further dates"),
+    "pace_floor": ("proposals with a pace part under 0.1", "proposals"),
+    "score_floor": ("proposals with a score under the floor", "proposals"),
+    "hard_rule": ("proposals that break a hard rule (radius, activity, pace, language, access, daylight, full)", "proposals"),
+    "wrong_score": ("proposals whose score is not that of the rules", "proposals"),
+    "no_pace_needed": ("walks of which somebody who gave a pace hears that none is needed", "proposals"),
+    "ask_language": ("proposals that tell people to ask for the language", "proposals"),
+    "missing": ("people whose list misses a run that fits, though there is room", "people"),
+    "window": ("people with fewer than three proposals though more fit later", "people"),
+    "beyond_window": ("proposals after the window while three fit within it", "proposals"),
+    "empty": ("people with an empty list and no advice", "people with an empty list"),
+    "short": ("people with fewer than three proposals and no advice", "people with a short list"),
+    "no_pointer": ("short lists that do not end with the pointer to match requests", "lists with advice"),
+    "advice_wrong": ("advice whose first run does not fit with that wish dropped", "advice with a run"),
+    "advice_missing": ("wishes of a short list that keep a run away and are not in its advice", "wishes that keep a run away"),
+    "contradiction": ("people with contradictory wishes whom nobody tells so", "people with contradictory wishes"),
+    "explain_window": ("fitting runs after the window that are explained by a time nobody asked for", "explained runs"),
+    "viewer": ("own runs that were asked for (include_mine) and are missing or unmarked", "own runs that fit"),
+}
+REPORTED = {
+    "outside_shown": ("proposals outside stated hours, all", "proposals to people with hours"),
+    "low_score": ("proposals with a score under 0.3", "proposals"),
+    "company": ("proposals where company counts", "proposals"),
+    "known_face": ("first proposals with a facilitator whom the person knows", "first proposals"),
+    "advice_count": ("advice whose number of runs is that of the rules (each series once)", "advice with a run"),
+}
+# What the first proposal must agree with, in per cent.
+AGREEMENT = {"first": ("first proposal is the human rule's first", 80), "in_three": ("human rule's first among our first three", 97)}
+
+
+@dataclasses.dataclass
+class Answer:
+    """What one person was told; `own` is the answer with include_mine, `explained` are (run, explanation)."""
+
+    fitting: object
+    body: dict
+    own: dict = None
+    explained: list = dataclasses.field(default_factory=list)
+
+    @property
+    def person(self):
+        return self.fitting.person
+
+    @property
+    def items(self):
+        """(run, judgement, item) of each proposal."""
+        return [(self.fitting.runs[item["run"]["id"]], self.fitting.of[item["run"]["id"]], item) for item in self.body["items"]]
+
+
+class Findings:
+    """Counts of each row, with examples."""
+
+    def __init__(self):
+        self.counts, self.of = collections.Counter(), collections.Counter()
+        self.examples = collections.defaultdict(list)
+        self.disagreements = []
+
+    def count(self, row, is_so, answer=None, words=""):
+        self.of[row] += 1
+        if is_so:
+            self.counts[row] += 1
+            if answer:
+                self.examples[row].append(f"{answer.person.email} ({answer.person.kind}) {words}")
+
+    def add(self, answer):
+        for look_at in (self._own, self._hours, self._order, self._floors, self._words, self._completeness, self._advice,
+                        self._explained, self._include_mine, self._agreement):
+            look_at(answer)
+
+    # -- one person's list
+
+    def _own(self, answer):
+        fitting, items = answer.fitting, answer.items
+        if fitting.held:
+            self.count("own", any(run.id in fitting.held for run, _, _ in items), answer)
+            self.count("own_first", bool(items) and items[0][0].id in fitting.held)
+        if any(status == "confirmed" for status, _ in answer.person.signups.values()):
+            at_once = [run.body["title"] for run, _, _ in items if run.id not in fitting.held and fitting.overlaps_a_place(run)]
+            self.count("overlapping", bool(at_once), answer, at_once)
+
+    def _hours(self, answer):
+        if not answer.person.profile["availability"]:
+            return
+        enough = len(answer.fitting.best_dates()) >= SHORT
+        items = answer.items
+        for at, (run, judged, item) in enumerate(items):
+            is_outside = not judged.is_in_hours
+            self.count("outside_shown", is_outside)
+            self.count("outside_hours", is_outside and enough, answer, f"{run.starts} {run.body['title']}")
+            self.count("outside_hours_unmarked", item.get("outside_hours", False) != is_outside, answer, f"{run.starts}")
+            self.count("outside_hours_before", is_outside and any(later.is_in_hours for _, later, _ in items[at:]), answer)
+
+    def _order(self, answer):
+        groups = [run.group for run, _, _ in answer.items]
+        self.count("series_twice", len(set(groups)) < len(groups), answer)
+        pairs = [(one, other) for at, one in enumerate(answer.items) for other in answer.items[at + 1:]]
+        same_part = [(one, other) for one, other in pairs if part_of(one) == part_of(other)]
+        equal_later = [one[0].starts for one, other in same_part
+                       if abs(one[1].score - other[1].score) <= EQUAL_WITHIN and one[0].starts > other[0].starts]
+        equal_later += [run.starts for run, judged, _ in answer.items if self._has_earlier_equal_date(answer.fitting, run, judged)]
+        self.count("later_first", bool(equal_later), answer, equal_later)
+        wrong = [f"{one[1].score:.4f} before {other[1].score:.4f}" for one, other in same_part
+                 if one[1].score < other[1].score - SCORE_TOLERANCE / 10]
+        self.count("wrong_order", bool(wrong), answer, wrong[:3])
+
+    @staticmethod
+    def _has_earlier_equal_date(fitting, run, judged):
+        """Whether an earlier date of the same series fits as well or better."""
+        if run.series is None:
+            return False
+        return any(other.series == run.series and other.starts < run.starts and fitting.of[other.id].fits
+                   and fitting.of[other.id].is_in_hours == judged.is_in_hours and fitting.is_free_for(other)
+                   and fitting.of[other.id].score >= judged.score - EQUAL_WITHIN for other in fitting.runs.values())
+
+    def _floors(self, answer):
+        for run, judged, item in answer.items:
+            told = f"{run.body['title']}: {judged.score:.3f}, pace {judged.parts['pace']:.3f}, {judged.km:.1f} km"
+            self.count("pace_floor", judged.parts["pace"] < PACE_FLOOR, answer, told)
+            self.count("score_floor", judged.score < MATCH_FLOOR, answer, told)
+            self.count("hard_rule", bool(judged.causes), answer, f"{told} {sorted(judged.causes)}")
+            self.count("wrong_score", abs(item["fit"]["score"] - judged.score) > SCORE_TOLERANCE, answer, f"{told}, theirs {item['fit']}")
+            self.count("low_score", judged.score < 0.3)
+            self.count("company", "company" in judged.parts)
+            for date in item["series"]["next_dates"] if item.get("series") else []:
+                other = answer.fitting.runs.get(date["run_id"])
+                fits = other and other.id != run.id and other.series == run.series and answer.fitting.of[other.id].fits \
+                    and answer.fitting.is_free_for(other) and answer.fitting.of[other.id].is_in_hours == judged.is_in_hours
+                self.count("next_dates", not fits, answer, f"{date}")
+
+    def _words(self, answer):
+        for run, _, item in answer.items:
+            said = " ".join(reason["text"] for reason in item["fit"]["reasons"])
+            gave_one = answer.person.profile["comfortable_pace"] or answer.person.profile["walking_pace"]
+            self.count("no_pace_needed", bool(gave_one) and run.body["activity"] == "walk" and "need not know your pace" in said, answer)
+            self.count("ask_language", "language" in said, answer)
+
+    def _completeness(self, answer):
+        within, ever = answer.fitting.best_dates(WINDOW_ENDS), answer.fitting.best_dates()
+        shown = {run.group for run, judged, _ in answer.items if judged.is_in_hours}
+        missing = [f"{run.starts} {run.body['title']} {judged.score:.3f}" for run, judged in within
+                   if run.group not in shown and judged.score >= MATCH_FLOOR + SCORE_TOLERANCE]
+        has_room = len(answer.items) < LIMIT
+        self.count("missing", bool(missing) and has_room, answer, missing[:3])
+        self.count("window", len(shown) < min(SHORT, len(ever)) and not (missing and has_room), answer,
+                   f"{len(shown)} of {len(ever)}")
+        for run, judged, _ in answer.items:
+            self.count("beyond_window", run.starts >= WINDOW_ENDS and len(within) >= SHORT, answer, f"{run.starts}")
+
+    # -- advice
+
+    def _advice(self, answer):
+        advice, items = answer.body.get("advice") or [], answer.items
+        if not items:
+            self.count("empty", not advice, answer)
+        if len(items) < SHORT:
+            self.count("short", not advice, answer)
+        if has_contradictory_wishes(answer.person):
+            texts = " ".join(one["text"].lower() for one in advice)
+            self.count("contradiction", not ("dark" in texts or "daylight" in texts), answer, texts)
+        if not advice:
+            return
+        self.count("no_pointer", all(one["drop"] is not None for one in advice), answer)
+        for one in advice:
+            if one["drop"] and one["first"]:
+                self._advised_run(answer, one)
+        if len(items) < SHORT:
+            dropped = {one["drop"] for one in advice}
+            for cause in ("hours", "daylight", "activity", "language", "full"):
+                if near := [run for run, judged in answer.fitting.without(cause) if judged.score >= MATCH_FLOOR + SCORE_TOLERANCE]:
+                    self.count("advice_missing", cause not in dropped, answer, f"{cause}: {near[0].starts} {near[0].body['title']}")
+
+    def _advised_run(self, answer, advice):
+        fitting, dropped = answer.fitting, advice["drop"]
+        run, judged = fitting.runs[advice["first"]["id"]], fitting.of[advice["first"]["id"]]
+        in_the_way = set(judged.causes) | (set() if judged.is_in_hours else {"hours"})
+        in_the_way |= {"pace"} if judged.parts["pace"] < PACE_FLOOR else set()
+        self.count("advice_wrong", bool(in_the_way - {dropped}) or not fitting.is_free_for(run), answer,
+                   f"{dropped}: {run.starts} {run.body['title']} {sorted(in_the_way)}")
+        if dropped != "window":
+            self.count("advice_count", advice["count"] == len({run.group for run, _ in fitting.without(dropped)}), answer,
+                       f"{dropped}: {advice['count']} told")
+
+    # -- further questions
+
+    def _explained(self, answer):
+        for run, explanation in answer.explained:
+            codes = [obstacle["code"] for obstacle in explanation["obstacles"]]
+            asked = any("asked" in obstacle["text"] for obstacle in explanation["obstacles"])
+            self.count("explain_window", asked or not explanation["fit"], answer, f"{run.starts} {codes}")
+
+    def _include_mine(self, answer):
+        fitting = answer.fitting
+        marks = {item["run"]["id"]: item.get("viewer") for item in answer.own["items"]} if answer.own else {}
+        for run_id in fitting.held:
+            judged, run = fitting.of[run_id], fitting.runs[run_id]
+            # A series stands once, so another of its dates may stand for it.
+            if run.series or judged.causes - {"full"} or not judged.is_in_hours or run.starts >= WINDOW_ENDS:
+                continue
+            if answer.own and len(answer.own["items"]) >= LIMIT and run_id not in marks:
+                continue
+            mark = marks.get(run_id) or {}
+            self.count("viewer", mark.get("signup_id") != answer.person.signups[run_id][1], answer, f"{run.body['title']} {mark}")
+
+    def _agreement(self, answer):
+        wanted, had_choice = people_would_choose(answer.fitting)
+        if answer.items:
+            self.count("known_face", answer.items[0][0].place.key in answer.person.known)
+        if not had_choice:
+            return
+        ids, ours = {run.id for run in wanted}, [run.id for run, _, _ in answer.items]
+        self.count("first", bool(ids & set(ours[:1])))
+        self.count("in_three", bool(ids & set(ours[:3])))
+        if not ids & set(ours[:1]):
+            self.disagreements.append((answer, wanted[0]))
+
+
+def part_of(one):
+    """Which part of a list a proposal stands in: inside the window, after it, outside the hours."""
+    run, judged, _ = one
+    return not judged.is_in_hours, run.starts >= WINDOW_ENDS
