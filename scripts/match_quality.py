@@ -28,7 +28,7 @@ sys.dont_write_bytecode = True  # leaves nothing beside the scripts
 
 from real_input.house import Clock, House  # noqa: E402
 from matching_check import plain_words  # noqa: E402
-from matching_check.findings import AGREEMENT, REPORTED, ROWS, Answer, Findings  # noqa: E402
+from matching_check.findings import AGREEMENT, COMPARED, REPORTED, ROWS, Answer, Findings  # noqa: E402
 from matching_check.installation import DEFAULT_LANGUAGE, SETTINGS, UTC, Installation, in_parallel  # noqa: E402
 from matching_check.region import POSTED, Region  # noqa: E402
 from matching_check.rules import WINDOW_ENDS, Rules, has_contradictory_wishes  # noqa: E402
@@ -114,6 +114,8 @@ def print_table(findings, examples):
         failed += [] if is_enough else [row]
         print(f"  {'ok    ' if is_enough else 'FAILED'} {share:5.1f} % ({findings.counts[row]} of {findings.of[row]}), at least {at_least} %: {words}")
     print("For information")
+    for row, words in COMPARED.items():
+        print(f"         {100 * findings.counts[row] / max(1, findings.of[row]):5.1f} % ({findings.counts[row]} of {findings.of[row]}): {words}")
     for row, (words, unit) in REPORTED.items():
         print(f"         {findings.counts[row]:6} of {findings.of[row]:6} {unit:34} {words}")
     for row in failed:
@@ -122,10 +124,8 @@ def print_table(findings, examples):
     return failed
 
 
-def main():
-    arguments = parse_arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    region = Region(arguments.places, arguments.people, arguments.runs, arguments.series, arguments.seed)
+def ask_everybody(arguments, region):
+    """Brings the region into a server of its own; returns everybody's answers."""
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="match-quality-"))
         folder.chmod(0o755)  # the database's own user reads the clock's file
@@ -140,13 +140,18 @@ def main():
         with phase("sign-ups"):
             installation.sign_up_some(rules, random.Random(arguments.seed))
         with phase("matches"):
-            answers = everybodys_answers(installation, region, rules)
+            return everybodys_answers(installation, region, rules)
+
+
+def main():
+    arguments = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    region = Region(arguments.places, arguments.people, arguments.runs, arguments.series, arguments.seed)
     findings = Findings()
-    with phase("the judgement"):
-        for answer in answers:
-            findings.add(answer)
-    if arguments.show:
-        print_lists(answers, findings, arguments.show)
+    answers = ask_everybody(arguments, region)
+    for answer in answers:
+        findings.add(answer)
+    print_lists(answers, findings, arguments.show)
     print(f"\n{arguments.database}, seed {arguments.seed}, {'real' if arguments.places else 'invented'} places: {len(region.people)} people, "
           f"{len(region.runs)} runs ({len(region.series)} series) at {len(region.places)} meeting points")
     failed = print_table(findings, arguments.examples)

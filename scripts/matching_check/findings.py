@@ -4,7 +4,8 @@ import collections
 import dataclasses
 
 from matching_check.rules import (
-    EQUAL_WITHIN, MATCH_FLOOR, PACE_FLOOR, WINDOW_ENDS, has_contradictory_wishes, people_would_choose)
+    BANDS_KM, COARSE_BANDS_KM, EQUAL_WITHIN, MATCH_FLOOR, PACE_FLOOR, WINDOW_ENDS, has_contradictory_wishes,
+    people_would_choose, reasons_against_the_rule)
 
 LIMIT = 20
 SHORT = 3  # a list of fewer proposals carries advice
@@ -48,8 +49,18 @@ REPORTED = {
     "known_face": ("first proposals with a facilitator whom the person knows", "first proposals"),
     "advice_count": ("advice whose number of runs is that of the rules (each series once)", "advice with a run"),
 }
-# What the first proposal must agree with, in per cent.
-AGREEMENT = {"first": ("first proposal is the human rule's first", 80), "in_three": ("human rule's first among our first three", 97)}
+# How often proposals must agree with a simple human rule, in per cent. The rule takes every pace part from 0.75 on as alike
+# and knows neither company nor known faces: where those speak for ours, it is no disagreement.
+AGREEMENT = {
+    "first": ("first proposal is the human rule's first, or better by a pace, company or a face that the rule does not know", 80),
+    "in_three": ("human rule's first among our first three, or all three better so", 97),
+}
+COMPARED = {
+    "literal_first": "first proposal is the human rule's first, by whole kilometres",
+    "literal_in_three": "human rule's first among our first three, by whole kilometres",
+    "coarse_first": "first proposal is the human rule's first, by bands of 2, 5, 10, 20 and 50 km",
+    "coarse_in_three": "human rule's first among our first three, by those bands",
+}
 
 
 @dataclasses.dataclass
@@ -87,9 +98,9 @@ class Findings:
                 self.examples[row].append(f"{answer.person.email} ({answer.person.kind}) {words}")
 
     def add(self, answer):
-        for look_at in (self._own, self._hours, self._order, self._floors, self._words, self._completeness, self._advice,
-                        self._explained, self._include_mine, self._agreement):
-            look_at(answer)
+        for judge in (self._own, self._hours, self._order, self._floors, self._words, self._completeness, self._advice,
+                      self._explained, self._include_mine, self._compared, self._agreement):
+            judge(answer)
 
     # -- one person's list
 
@@ -142,14 +153,21 @@ class Findings:
             self.count("pace_floor", judged.parts["pace"] < PACE_FLOOR, answer, told)
             self.count("score_floor", judged.score < MATCH_FLOOR, answer, told)
             self.count("hard_rule", bool(judged.causes), answer, f"{told} {sorted(judged.causes)}")
-            self.count("wrong_score", abs(item["fit"]["score"] - judged.score) > SCORE_TOLERANCE, answer, f"{told}, theirs {item['fit']}")
+            is_wrong = abs(item["fit"]["score"] - judged.score) > SCORE_TOLERANCE
+            self.count("wrong_score", is_wrong, answer, f"{told}, told {item['fit']}")
             self.count("low_score", judged.score < 0.3)
             self.count("company", "company" in judged.parts)
             for date in item["series"]["next_dates"] if item.get("series") else []:
-                other = answer.fitting.runs.get(date["run_id"])
-                fits = other and other.id != run.id and other.series == run.series and answer.fitting.of[other.id].fits \
-                    and answer.fitting.is_free_for(other) and answer.fitting.of[other.id].is_in_hours == judged.is_in_hours
-                self.count("next_dates", not fits, answer, f"{date}")
+                self.count("next_dates", not self._is_further_date(answer.fitting, run, judged, date), answer, f"{date}")
+
+    @staticmethod
+    def _is_further_date(fitting, run, judged, date):
+        """Whether a date that is told beside a run is another of the same series and fits as well."""
+        other = fitting.runs.get(date["run_id"])
+        if other is None or other is run or other.series != run.series:
+            return False
+        fit = fitting.of[other.id]
+        return fit.fits and fit.is_in_hours == judged.is_in_hours and fitting.is_free_for(other)
 
     def _words(self, answer):
         for run, _, item in answer.items:
@@ -173,25 +191,27 @@ class Findings:
     # -- advice
 
     def _advice(self, answer):
-        advice, items = answer.body.get("advice") or [], answer.items
-        if not items:
+        advice, is_short = answer.body.get("advice") or [], len(answer.items) < SHORT
+        if not answer.items:
             self.count("empty", not advice, answer)
-        if len(items) < SHORT:
+        if is_short:
             self.count("short", not advice, answer)
         if has_contradictory_wishes(answer.person):
             texts = " ".join(one["text"].lower() for one in advice)
             self.count("contradiction", not ("dark" in texts or "daylight" in texts), answer, texts)
-        if not advice:
-            return
-        self.count("no_pointer", all(one["drop"] is not None for one in advice), answer)
+        if advice:
+            self.count("no_pointer", advice[-1]["drop"] is not None, answer)
         for one in advice:
             if one["drop"] and one["first"]:
                 self._advised_run(answer, one)
-        if len(items) < SHORT:
-            dropped = {one["drop"] for one in advice}
-            for cause in ("hours", "daylight", "activity", "language", "full"):
-                if near := [run for run, judged in answer.fitting.without(cause) if judged.score >= MATCH_FLOOR + SCORE_TOLERANCE]:
-                    self.count("advice_missing", cause not in dropped, answer, f"{cause}: {near[0].starts} {near[0].body['title']}")
+        if advice and is_short:
+            self._wishes_in_the_way(answer, {one["drop"] for one in advice})
+
+    def _wishes_in_the_way(self, answer, advised):
+        for wish in ("hours", "daylight", "activity", "language", "full"):
+            kept_away = [run for run, judged in answer.fitting.without(wish) if judged.score >= MATCH_FLOOR + SCORE_TOLERANCE]
+            if kept_away:
+                self.count("advice_missing", wish not in advised, answer, f"{wish}: {kept_away[0].starts} {kept_away[0].body['title']}")
 
     def _advised_run(self, answer, advice):
         fitting, dropped = answer.fitting, advice["drop"]
@@ -225,17 +245,31 @@ class Findings:
             mark = marks.get(run_id) or {}
             self.count("viewer", mark.get("signup_id") != answer.person.signups[run_id][1], answer, f"{run.body['title']} {mark}")
 
-    def _agreement(self, answer):
-        wanted, had_choice = people_would_choose(answer.fitting)
+    def _compared(self, answer):
         if answer.items:
             self.count("known_face", answer.items[0][0].place.key in answer.person.known)
+        for name, bands in (("literal", BANDS_KM), ("coarse", COARSE_BANDS_KM)):
+            wanted, had_choice = people_would_choose(answer.fitting, bands)
+            if had_choice:
+                agrees = [is_among(run, wanted) for run, _, _ in answer.items[:SHORT]]
+                self.count(f"{name}_first", any(agrees[:1]))
+                self.count(f"{name}_in_three", any(agrees))
+
+    def _agreement(self, answer):
+        wanted, had_choice = people_would_choose(answer.fitting)
         if not had_choice:
             return
-        ids, ours = {run.id for run in wanted}, [run.id for run, _, _ in answer.items]
-        self.count("first", bool(ids & set(ours[:1])))
-        self.count("in_three", bool(ids & set(ours[:3])))
-        if not ids & set(ours[:1]):
+        theirs = answer.fitting.of[wanted[0].id]
+        agrees = [is_among(run, wanted) for run, _, _ in answer.items[:SHORT]]
+        better = [bool(reasons_against_the_rule(judged, theirs)) for _, judged, _ in answer.items[:SHORT]]
+        self.count("first", any(agrees[:1]) or any(better[:1]))
+        self.count("in_three", any(agrees) or (len(better) == SHORT and all(better)))
+        if not any(agrees[:1]):
             self.disagreements.append((answer, wanted[0]))
+
+
+def is_among(run, runs):
+    return any(run is one for one in runs)
 
 
 def part_of(one):

@@ -7,7 +7,8 @@ import time
 
 from real_input import people_and_places as sheets
 from real_input.house import Api
-from matching_check.region import INTRODUCTION, POSTED, START, Run
+from matching_check.region import INTRODUCTION, START, Run
+from matching_check.rules import WINDOW_ENDS
 
 PASSWORD = "wide meadow, slow miles"
 CLIENTS = 6
@@ -147,7 +148,7 @@ class Installation:
             # Full runs too: their waiting lists are places that one holds.
             open_to = [run for run_id, judged in fitting.of.items() if not judged.causes - {"full"} and judged.is_in_hours
                        for run in [fitting.runs[run_id]] if run.starts > START + datetime.timedelta(days=1)]
-            weights = [fitting.of[run.id].score ** 3 * (4 if len(run.confirmed) >= 3 else 1) for run in open_to]
+            weights = [fitting.of[run.id].score ** 3 * draw_of(run) for run in open_to]
             for run in dice.choices(open_to, weights, k=dice.choice((1, 1, 2, 3))) if open_to else []:
                 if run.id not in person.signups:
                     self.sign_up(person, run)
@@ -166,12 +167,14 @@ class Installation:
             run.waiting += status == "waitlisted"
 
 
+def draw_of(run):
+    """People plan for the next days, like what is weekly and what others go to: some runs are full, and some have company."""
+    return (1 if run.starts < WINDOW_ENDS else 0.1) * (4 if run.series else 1) * (1 + len(run.confirmed)) ** 2
+
+
 def shown_at(posted, place, body):
     """Where everybody may measure to: the meeting point, or for runs by approval the centre of its area."""
     if body["join_policy"] == "open":
         return place.point
     centre = posted["meeting_area"]["centre"]
     return centre["lat"], centre["lng"]
-
-
-__all__ = ["Installation", "DEFAULT_LANGUAGE", "POSTED", "SETTINGS", "in_parallel"]

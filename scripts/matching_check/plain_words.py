@@ -1,6 +1,6 @@
 """People, their wishes and their lists in plain words, for reading by eye."""
 
-from matching_check.rules import WINDOW_ENDS
+from matching_check.rules import WINDOW_ENDS, reasons_against_the_rule
 
 
 def pace_in_words(band):
@@ -60,8 +60,8 @@ def disagreement_in_words(answer, wanted):
     yield f"    rule: {run_in_words(wanted, judged)}"
     if answer.items:
         run, ours, _ = answer.items[0]
-        better = [name for name in ours.parts if ours.parts[name] > judged.parts.get(name, 0) + 0.005]
+        reasons = reasons_against_the_rule(ours, judged)
         yield f"    ours: {run_in_words(run, ours)}"
-        yield f"    ours is better in: {', '.join(better) or 'nothing'}"
+        yield f"    for ours: {', '.join(reasons) or f'{judged.km - ours.km:.1f} km nearer'}"
     else:
         yield "    ours: none"

@@ -6,7 +6,7 @@ leads one run a day at most, so nobody is in two places at once.
 
 People are a mix: fast club runners, usual runners, people who run, run-walk and walk, run-walkers, walkers, and people who
 are not sure of their pace. 45 of 100 give hours (weekday evenings, weekend mornings, both, one or two narrow ones, weekday
-days), one in eight wants daylight, and every fortieth asks for what cannot be: daylight only, and evenings only. One in five
+days), one in eight wants daylight, and every fortieth asks for what cannot be: daylight only, and evenings only. One in eight
 lives near a village, and one in thirty lives where nothing is near.
 """
 
@@ -34,7 +34,7 @@ SLOTS = {
     "sunday": [("09:00", 30), ("10:00", 35), ("11:00", 25), ("15:00", 10)],
 }
 WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-RADII_KM = [(3, 10), (5, 20), (8, 15), (10, 25), (15, 15), (20, 10), (30, 5)]
+RADII_KM = [(3, 5), (5, 15), (8, 15), (10, 30), (15, 17), (20, 10), (30, 8)]
 OTHER_LANGUAGES = ["cy", "de", "fr", "pl", "pt"]
 
 
@@ -116,7 +116,7 @@ class Region:
     def __init__(self, folder, people, runs, series, seed):
         self._dice = random.Random(seed)
         count = max(10, round(runs * PLACES_PER_RUN))
-        rural = max(2, count // 6)
+        rural = max(2, count // 8)
         points = self._real_points if folder else self._invented_points
         self.places = points(folder, count - rural, rural)
         self.city = [place for place in self.places if not place.is_rural]
@@ -138,9 +138,9 @@ class Region:
         near = lambda point, km: sum(distance_km(point, other) < km for _, other in rows) - 1
         dense = [point for _, point in rows if near(point, 45) >= 60]
         middle = self._dice.choice(dense)
-        around = sorted(rows, key=lambda row: distance_km(middle, row[1]))[:max(city, round(1.3 * city))]
+        around = sorted(rows, key=lambda row: distance_km(middle, row[1]))[:city]
         lonely = [row for row in rows if near(row[1], 25) <= 2 and distance_km(middle, row[1]) > 60]
-        chosen = [(*row, False) for row in self._dice.sample(around, city)]
+        chosen = [(*row, False) for row in around]
         chosen += [(*row, True) for row in self._dice.sample(lonely, min(rural, len(lonely)))]
         return [Place(key, name, point, is_rural) for key, (name, point, is_rural) in enumerate(chosen)]
 
@@ -156,7 +156,7 @@ class Region:
                     return places.append(Place(len(places), name, point, is_rural))
 
         for _ in range(city):
-            add(False, 0.6, lambda: abs(dice.gauss(0, 11)))
+            add(False, 1.2, lambda: math.sqrt(city * 7.5 * dice.random()))  # about as many places a square kilometre as London
         for _ in range(rural):
             add(True, 8, lambda: dice.uniform(35, 70))
         return places
@@ -207,7 +207,7 @@ class Region:
         # Most runs are posted for the next two weeks. Draws without repetition, by weight (Efraimidis and Spirakis 2006).
         weight = lambda day: 6 if day < WINDOW_DAYS else 1
         drawn = sorted(free, key=lambda one: -self._dice.random() ** (1 / weight(one[1])))
-        villages = [one for one in drawn if one[0].is_rural][:count // 8]
+        villages = [one for one in drawn if one[0].is_rural][:count // 12]
         chosen = villages + [one for one in drawn if not one[0].is_rural][:count - len(villages)]
         return [Run(place, self._draft(place), self._start_on(day)) for place, day in chosen]
 
@@ -277,7 +277,7 @@ class Region:
         bearing = dice.uniform(0, 2 * math.pi)
         if number % 30 == 11:  # nothing is near
             return moved(*dice.choice(self.city).point, bearing, dice.uniform(30, 60))
-        if share < 0.2:
+        if share < 0.12:
             villages = [place for place in self.places if place.is_rural]
             return moved(*dice.choice(villages).point, bearing, dice.uniform(0.5, 8))
         return moved(*dice.choice(self.city).point, bearing, dice.uniform(0.3, 6))

@@ -19,9 +19,13 @@ EQUAL_WITHIN = 1e-9
 LIVE, HAS_PLACE = ("confirmed", "requested", "waitlisted", "offered"), ("confirmed",)
 WINDOW_ENDS = START + datetime.timedelta(days=WINDOW_DAYS)
 
-# The human rule: distances within one band are alike (at the door, in one's part of the city, across it, out of it).
-BANDS_KM = (2, 5, 10, 20, 50)
+# The human rule: distances within one band are alike. People are told whole kilometres ("about 4 km from your area"), so these
+# are the bands; the coarse ones (at the door, in one's part of the city, across it, out of it) are counted for information.
+BANDS_KM = tuple(kilometres + 0.5 for kilometres in range(51))
+COARSE_BANDS_KM = (2, 5, 10, 20, 50)
 HUMAN_PACE = 0.75
+# So much better a pace part is a reason to propose another run than the human rule, which takes all above 0.75 as alike.
+CLEARLY_BETTER_PACE = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,7 +198,7 @@ def comes_before(one, other):
     return judged.score > known_judged.score
 
 
-def people_would_choose(fitting):
+def people_would_choose(fitting, bands_km=BANDS_KM):
     """The runs that a simple human rule puts first, and whether it had a choice.
 
     Of the open runs that fit, in the hours and at a pace of 0.75 or more: the nearest band of distance, then the soonest.
@@ -205,9 +209,21 @@ def people_would_choose(fitting):
         run = fitting.runs[run_id]
         is_open = not judged.causes and judged.is_in_hours and fitting.is_free_for(run)
         if is_open and judged.parts["pace"] >= HUMAN_PACE and (until is None or run.starts < until):
-            nearest = next((at for at, km in enumerate(BANDS_KM) if judged.km <= km), len(BANDS_KM))
+            nearest = next((at for at, km in enumerate(bands_km) if judged.km <= km), len(bands_km))
             candidates.append(((nearest, run.starts), run))
     if not candidates:
         return [], False
     first = min(key for key, _ in candidates)
     return [run for key, run in candidates if key == first], any(key != first for key, _ in candidates)
+
+
+def reasons_against_the_rule(ours, theirs):
+    """Why a run may stand before the human rule's first, for reasons that the rule does not know."""
+    reasons = []
+    if ours.parts["known_faces"] > theirs.parts["known_faces"]:
+        reasons.append("a known face")
+    if ours.parts.get("company") == 1.0 and theirs.parts.get("company") != 1.0:
+        reasons.append("company")
+    if ours.parts["pace"] >= theirs.parts["pace"] + CLEARLY_BETTER_PACE:
+        reasons.append("a clearly better pace")
+    return reasons
