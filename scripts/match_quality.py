@@ -125,7 +125,7 @@ def print_table(findings, examples):
 
 
 def ask_everybody(arguments, region):
-    """Brings the region into a server of its own; returns everybody's answers."""
+    """Brings the region into a server of its own; returns the rules for its runs and everybody's answers."""
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="match-quality-"))
         folder.chmod(0o755)  # the database's own user reads the clock's file
@@ -140,15 +140,15 @@ def ask_everybody(arguments, region):
         with phase("sign-ups"):
             installation.sign_up_some(rules, random.Random(arguments.seed))
         with phase("matches"):
-            return everybodys_answers(installation, region, rules)
+            return rules, everybodys_answers(installation, region, rules)
 
 
 def main():
     arguments = parse_arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     region = Region(arguments.places, arguments.people, arguments.runs, arguments.series, arguments.seed)
-    findings = Findings()
-    answers = ask_everybody(arguments, region)
+    rules, answers = ask_everybody(arguments, region)
+    findings = Findings(rules)
     for answer in answers:
         findings.add(answer)
     print_lists(answers, findings, arguments.show)

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 
 from matching_check.rules import (
-    BANDS_KM, COARSE_BANDS_KM, EQUAL_WITHIN, MATCH_FLOOR, PACE_FLOOR, WINDOW_ENDS, has_contradictory_wishes,
+    BANDS_KM, COARSE_BANDS_KM, EQUAL_WITHIN, MATCH_FLOOR, PACE_FLOOR, UNSAID, WINDOW_ENDS, has_contradictory_wishes,
     people_would_choose, reasons_against_the_rule)
 
 LIMIT = 20
@@ -38,6 +38,7 @@ ROWS = {
     "no_pointer": ("short lists that do not end with the pointer to match requests", "lists with advice"),
     "advice_wrong": ("advice whose first run does not fit with that wish dropped", "advice with a run"),
     "advice_missing": ("wishes of a short list that keep a run away and are not in its advice", "wishes that keep a run away"),
+    "advice_count": ("advice whose number of runs is not that of the rules (each series once)", "advice"),
     "contradiction": ("people with contradictory wishes whom nobody tells so", "people with contradictory wishes"),
     "explain_window": ("fitting runs after the window that are explained by a time nobody asked for", "explained runs"),
     "viewer": ("own runs that were asked for (include_mine) and are missing or unmarked", "own runs that fit"),
@@ -47,7 +48,6 @@ REPORTED = {
     "low_score": ("proposals with a score under 0.3", "proposals"),
     "company": ("proposals where company counts", "proposals"),
     "known_face": ("first proposals with a facilitator whom the person knows", "first proposals"),
-    "advice_count": ("advice whose number of runs is that of the rules (each series once)", "advice with a run"),
 }
 # How often proposals must agree with a simple human rule, in per cent. The rule takes every pace part from 0.75 on as alike
 # and knows neither company nor known faces: where those speak for ours, it is no disagreement.
@@ -85,7 +85,8 @@ class Answer:
 class Findings:
     """Counts of each row, with examples."""
 
-    def __init__(self):
+    def __init__(self, rules):
+        self._rules = rules
         self.counts, self.of = collections.Counter(), collections.Counter()
         self.examples = collections.defaultdict(list)
         self.disagreements = []
@@ -201,28 +202,23 @@ class Findings:
             self.count("contradiction", not ("dark" in texts or "daylight" in texts), answer, texts)
         if advice:
             self.count("no_pointer", advice[-1]["drop"] is not None, answer)
-        for one in advice:
-            if one["drop"] and one["first"]:
-                self._advised_run(answer, one)
-        if advice and is_short:
-            self._wishes_in_the_way(answer, {one["drop"] for one in advice})
+        advised = {one["drop"]: one for one in advice}
+        if advice and len(answer.fitting.best_dates()) < SHORT:
+            for wish in (*UNSAID, "full"):
+                self._without(answer, wish, advised.get(wish))
 
-    def _wishes_in_the_way(self, answer, advised):
-        for wish in ("hours", "daylight", "activity", "language", "full"):
-            kept_away = [run for run, judged in answer.fitting.without(wish) if judged.score >= MATCH_FLOOR + SCORE_TOLERANCE]
-            if kept_away:
-                self.count("advice_missing", wish not in advised, answer, f"{wish}: {kept_away[0].starts} {kept_away[0].body['title']}")
-
-    def _advised_run(self, answer, advice):
-        fitting, dropped = answer.fitting, advice["drop"]
-        run, judged = fitting.runs[advice["first"]["id"]], fitting.of[advice["first"]["id"]]
-        in_the_way = set(judged.causes) | (set() if judged.is_in_hours else {"hours"})
-        in_the_way |= {"pace"} if judged.parts["pace"] < PACE_FLOOR else set()
-        self.count("advice_wrong", bool(in_the_way - {dropped}) or not fitting.is_free_for(run), answer,
-                   f"{dropped}: {run.starts} {run.body['title']} {sorted(in_the_way)}")
-        if dropped != "window":
-            self.count("advice_count", advice["count"] == len({run.group for run, _ in fitting.without(dropped)}), answer,
-                       f"{dropped}: {advice['count']} told")
+    def _without(self, answer, wish, advice):
+        """Advice about one wish against what fits the person if they had not said it."""
+        fitting = self._rules.for_person_without(answer.person, wish)
+        would_fit = fitting.best_dates() if fitting else []
+        if len(would_fit) > len(answer.fitting.best_dates()):
+            told = f"{wish}: {would_fit[0][0].starts} {would_fit[0][0].body['title']}"
+            self.count("advice_missing", advice is None, answer, told)
+        if advice and advice["first"]:
+            self.count("advice_wrong", not any(run.id == advice["first"]["id"] for run in fitting.fitting_runs()), answer,
+                       f"{wish}: {advice['text']}")
+        if advice:
+            self.count("advice_count", advice["count"] != len(would_fit), answer, f"{wish}: {advice['count']} told, {len(would_fit)} by the rules")
 
     # -- further questions
 

@@ -19,6 +19,12 @@ EQUAL_WITHIN = 1e-9
 LIVE, HAS_PLACE = ("confirmed", "requested", "waitlisted", "offered"), ("confirmed",)
 WINDOW_ENDS = START + datetime.timedelta(days=WINDOW_DAYS)
 
+# What a profile says where somebody has not got this wish. Up to 50 km is the furthest that anybody may say.
+UNSAID = {
+    "radius": ("travel_radius_km", 50), "hours": ("availability", []), "daylight": ("not_after_dark", False),
+    "activity": ("activities", ["walk", "run_walk", "run"]), "language": ("languages", []),
+}
+
 # The human rule: distances within one band are alike. People are told whole kilometres ("about 4 km from your area"), so these
 # are the bands; the coarse ones (at the door, in one's part of the city, across it, out of it) are counted for information.
 BANDS_KM = tuple(kilometres + 0.5 for kilometres in range(51))
@@ -143,6 +149,16 @@ class Rules:
     def for_person(self, person):
         return Fitting(person, [(run, self.weigh(person, run)) for run in self._runs])
 
+    def for_person_without(self, person, wish):
+        """The same if the person had not said this; None where they have not."""
+        if wish == "full":
+            weighed = [(run, self.weigh(person, run)) for run in self._runs]
+            return Fitting(person, [(run, dataclasses.replace(judged, causes=judged.causes - {"full"})) for run, judged in weighed])
+        field, unsaid = UNSAID[wish]
+        if person.profile[field] == unsaid:
+            return None
+        return self.for_person(dataclasses.replace(person, profile={**person.profile, field: unsaid}))
+
 
 def has_company(person, run):
     mine, activity = person.band_for(run.body["activity"]), run.body["activity"]
@@ -167,27 +183,19 @@ class Fitting:
         """Neither the person's own nor at the time of one of the person's places."""
         return run.id not in self.held and not self.overlaps_a_place(run)
 
-    def best_dates(self, until=None, in_hours=True):
+    def fitting_runs(self, until=None):
+        """All runs in the hours that fit, each date of a series by itself."""
+        return [run for run_id, judged in self.of.items() for run in [self.runs[run_id]]
+                if judged.fits and judged.is_in_hours and self.is_free_for(run) and (until is None or run.starts < until)]
+
+    def best_dates(self, until=None):
         """The best date of each series and every single run that fits, best first."""
         best = {}
-        for run_id, judged in self.of.items():
-            run = self.runs[run_id]
-            if judged.fits and judged.is_in_hours == in_hours and self.is_free_for(run) and (until is None or run.starts < until):
-                known = best.get(run.group)
-                if known is None or comes_before((run, judged), known):
-                    best[run.group] = run, judged
+        for run in self.fitting_runs(until):
+            judged, known = self.of[run.id], best.get(run.group)
+            if known is None or comes_before((run, judged), known):
+                best[run.group] = run, judged
         return sorted(best.values(), key=lambda one: (-one[1].score, one[0].starts))
-
-    def without(self, dropped):
-        """Runs to which nothing but this wish stands in the way."""
-        found = []
-        for run_id, judged in self.of.items():
-            run = self.runs[run_id]
-            in_the_way = judged.causes | ({"pace"} if judged.parts["pace"] < PACE_FLOOR else set())
-            in_the_way |= set() if judged.is_in_hours else {"hours"}
-            if in_the_way == {dropped} and self.is_free_for(run):
-                found.append((run, judged))
-        return found
 
 
 def comes_before(one, other):
