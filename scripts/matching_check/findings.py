@@ -50,10 +50,10 @@ REPORTED = {
     "known_face": ("first proposals with a facilitator whom the person knows", "first proposals"),
 }
 # How often proposals must agree with a simple human rule, in per cent. The rule takes every pace part from 0.75 on as alike
-# and knows neither company nor known faces: where those speak for ours, it is no disagreement.
+# and knows neither company nor known faces: a proposal for which one of these speaks is no disagreement.
 AGREEMENT = {
-    "first": ("first proposal is the human rule's first, or better by a pace, company or a face that the rule does not know", 80),
-    "in_three": ("human rule's first among our first three, or all three better so", 97),
+    "first": ("first proposal is the human rule's first, or has a clearly better pace, company or a known face", 80),
+    "in_three": ("fewer than three proposals without such a reason stand before the human rule's first", 97),
 }
 COMPARED = {
     "literal_first": "first proposal is the human rule's first, by whole kilometres",
@@ -255,12 +255,17 @@ class Findings:
         wanted, had_choice = people_would_choose(answer.fitting)
         if not had_choice:
             return
-        theirs = answer.fitting.of[wanted[0].id]
-        agrees = [is_among(run, wanted) for run, _, _ in answer.items[:SHORT]]
-        better = [bool(reasons_against_the_rule(judged, theirs)) for _, judged, _ in answer.items[:SHORT]]
-        self.count("first", any(agrees[:1]) or any(better[:1]))
-        self.count("in_three", any(agrees) or (len(better) == SHORT and all(better)))
-        if not any(agrees[:1]):
+        theirs, without_reason = answer.fitting.of[wanted[0].id], 0
+        is_first = bool(answer.items) and is_among(answer.items[0][0], wanted)
+        for run, judged, _ in answer.items:
+            if is_among(run, wanted):
+                break
+            without_reason += not reasons_against_the_rule(judged, theirs)
+        else:
+            without_reason = LIMIT
+        self.count("first", is_first or bool(answer.items and reasons_against_the_rule(answer.items[0][1], theirs)))
+        self.count("in_three", without_reason < SHORT, answer)
+        if not is_first:
             self.disagreements.append((answer, wanted[0]))
 
 
