@@ -105,6 +105,8 @@ pub struct Bound {
     always: f64,
 }
 
+/// By so much the whole kilometres that count can be fewer than the distance.
+const ROUNDED_UP_KM: f64 = 0.5;
 /// Rounding of the cheap distance, in kilometres.
 const SLACK_KM: f64 = 0.01;
 /// Logarithm of the pace part at the fast end, rounded up.
@@ -185,7 +187,7 @@ impl Bound {
         }
         // The distance's part is 1 / (1 + (km / half)²).
         let half = 0.5 * self.travel_radius_km.max(0.0);
-        half * ((-part).exp() - 1.0).max(0.0).sqrt() + SLACK_KM
+        half * ((-part).exp() - 1.0).max(0.0).sqrt() + ROUNDED_UP_KM + SLACK_KM
     }
 
     /// Logarithm of the most that this run, so near at best, can score; none where pace or hours leave it out.
@@ -209,6 +211,8 @@ impl Bound {
     }
 
     fn distance_ln(&self, km: f64, ln_1p: impl Fn(f64) -> f64) -> f64 {
+        // What is nearer is never further in whole kilometres.
+        let km = km.round();
         let half = 0.5 * self.travel_radius_km.max(0.0);
         // At a radius of zero all but home itself is nothing; the exact rule decides there.
         if half <= 0.0 || km <= 0.0 {
