@@ -58,6 +58,11 @@ const PROVIDERS: &[Provider] = &[
 /// Domains whose names hold no hyphen, so that one begins a keyword (Yahoo's disposable addresses).
 const HYPHEN_TAGS: &[&str] = &["yahoo.", "ymail.com", "rocketmail.com"];
 
+/// Domains whose provider says that mail for `name+tag` reaches `name`, and about whom nothing else is special.
+///
+/// <https://learn.microsoft.com/en-us/archive/blogs/tristank/hotmail-aliases>
+const PLUS_TAGS: &[&str] = &["outlook.com", "hotmail.com", "live.com", "msn.com"];
+
 /// Fastmail's domains, where `tag@name.fastmail.com` reaches `name@fastmail.com`.
 const TAGS_IN_DOMAIN: &[&str] = &["fastmail.com", "fastmail.fm"];
 
@@ -79,6 +84,16 @@ pub fn mailbox(email: &str) -> String {
     let name: String = untagged.chars().filter_map(provider.reads).collect();
     let name = if name.is_empty() { untagged } else { &name };
     format!("{name}@{}", provider.domains.first().unwrap_or(&domain))
+}
+
+/// Whether the provider of an address says that all spellings with its [`mailbox`] reach one mailbox, so that accounts with
+/// them belong to one person. Elsewhere `name+tag` may be somebody else's address. At Yahoo, too: only the base name of
+/// disposable addresses is one's own there, and it is not the name of the mailbox.
+pub fn is_one_mailbox(email: &str) -> bool {
+    let mailbox = mailbox(email);
+    let Some((local, domain)) = mailbox.rsplit_once('@') else { return false };
+    let known = PROVIDERS.iter().flat_map(|provider| provider.domains).chain(PLUS_TAGS).chain(TAGS_IN_DOMAIN);
+    !local.starts_with('"') && known.into_iter().any(|known| *known == domain)
 }
 
 fn has_hyphen_tags(domain: &str) -> bool {
@@ -132,6 +147,34 @@ mod tests {
         ] {
             assert_ne!(mailbox(one), mailbox(other), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn spellings_are_surely_one_mailbox_where_provider_says_so() {
+        for sure in [
+            "Ana.Miller@gmail.com",
+            "ana+x@GoogleMail.com",
+            "ana@pm.me",
+            "ana+x@icloud.com",
+            "ana-m@ya.ru",
+            "ana+x@outlook.com",
+            "ana@hotmail.com",
+            "runs@ana.fastmail.com",
+        ] {
+            assert!(is_one_mailbox(sure), "{sure}");
+        }
+        for unsure in [
+            "ana+x@example.org",
+            "ana@gmail.com.example.org",
+            "ana@mail.gmail.com",
+            "ana-x@yahoo.com",
+            "\"ana+x\"@gmail.com",
+            "gmail.com",
+            "",
+        ] {
+            assert!(!is_one_mailbox(unsure), "{unsure}");
+        }
+        assert_ne!(mailbox("ana@outlook.com"), mailbox("ana@hotmail.com"));
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub mod roster;
 mod routes;
 pub mod run_routes;
 pub mod runs;
+pub mod sanctions;
 pub mod schemas;
 pub mod series;
 pub mod server;

@@ -1,4 +1,4 @@
-//! Reports, what the team decides about accounts, and the audit log over HTTP.
+//! Reports and the audit log over HTTP.
 
 use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
@@ -13,18 +13,16 @@ use super::{
 };
 use crate::{
     clock::Instant,
-    domain::moderation::{AboutKind, Act, Category, ReportStatus, SanctionKind, SanctionScope},
-    error::Error,
+    domain::moderation::{AboutKind, Act, Category, ReportStatus},
     id::Id,
     service::{
         audit_log,
         limits::acts,
         reports::{self, NewReport},
-        sanctions::{self, NewSanction},
     },
     store::{
         audit,
-        moderation::{self, Report, Sanction},
+        moderation::{self, Report},
     },
 };
 
@@ -183,86 +181,6 @@ pub async fn resolve(
     app.act(&caller, &request, move |tx, now| {
         reports::seen_by(tx, me, id.0, now)?;
         Reply::ok(&ReportView::from(reports::resolve(tx, me, id.0, &body.body()?.resolution, now)?))
-    })
-    .await
-}
-
-/// A decision about an account.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SanctionView {
-    pub id: Id,
-    pub account_id: Id,
-    pub kind: SanctionKind,
-    pub scope: SanctionScope,
-    pub rule: String,
-    pub statement: String,
-    pub created_at: Instant,
-    pub expires_at: Option<Instant>,
-    pub lifted_at: Option<Instant>,
-    /// Why the facts are kept back from the person until it ends.
-    pub withheld_because: Option<String>,
-    /// Whether it stands now.
-    pub stands: bool,
-}
-
-fn sanction_view(sanction: Sanction, now: Instant) -> SanctionView {
-    SanctionView {
-        stands: sanction.stands(now),
-        id: sanction.id,
-        account_id: sanction.account_id,
-        kind: sanction.kind,
-        scope: sanction.scope,
-        rule: sanction.rule,
-        statement: sanction.statement,
-        created_at: sanction.created_at,
-        expires_at: sanction.expires_at,
-        lifted_at: sanction.lifted_at,
-        withheld_because: sanction.withheld_because,
-    }
-}
-
-/// Decides about an account: places and runs to come are given up, sessions end, and the person is told why, until when
-/// and how to object. A hold with `facts_withheld` tells the statement only when it ends, after 14 days at most. When a hold
-/// or a suspension ends, the person is told what is possible again. Refused with `another_decides` while something open
-/// touches both the moderator and the person.
-#[utoipa::path(tag = "Moderation", request_body = NewSanction, security(("token" = [])), responses(
-    (status = 201, body = SanctionView), (status = 403, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
-#[post("/moderation/sanctions")]
-pub async fn impose(app: AppData, caller: Caller<Moderator>, request: Request<NewSanction>) -> Result<Reply, Problem> {
-    let (me, state, body) = (caller.id(), app.clone(), request.clone());
-    app.act(&caller, &request, move |tx, now| {
-        let new = body.checked(|new| new.faults(now).none())?;
-        let sanction = sanctions::impose(tx, me, new, &state.config.policy, &state.addresses, now)?;
-        state.spend_act(tx, &acts::SANCTION, me, Some(sanction.account_id), now)?;
-        Reply::created(&sanction_view(sanction, now))
-    })
-    .await
-}
-
-/// The body of `POST /moderation/sanctions/{id}/lift`.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Lifting {
-    /// What the person reads.
-    #[schema(min_length = 1, max_length = 2000, pattern = r"\S")]
-    pub reason: String,
-}
-
-/// Takes a decision back.
-#[utoipa::path(tag = "Moderation", params(("id" = Id, Path)), request_body = Lifting, security(("token" = [])),
-    responses((status = 200, body = SanctionView), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
-#[post("/moderation/sanctions/{id}/lift")]
-pub async fn lift(
-    app: AppData,
-    caller: Caller<Moderator>,
-    id: PathId,
-    request: Request<Lifting>,
-) -> Result<Reply, Problem> {
-    let (me, body) = (caller.id(), request.clone());
-    app.act(&caller, &request, move |tx, now| {
-        moderation::find_sanction(tx, id.0)?.ok_or(Error::NotFound)?;
-        let sanction = sanctions::lift(tx, me, id.0, &body.body()?.reason, now)?;
-        Reply::ok(&sanction_view(sanction, now))
     })
     .await
 }

@@ -18,8 +18,8 @@ use utoipa_actix_web::{scope, service_config::ServiceConfig as DocumentedConfig}
 
 use super::{
     accounts, after_run, announcements, appeals, blocks, day, facilitators, friends, help, home, links, match_requests,
-    matches, me, moderation, paging, paths::Route, problem, roster, run_routes, runs, series, sessions, signups,
-    status,
+    matches, me, moderation, paging, paths::Route, problem, roster, run_routes, runs, sanctions, series, sessions,
+    signups, status,
 };
 use crate::error::Result;
 
@@ -166,8 +166,9 @@ macro_rules! with_all_routes {
             .service(moderation::get_report)
             .service(moderation::assign)
             .service(moderation::resolve)
-            .service(moderation::impose)
-            .service(moderation::lift)
+            .service(sanctions::get_sanction)
+            .service(sanctions::impose)
+            .service(sanctions::lift)
             .service(appeals::file_appeal)
             .service(appeals::list_appeals)
             .service(appeals::decide_appeal)

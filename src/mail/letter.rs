@@ -535,10 +535,12 @@ pub enum Body {
         runs_paused: u32,
         appeal_link: Option<String>,
     },
-    /// `statement` and `facts`, which a hold kept back, are *user text* of the moderator.
+    /// `statement` and `facts`, which a hold kept back, are *user text* of the moderator. `overturned`: what can be given
+    /// back is, each place by its own mail.
     DecisionLifted {
         what: DecisionKind,
         scope: Scope,
+        overturned: bool,
         statement: Option<String>,
         facts: Option<String>,
     },

@@ -123,8 +123,12 @@ pub enum Notice {
     Barred { bar_id: Id, runs: Vec<Id> },
     /// A decision about the account, a revoked facilitator included.
     Decision { sanction_id: Id, places_lost: u32, runs_paused: u32 },
-    /// A decision no longer holds.
-    DecisionLifted { sanction_id: Id },
+    /// A decision no longer holds. `overturned`: what it took is given back where that can be done, each place by its own mail.
+    DecisionLifted {
+        sanction_id: Id,
+        #[serde(default)]
+        overturned: bool,
+    },
     /// A hold or suspension ran out, with what a hold kept back.
     DecisionEnded { sanction_id: Id },
     /// To the moderators: an appeal came in.

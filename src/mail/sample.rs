@@ -372,7 +372,14 @@ fn decisions(words: &str) -> Vec<Body> {
             });
             let facts = (what == DecisionKind::Hold).then(|| words.to_owned());
             let statement = full.then(|| words.to_owned());
-            all.push(Body::DecisionLifted { what, scope, statement, facts: facts.clone() });
+            let lifted = |overturned| Body::DecisionLifted {
+                what,
+                scope,
+                overturned,
+                statement: statement.clone(),
+                facts: facts.clone(),
+            };
+            all.extend([lifted(false), lifted(true)]);
             if matches!(what, DecisionKind::Hold | DecisionKind::Suspension) {
                 all.push(Body::DecisionEnded { what, scope, facts: facts.clone(), others_stand: false });
                 all.push(Body::DecisionEnded { what, scope, facts: None, others_stand: true });

@@ -8,7 +8,11 @@ use crate::{
     },
     error::Result,
     id::Id,
-    store::{Conn, Db, Tx, accounts, moderation},
+    store::{
+        Conn, Db, Tx,
+        accounts::{self, Account},
+        moderation,
+    },
 };
 
 /// Accounts hashed in one transaction.
@@ -27,6 +31,14 @@ pub fn fill_missing(tx: &mut Tx<'_>, hasher: &AddressHasher) -> Result<usize> {
         accounts::set_hashes(tx, *id, &hashes(hasher, email))?;
     }
     Ok(bare.len())
+}
+
+/// Hashes the address of an account that has no hashes yet.
+pub fn keep_missing(tx: &mut Tx<'_>, account: &Account, hasher: &AddressHasher) -> Result<()> {
+    if accounts::find_hashes(tx, account.id)?.is_some() {
+        return Ok(());
+    }
+    keep(tx, account.id, &hashes(hasher, &account.email))
 }
 
 /// Hashes all addresses that have no hashes yet, and lets older bans reach the mailboxes of whom they are about.

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     mail::Notice,
-    service::{callers, decisions, impartiality, notices, reinstating},
+    service::{callers, decisions, impartiality, notices, reinstating, sanctions},
     store::{
         Conn, Tx, accounts, audit,
         moderation::{self, Appeal},
@@ -83,7 +83,7 @@ pub fn decide(
     if appeal.account_id == moderator {
         return Err(Code::NotForYourself.into());
     }
-    accounts::lock(tx, appeal.account_id)?;
+    lock_people(tx, &appeal)?;
     appeal = moderation::find_appeal(tx, appeal.id)?.ok_or(Error::NotFound)?;
     if appeal.outcome.is_some() {
         return Err(Code::AppealDecided.into());
@@ -110,6 +110,16 @@ pub fn decide(
     notices::to_person(tx, appeal.account_id, Notice::AppealDecided { appeal_id: appeal.id }, now)?;
     record(tx, Act::AppealDecided, moderator, &appeal, now)?;
     Ok(appeal)
+}
+
+/// Locks whom overturning the decision would concern, in the order of their ids: the person, and the other accounts of the
+/// mailbox that a decision about an account reached.
+fn lock_people(tx: &mut Tx<'_>, appeal: &Appeal) -> Result<()> {
+    let mut people = vec![appeal.account_id];
+    if appeal.about_kind == AppealKind::Sanction {
+        people.extend(sanctions::people_of(tx, appeal.about_id)?);
+    }
+    accounts::lock_all(tx, &people)
 }
 
 fn somebody_else_can(conn: &mut Conn, appeal: &Appeal, moderator: Id, now: Instant) -> Result<bool> {

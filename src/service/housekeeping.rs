@@ -31,7 +31,7 @@ use crate::{
     },
     store::{
         Conn, Db, Tx, accounts, address_requests as address_request_store, after_runs, blocks as block_store,
-        care as wishes, changes, extra_places, facilitators, idempotency, known_networks, limits,
+        care as wishes, changes, extra_places, facilitators, following, idempotency, known_networks, limits,
         match_requests as match_request_store, moderation,
         outbox::{self, Promise},
         runs, sessions, signups, substitutes, yeses,
@@ -65,6 +65,9 @@ pub fn tick(db: &Db, policy: &Policy, now: Instant) -> Result<usize> {
     each(db.read_here(|conn| lapses_to_tell(conn, policy, now))?, &|tx, run| leading::warn_of_lapses(tx, run, now));
     each(db.read_here(|conn| moderation::ended_untold(conn, now))?, &|tx, sanction| {
         sanctions::tell_end(tx, sanction, now)
+    });
+    each(db.read_here(|conn| following::escaped(conn, now))?, &|tx, decision| {
+        sanctions::reach_escaped(tx, decision, policy, now)
     });
     each(db.read_here(|conn| paused(conn, policy, now))?, &|tx, run| leading::end_pause(tx, run, policy, now));
     each(db.read_here(|conn| runs::started_with_open_ends(conn, now))?, &|tx, run| expire(tx, run, now));

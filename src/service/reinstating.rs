@@ -17,14 +17,14 @@ use crate::{
     mail::Notice,
     service::{entry, notices, overlaps, places, requests, sanctions, signups::reconfirming},
     store::{
-        Tx, facilitators,
-        moderation::{self, Appeal},
+        Tx, facilitators, following,
+        moderation::{self, Appeal, Sanction},
         runs::{self, RunLocked},
-        signups::{self, Signup},
+        signups::{self, GivenUp, Signup},
     },
 };
 
-/// Takes back the decision that an appeal is about, whose person is locked; gives what came of it.
+/// Takes back the decision that an appeal is about, whose people are locked; gives what came of it for whoever appealed.
 pub fn overturn(
     tx: &mut Tx<'_>,
     moderator: Id,
@@ -33,56 +33,96 @@ pub fn overturn(
     policy: &Policy,
     now: Instant,
 ) -> Result<Vec<Consequence>> {
-    let mut all = match appeal.about_kind {
-        AppealKind::Sanction => overturn_sanction(tx, moderator, appeal.about_id, words, now)?,
-        AppealKind::Bar => vec![about_it(if moderation::lift_bar(tx, appeal.about_id, now)? {
-            Undone::Lifted
-        } else {
-            Undone::HadEnded
-        })],
-        AppealKind::SignupDecision => return overturn_signup_decision(tx, appeal, policy, now),
-        AppealKind::Application => vec![overturn_application(tx, appeal.about_id, now)?],
-    };
-    for (run, given_up) in signups::given_up_for(tx, appeal.about_kind, appeal.about_id)? {
-        let mut locked = runs::lock(tx, run)?;
-        let signup = signups::get(tx, given_up.signup_id)?;
-        let code = give_back(tx, &mut locked, signup, given_up.was, policy, now)?;
-        all.push(Consequence { code, run_id: Some(run) });
+    match appeal.about_kind {
+        AppealKind::Sanction => overturn_sanction(tx, moderator, appeal.about_id, words, policy, now),
+        AppealKind::Bar => {
+            let lifted = moderation::lift_bar(tx, appeal.about_id, now)?;
+            let mut all = vec![about_it(if lifted { Undone::Lifted } else { Undone::HadEnded })];
+            let given_up = signups::given_up_for(tx, AppealKind::Bar, appeal.about_id)?;
+            all.extend(give_all_back(tx, given_up, policy, now)?.into_iter().map(|(_, consequence)| consequence));
+            Ok(all)
+        }
+        AppealKind::SignupDecision => overturn_signup_decision(tx, appeal, policy, now),
+        AppealKind::Application => Ok(vec![overturn_application(tx, appeal.about_id, now)?]),
     }
-    Ok(all)
 }
 
 fn about_it(code: Undone) -> Consequence {
     Consequence { code, run_id: None }
 }
 
+/// Gives back what decisions took, run by run in the order in which runs are locked; each with the decision that took it.
+fn give_all_back(
+    tx: &mut Tx<'_>,
+    mut given_up: Vec<(Id, GivenUp)>,
+    policy: &Policy,
+    now: Instant,
+) -> Result<Vec<(Id, Consequence)>> {
+    given_up.sort_by_key(|(run, _)| *run);
+    let mut all = Vec::new();
+    for (run, given_up) in given_up {
+        let mut locked = runs::lock(tx, run)?;
+        let signup = signups::get(tx, given_up.signup_id)?;
+        let code = give_back(tx, &mut locked, signup, given_up.was, policy, now)?;
+        all.push((given_up.decision_id, Consequence { code, run_id: Some(run) }));
+    }
+    Ok(all)
+}
+
+/// Overturns a decision about an account with those that follow it, but for what was lifted before.
 fn overturn_sanction(
     tx: &mut Tx<'_>,
     moderator: Id,
-    sanction: Id,
+    id: Id,
     words: &str,
+    policy: &Policy,
     now: Instant,
 ) -> Result<Vec<Consequence>> {
-    let lifted = match sanctions::take_back(tx, moderator, sanction, words, now) {
-        Ok(_) => Undone::Lifted,
-        Err(Error::Refused(refusal)) if refusal.code == Code::SanctionEnded => Undone::HadEnded,
+    let mut following = following::of(tx, id)?;
+    following.retain(|one| one.lifted_at.is_none());
+    let mut all = vec![about_it(lift(tx, moderator, id, words, now)?)];
+    let main = moderation::find_sanction(tx, id)?.ok_or(Error::NotFound)?;
+    all.extend(reopen_applications(tx, &main, now)?);
+    if main.kind == SanctionKind::Ban && main.scope == SanctionScope::Site {
+        all.push(about_it(Undone::SearchesEnded));
+    }
+    let mut given_up = signups::given_up_for(tx, AppealKind::Sanction, id)?;
+    for one in &following {
+        reopen_applications(tx, one, now)?;
+        given_up.extend(signups::given_up_for(tx, AppealKind::Sanction, one.id)?);
+    }
+    let given_back = give_all_back(tx, given_up, policy, now)?.into_iter();
+    all.extend(given_back.filter(|(decision, _)| *decision == id).map(|(_, consequence)| consequence));
+    Ok(all)
+}
+
+/// Takes the decision back, and tells the people of those that follow it; whoever appealed hears of the appeal.
+fn lift(tx: &mut Tx<'_>, moderator: Id, id: Id, words: &str, now: Instant) -> Result<Undone> {
+    let lifted = match sanctions::take_back(tx, moderator, id, words, now) {
+        Ok(lifted) => lifted,
+        Err(Error::Refused(refusal)) if refusal.code == Code::SanctionEnded => return Ok(Undone::HadEnded),
         Err(other) => return Err(other),
     };
-    let mut all = vec![about_it(lifted)];
-    let sanction = moderation::find_sanction(tx, sanction)?.ok_or(Error::NotFound)?;
-    if sanction.kind == SanctionKind::Ban {
-        // A ban revokes an approval, and rejects what waits, at the same moment.
-        for (is, was) in [
-            (ApplicationStatus::Revoked, ApplicationStatus::Approved),
-            (ApplicationStatus::Rejected, ApplicationStatus::Pending),
-        ] {
-            let found = facilitators::find_in(tx, sanction.account_id, is)?;
-            if let Some(application) = found.filter(|found| found.decided_at == Some(sanction.created_at)) {
-                all.push(about_it(reopen(tx, application, was, now)?));
-            }
-        }
-        if sanction.scope == SanctionScope::Site {
-            all.push(about_it(Undone::SearchesEnded));
+    for one in lifted.following {
+        let notice = Notice::DecisionLifted { sanction_id: one.id, overturned: true };
+        notices::to_person(tx, one.account_id, notice, now)?;
+    }
+    Ok(Undone::Lifted)
+}
+
+/// Puts back the applications that a ban revoked, or rejected while they waited, at the same moment.
+fn reopen_applications(tx: &mut Tx<'_>, sanction: &Sanction, now: Instant) -> Result<Vec<Consequence>> {
+    let mut all = Vec::new();
+    if sanction.kind != SanctionKind::Ban {
+        return Ok(all);
+    }
+    for (is, was) in [
+        (ApplicationStatus::Revoked, ApplicationStatus::Approved),
+        (ApplicationStatus::Rejected, ApplicationStatus::Pending),
+    ] {
+        let found = facilitators::find_in(tx, sanction.account_id, is)?;
+        if let Some(application) = found.filter(|found| found.decided_at == Some(sanction.created_at)) {
+            all.push(about_it(reopen(tx, application, was, now)?));
         }
     }
     Ok(all)

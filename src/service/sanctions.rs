@@ -1,5 +1,7 @@
-//! Moderators' decisions about accounts, and all that follows from one in the same transaction: places given up and
-//! passed on, runs paused, sessions ended, queued mail taken back, the decision mailed. Promises 3, 4, 6 and 11.
+//! Moderators' decisions about accounts: made, ended by time, and taken back. Promises 3, 4, 6 and 11.
+
+mod consequences;
+mod reach;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,22 +12,20 @@ use crate::{
     clock::Instant,
     config::Policy,
     domain::{
-        moderation::{Act, AppealKind, ApplicationStatus, HOLD_MAX_DAYS, SanctionKind, SanctionScope},
+        moderation::{Act, HOLD_MAX_DAYS, SanctionKind, SanctionScope},
         refusal::{Code, Fault, Faults},
     },
     error::{Error, Result},
     id::Id,
-    mail::{Notice, Touch},
-    service::{
-        addresses as address_hashes, callers, impartiality, match_requests, notices, places, runs::leading,
-        signups as seats,
-    },
+    mail::Notice,
+    service::{addresses as address_hashes, callers, notices},
     store::{
-        Tx, accounts, audit, facilitators,
+        Conn, Tx, accounts, audit, following,
         moderation::{self, Sanction},
-        outbox, runs, sessions, signups,
     },
 };
+
+pub use reach::{Reach, SameMailbox, of as reach_of};
 
 /// The body of `POST /moderation/sanctions`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -60,7 +60,11 @@ fn site() -> SanctionScope {
     SanctionScope::Site
 }
 
-/// Decides about an account.
+/// Decides about an account. What keeps out of the site reaches the other accounts of the mailbox as well, where the
+/// provider says that it is one mailbox: each gets a decision that follows this one, with all that it means.
+///
+/// # Errors
+/// [`Code::NotForYourself`], [`Code::AnotherDecides`] and [`Code::LastAdmin`], each for any of the accounts.
 pub fn impose(
     tx: &mut Tx<'_>,
     moderator: Id,
@@ -70,59 +74,39 @@ pub fn impose(
     now: Instant,
 ) -> Result<Sanction> {
     new.faults(now).none()?;
-    let expires_at = new.expires_at.or((new.kind == SanctionKind::Hold).then(|| longest_hold(now)));
-    if accounts::find(tx, new.account_id)?.is_none() {
+    let Some(person) = accounts::find(tx, new.account_id)? else {
         return Err(Fault::at("/account_id", "not_found", "there is no such account").into());
-    }
+    };
     if new.account_id == moderator {
         return Err(Code::NotForYourself.into());
     }
     callers::still_moderates(tx, moderator, now)?;
-    impartiality::ensure(tx, moderator, new.account_id, now)?;
-    not_the_last_admin(tx, new, now)?;
-    let person = accounts::lock(tx, new.account_id)?;
-    not_withheld_before(tx, new, now)?;
-    let sanction = Sanction {
-        id: Id::at(now),
-        account_id: new.account_id,
-        kind: new.kind,
-        scope: new.scope,
-        rule: new.rule.trim().to_owned(),
-        statement: new.statement.trim().to_owned(),
-        decided_by: Some(moderator),
-        created_at: now,
-        expires_at,
-        lifted_at: None,
-        lifted_by: None,
-        lift_reason: None,
-        withheld_because: new.because(),
-        end_told_at: None,
-    };
-    moderation::insert_sanction(tx, &sanction)?;
-    let (mut gave_up, mut touched) = (Vec::new(), Vec::new());
-    if sanction.kind.keeps_out() {
-        (gave_up, touched) = take_off_runs(tx, &sanction, policy, now)?;
-        if sanction.scope == SanctionScope::Site {
-            sessions::end_all(tx, sanction.account_id, None, now)?;
-            outbox::drop_queued(tx, sanction.account_id, now)?;
-            match_requests::end_or_rest(tx, &sanction)?;
-        }
-        if sanction.kind == SanctionKind::Ban && sanction.scope == SanctionScope::Site {
-            let hashes = address_hashes::hashes(addresses, &person.account().email);
-            moderation::ban_address(tx, &hashes.address, sanction.id)?;
-            moderation::ban_address(tx, &hashes.mailbox, sanction.id)?;
-        }
-        if sanction.kind == SanctionKind::Ban {
-            revoke_application(tx, &sanction, now)?;
-        }
+    let keeps_out_of_site = new.kind.keeps_out() && new.scope == SanctionScope::Site;
+    let mailbox = address_hashes::hashes(addresses, &person.email).mailbox;
+    let others = reach::lock(tx, &person, &mailbox, keeps_out_of_site, now)?;
+    address_hashes::keep_missing(tx, &person, addresses)?;
+    let everybody = [&[new.account_id], others.as_slice()].concat();
+    reach::may_decide(tx, moderator, &everybody, now)?;
+    if keeps_out_of_site && !reach::leaves_an_admin(tx, &everybody, now)? {
+        return Err(Code::LastAdmin.into());
     }
-    let many = |runs: &[Id]| u32::try_from(runs.len()).unwrap_or(u32::MAX);
-    let notice =
-        Notice::Decision { sanction_id: sanction.id, places_lost: many(&gave_up), runs_paused: many(&touched) };
-    notices::to_person(tx, sanction.account_id, notice, now)?;
-    let consequences = json!({ "places_given_up": gave_up, "runs_led": touched });
-    record(tx, sanction.kind.act(), moderator, &sanction, consequences, now)?;
-    Ok(sanction)
+    everybody.iter().try_for_each(|account| not_withheld_before(tx, new, *account, now))?;
+    let main = new.decision(moderator, now);
+    let mut decisions = vec![main.clone()];
+    decisions.extend(others.into_iter().map(|account| main.followed_for(account, now)));
+    consequences::carry_out(tx, &decisions, policy, now)?;
+    Ok(main)
+}
+
+/// Lets a decision that stands reach the accounts of the mailbox that escape it; says whether there were any.
+pub fn reach_escaped(tx: &mut Tx<'_>, decision: Id, policy: &Policy, now: Instant) -> Result<bool> {
+    let Some(seen) = moderation::find_sanction(tx, decision)? else { return Ok(false) };
+    let others = reach::lock_escaped(tx, &seen, now)?;
+    // Read under the lock: it may have been lifted meanwhile.
+    let Some(main) = moderation::find_sanction(tx, decision)?.filter(|main| main.stands(now)) else { return Ok(false) };
+    let decisions: Vec<Sanction> = others.into_iter().map(|account| main.followed_for(account, now)).collect();
+    consequences::carry_out(tx, &decisions, policy, now)?;
+    Ok(!decisions.is_empty())
 }
 
 impl NewSanction {
@@ -153,6 +137,26 @@ impl NewSanction {
         faults
     }
 
+    fn decision(&self, moderator: Id, now: Instant) -> Sanction {
+        Sanction {
+            id: Id::at(now),
+            account_id: self.account_id,
+            kind: self.kind,
+            scope: self.scope,
+            rule: self.rule.trim().to_owned(),
+            statement: self.statement.trim().to_owned(),
+            decided_by: Some(moderator),
+            created_at: now,
+            expires_at: self.expires_at.or((self.kind == SanctionKind::Hold).then(|| longest_hold(now))),
+            lifted_at: None,
+            lifted_by: None,
+            lift_reason: None,
+            withheld_because: self.because(),
+            end_told_at: None,
+            follows_id: None,
+        }
+    }
+
     fn because(&self) -> Option<String> {
         let words = self.withheld_because.as_deref().map(str::trim).filter(|words| !words.is_empty());
         words.filter(|_| self.facts_withheld).map(str::to_owned)
@@ -162,13 +166,13 @@ impl NewSanction {
 /// Days within which somebody's facts are kept back once: one hold after the other would keep them back for good.
 const WITHHELD_ONCE_DAYS: i64 = 2 * HOLD_MAX_DAYS;
 
-fn not_withheld_before(tx: &mut Tx<'_>, new: &NewSanction, now: Instant) -> Result<()> {
+fn not_withheld_before(conn: &mut Conn, new: &NewSanction, account: Id, now: Instant) -> Result<()> {
     if !new.facts_withheld {
         return Ok(());
     }
     let since = now.plus_days(-WITHHELD_ONCE_DAYS);
     let lately = |sanction: &Sanction| sanction.withheld_because.is_some() && sanction.created_at > since;
-    if moderation::sanctions_of(tx, new.account_id)?.iter().any(lately) {
+    if moderation::sanctions_of(conn, account)?.iter().any(lately) {
         let words = "facts were kept back from this person within the last 28 days; tell them this time";
         return Err(Fault::at("/facts_withheld", "withheld_before", words).into());
     }
@@ -185,6 +189,7 @@ pub fn tell_end(tx: &mut Tx<'_>, sanction: Id, now: Instant) -> Result<bool> {
     }
     sanction.end_told_at = Some(now);
     moderation::update_sanction(tx, &sanction)?;
+    moderation::unban_address(tx, sanction.id)?;
     notices::to_person(tx, sanction.account_id, Notice::DecisionEnded { sanction_id: sanction.id }, now)?;
     Ok(true)
 }
@@ -193,105 +198,77 @@ fn longest_hold(now: Instant) -> Instant {
     now.plus_days(HOLD_MAX_DAYS)
 }
 
-fn not_the_last_admin(tx: &mut Tx<'_>, new: &NewSanction, now: Instant) -> Result<()> {
-    use crate::domain::account::Role;
-    if !new.kind.keeps_out() || new.scope != SanctionScope::Site {
-        return Ok(());
-    }
-    let admins = accounts::with_any_role(tx, &[Role::Admin])?;
-    if !admins.contains(&new.account_id) {
-        return Ok(());
-    }
-    // All of them, in the order of their ids, so that two admins cannot put each other out at the same moment.
-    for admin in &admins {
-        accounts::lock(tx, *admin)?;
-    }
-    let out = moderation::kept_out(tx, &admins, SanctionScope::Site, now)?;
-    let left = admins.iter().filter(|id| **id != new.account_id && !out.contains(id)).count();
-    if left == 0 { Err(Code::LastAdmin.into()) } else { Ok(()) }
-}
-
-/// Takes a person off everything to come, run by run in the order of their ids: runs they lead are paused when nobody
-/// else leads them, places they hold are given up and passed on.
-fn take_off_runs(tx: &mut Tx<'_>, sanction: &Sanction, policy: &Policy, now: Instant) -> Result<(Vec<Id>, Vec<Id>)> {
-    let person = sanction.account_id;
-    let joined = match sanction.scope {
-        SanctionScope::Site => signups::runs_with_live(tx, person, now)?,
-        SanctionScope::Facilitating => Vec::new(),
-    };
-    let led = runs::upcoming_led_by(tx, person, now)?;
-    let mut all: Vec<Id> = joined.iter().chain(&led).copied().collect();
-    all.sort_unstable();
-    all.dedup();
-    let (mut gave_up, mut touched) = (Vec::new(), Vec::new());
-    for run in all {
-        let mut locked = runs::lock(tx, run)?;
-        if joined.contains(&run) && seats::give_up(tx, &locked, person, Some((AppealKind::Sanction, sanction.id)), now)?
-        {
-            gave_up.push(run);
-        }
-        if led.contains(&run) {
-            leading::pause_if_unled(tx, &mut locked, policy, now)?;
-            let notice = Notice::RunTouched { run_id: run, by: Touch::Hold };
-            notices::to_facilitators(tx, run, Some(person), &notice, now)?;
-            touched.push(run);
-        }
-        places::settle(tx, &mut locked, policy, now)?;
-    }
-    Ok((gave_up, touched))
-}
-
-fn revoke_application(tx: &mut Tx<'_>, sanction: &Sanction, now: Instant) -> Result<()> {
-    for (was, becomes) in [
-        (ApplicationStatus::Approved, ApplicationStatus::Revoked),
-        (ApplicationStatus::Pending, ApplicationStatus::Rejected),
-    ] {
-        let Some(mut application) = facilitators::find_in(tx, sanction.account_id, was)? else { continue };
-        application.status = becomes;
-        application.decided_by = sanction.decided_by;
-        application.decided_at = Some(now);
-        application.reason = Some(sanction.statement.clone());
-        facilitators::update(tx, &application)?;
-    }
-    Ok(())
-}
-
-/// Takes a decision back, and tells the person. Places and runs that were given up do not come back by themselves.
+/// Takes a decision back with those that follow it, and tells each person. Places and runs that were given up do not come
+/// back by themselves. Taking back one that follows leaves the others as they are.
 pub fn lift(tx: &mut Tx<'_>, moderator: Id, sanction: Id, reason: &str, now: Instant) -> Result<Sanction> {
     let lifted = take_back(tx, moderator, sanction, reason, now)?;
-    notices::to_person(tx, lifted.account_id, Notice::DecisionLifted { sanction_id: lifted.id }, now)?;
-    Ok(lifted)
+    for one in [&lifted.main].into_iter().chain(&lifted.following) {
+        let notice = Notice::DecisionLifted { sanction_id: one.id, overturned: false };
+        notices::to_person(tx, one.account_id, notice, now)?;
+    }
+    Ok(lifted.main)
 }
 
-/// Takes a decision back; telling the person is the caller's.
+/// What no longer holds.
+pub(super) struct Lifted {
+    /// The decision that was taken back.
+    pub main: Sanction,
+    /// The decisions that followed it and stood.
+    pub following: Vec<Sanction>,
+}
+
+/// Takes a decision back with those that follow it; telling the people is the caller's.
 ///
 /// # Errors
 /// [`Code::SanctionEnded`] for one that no longer stands.
-pub(super) fn take_back(tx: &mut Tx<'_>, moderator: Id, sanction: Id, reason: &str, now: Instant) -> Result<Sanction> {
+pub(super) fn take_back(tx: &mut Tx<'_>, moderator: Id, sanction: Id, reason: &str, now: Instant) -> Result<Lifted> {
     callers::still_moderates(tx, moderator, now)?;
-    let found = moderation::find_sanction(tx, sanction)?.ok_or(Error::NotFound)?;
-    if found.account_id == moderator {
-        return Err(Code::NotForYourself.into());
+    let people = people_of(tx, sanction)?;
+    if people.is_empty() {
+        return Err(Error::NotFound);
     }
-    impartiality::ensure(tx, moderator, found.account_id, now)?;
-    accounts::lock(tx, found.account_id)?;
-    let mut sanction = moderation::find_sanction(tx, sanction)?.ok_or(Error::NotFound)?;
-    if !sanction.stands(now) {
+    reach::may_decide(tx, moderator, &people, now)?;
+    accounts::lock_all(tx, &people)?;
+    let mut main = moderation::find_sanction(tx, sanction)?.ok_or(Error::NotFound)?;
+    if !main.stands(now) {
         return Err(Code::SanctionEnded.into());
     }
+    let mut following = following::of(tx, sanction)?;
+    following.retain(|one| one.stands(now));
+    for one in [&mut main].into_iter().chain(&mut following) {
+        end(tx, one, moderator, reason, now)?;
+    }
+    Ok(Lifted { main, following })
+}
+
+/// The accounts that a decision is about, with those of the decisions that follow it and were not lifted.
+pub(super) fn people_of(conn: &mut Conn, sanction: Id) -> Result<Vec<Id>> {
+    let mut people: Vec<Id> =
+        moderation::find_sanction(conn, sanction)?.into_iter().map(|one| one.account_id).collect();
+    let following = following::of(conn, sanction)?.into_iter().filter(|one| one.lifted_at.is_none());
+    people.extend(following.map(|one| one.account_id));
+    Ok(people)
+}
+
+/// Whether a decision, the one that it follows or one that follows it is about somebody.
+pub fn concerns(conn: &mut Conn, sanction: &Sanction, account: Id) -> Result<bool> {
+    let main = sanction.follows_id.unwrap_or(sanction.id);
+    Ok(sanction.account_id == account || people_of(conn, main)?.contains(&account))
+}
+
+fn end(tx: &mut Tx<'_>, sanction: &mut Sanction, moderator: Id, reason: &str, now: Instant) -> Result<()> {
     sanction.lifted_at = Some(now);
     sanction.lifted_by = Some(moderator);
     sanction.lift_reason = Some(reason.trim().to_owned());
-    moderation::update_sanction(tx, &sanction)?;
+    moderation::update_sanction(tx, sanction)?;
     moderation::unban_address(tx, sanction.id)?;
-    record(tx, Act::SanctionLifted, moderator, &sanction, json!({}), now)?;
-    Ok(sanction)
+    record(tx, Act::SanctionLifted, Some(moderator), sanction, json!({}), now)
 }
 
 fn record(
     tx: &mut Tx<'_>,
     act: Act,
-    moderator: Id,
+    actor: Option<Id>,
     sanction: &Sanction,
     consequences: serde_json::Value,
     now: Instant,
@@ -301,8 +278,9 @@ fn record(
         "scope": sanction.scope,
         "until": sanction.expires_at,
         "facts_withheld": sanction.withheld_because.is_some(),
+        "follows": sanction.follows_id,
         "consequences": consequences,
     });
-    let deed = audit::Deed { act, actor: Some(moderator), subject: Some(sanction.account_id), run: None, about };
+    let deed = audit::Deed { act, actor, subject: Some(sanction.account_id), run: None, about };
     audit::record(tx, deed, now)
 }

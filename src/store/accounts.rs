@@ -156,9 +156,28 @@ pub fn find_by_address_hash(conn: &mut Conn, hash: &str) -> Result<Option<Id>> {
 
 /// The keyed hashes of an account's address and mailbox, as far as they are kept.
 pub fn hashes_of(conn: &mut Conn, id: Id) -> Result<Vec<String>> {
+    Ok(find_hashes(conn, id)?.map_or_else(Vec::new, |hashes| vec![hashes.address, hashes.mailbox]))
+}
+
+/// The keyed hashes of an account's address, if they are kept.
+pub fn find_hashes(conn: &mut Conn, id: Id) -> Result<Option<AddressHashes>> {
     let kept: Option<(Option<String>, Option<String>)> =
         accounts::table.find(id).select((accounts::address_hash, accounts::mailbox_hash)).first(conn).optional()?;
-    Ok(kept.into_iter().flat_map(|(address, mailbox)| [address, mailbox]).flatten().collect())
+    let both = kept.and_then(|(address, mailbox)| address.zip(mailbox));
+    Ok(both.map(|(address, mailbox)| AddressHashes { address, mailbox }))
+}
+
+/// Accounts of one mailbox that are read at most: mail to a mailbox is budgeted, so that nobody opens this many.
+const SHARING_MAX: i64 = 1_000;
+
+/// The accounts whose mailbox has this keyed hash, in the order of their ids, with their states.
+pub fn sharing_mailbox(conn: &mut Conn, mailbox: &str) -> Result<Vec<(Id, AccountStatus)>> {
+    Ok(accounts::table
+        .filter(accounts::mailbox_hash.eq(mailbox))
+        .order(accounts::id)
+        .limit(SHARING_MAX)
+        .select((accounts::id, accounts::status))
+        .load(conn)?)
 }
 
 /// Accounts whose address or mailbox has this keyed hash, in the order of their ids.

@@ -19,6 +19,7 @@ pub mod dialect;
 pub mod extra_places;
 pub mod facilitators;
 mod faults;
+pub mod following;
 mod gathering;
 pub mod history;
 pub mod idempotency;

@@ -44,6 +44,8 @@ pub struct Sanction {
     pub withheld_because: Option<String>,
     /// When the person was told that it ran out.
     pub end_told_at: Option<Instant>,
+    /// The decision about another account of the same mailbox that this one follows; none for one made by itself.
+    pub follows_id: Option<Id>,
 }
 
 /// Read in place of a statement that is kept back.
@@ -68,6 +70,16 @@ impl Sanction {
     /// What was kept back until its end and can be told from then on.
     pub fn facts_after_end(&self, now: Instant) -> Option<&str> {
         Some(self.statement.as_str()).filter(|_| self.withheld_because.is_some() && !self.stands(now))
+    }
+
+    /// Whether it keeps the person out of everything, not from leading alone.
+    pub fn keeps_out_of_site(&self) -> bool {
+        self.kind.keeps_out() && self.scope == SanctionScope::Site
+    }
+
+    /// The decision about another account of the mailbox that follows this one.
+    pub fn followed_for(&self, account: Id, now: Instant) -> Self {
+        Self { id: Id::at(now), account_id: account, created_at: now, follows_id: Some(self.id), ..self.clone() }
     }
 
     /// Whether it still stands.

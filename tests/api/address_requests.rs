@@ -10,7 +10,7 @@ use crate::{
     support::database_test::database_test,
 };
 
-fn registration(email: &str) -> Value {
+pub(super) fn registration(email: &str) -> Value {
     json!({ "email": email, "password": PASSWORD, "display_name": "Ben", "adult": true, "terms_version": "1" })
 }
 
@@ -176,7 +176,7 @@ async fn registers(town: &Town, email: &str) -> Client {
 }
 
 /// Somebody whose account has just this address.
-async fn person_at(town: &Town, email: &str) -> Person {
+pub(super) async fn person_at(town: &Town, email: &str) -> Person {
     let client = registers(town, email).await;
     let id = client.get("/me").await.expect(200).id().parse().expect("an id");
     Person { id, email: email.to_owned(), client }

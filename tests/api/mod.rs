@@ -40,6 +40,7 @@ mod role_words;
 mod roles;
 mod run_routes;
 mod runs;
+mod same_mailbox;
 mod secrets;
 mod series;
 mod signups;

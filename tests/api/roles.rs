@@ -323,6 +323,7 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
         "POST /v1/moderation/sanctions" => {
             (path, json!({ "account_id": cast.person.id, "kind": "warning", "rule": "r", "statement": "s" }))
         }
+        "GET /v1/moderation/sanctions/{id}" => (with(cast.sanction().await), nothing),
         "POST /v1/moderation/sanctions/{id}/lift" => (with(cast.sanction().await), json!({ "reason": "r" })),
         "POST /v1/appeals" => {
             (path, json!({ "about": { "kind": "sanction", "id": cast.sanction().await }, "statement": "s" }))

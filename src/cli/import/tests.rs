@@ -487,5 +487,5 @@ fn a_banned_address_does_not_come_in_again() {
         .unwrap();
     assert_eq!(counted(bench.people(BO).0), [0, 0, 1, 0, 0]);
     let lines = bench.people(&BO.replace("b,", "c,")).1;
-    assert!(lines.contains(&"line 2: email: the owner of this address was banned".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"line 2: email: a decision keeps the owner of this address out".to_owned()), "{lines:?}");
 }

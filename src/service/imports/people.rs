@@ -204,7 +204,7 @@ fn address_is_free(tx: &mut Tx<'_>, cells: &mut Cells<'_>, house: &House<'_>, th
         cells.fault("email", format!("this is the address of {whose}"));
     }
     if addresses::is_banned(tx, &addresses::hashes(house.addresses, &email))? {
-        cells.fault("email", "the owner of this address was banned");
+        cells.fault("email", "a decision keeps the owner of this address out");
     }
     Ok(())
 }

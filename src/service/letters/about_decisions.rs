@@ -87,11 +87,12 @@ impl Writer<'_, '_> {
         }))
     }
 
-    pub(super) fn lifted(&mut self, sanction: Id) -> Written {
+    pub(super) fn lifted(&mut self, sanction: Id, overturned: bool) -> Written {
         let (now, sanction) = (self.now, moderation::find_sanction(self.tx, sanction)?);
         Ok(sanction.map(|sanction| Body::DecisionLifted {
             what: kind(sanction.kind),
             scope: scope(sanction.scope),
+            overturned,
             facts: sanction.facts_after_end(now).map(str::to_owned),
             statement: sanction.lift_reason,
         }))

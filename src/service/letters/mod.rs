@@ -199,7 +199,7 @@ impl Writer<'_, '_> {
             Notice::Decision { sanction_id, places_lost, runs_paused } => {
                 self.decision(*sanction_id, *places_lost, *runs_paused)
             }
-            Notice::DecisionLifted { sanction_id } => self.lifted(*sanction_id),
+            Notice::DecisionLifted { sanction_id, overturned } => self.lifted(*sanction_id, *overturned),
             Notice::DecisionEnded { sanction_id } => self.decision_ended(*sanction_id),
             Notice::AppealReceived { appeal_id, others } => self.appeal_received(&all(*appeal_id, others)),
             Notice::AppealDecided { appeal_id } => self.appeal_decided(*appeal_id),

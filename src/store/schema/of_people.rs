@@ -236,6 +236,7 @@ diesel::table! {
         lift_reason -> Nullable<Text>,
         withheld_because -> Nullable<Text>,
         end_told_at -> Nullable<SqlInstant>,
+        follows_id -> Nullable<SqlId>,
     }
 }
 
