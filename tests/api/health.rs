@@ -79,6 +79,7 @@ async fn the_description_of_the_api_is_whole(town: Town) {
         "/v1/moderation/reports/{id}/assign",
         "/v1/moderation/reports/{id}/resolve",
         "/v1/moderation/sanctions",
+        "/v1/moderation/sanctions/{id}",
         "/v1/moderation/sanctions/{id}/lift",
         "/v1/appeals",
         "/v1/moderation/appeals",

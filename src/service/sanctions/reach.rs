@@ -42,12 +42,13 @@ pub(super) fn lock(
 
 /// Other accounts of a mailbox, those that are still open first. Whatever their state: one may be activated at this moment.
 fn candidates(conn: &mut Conn, account: Id, mailbox: &str, now: Instant) -> Result<Vec<Id>> {
-    let sharing = accounts::sharing_mailbox(conn, mailbox)?.into_iter();
-    let mut others: Vec<Id> = sharing.map(|(other, _)| other).filter(|other| *other != account).collect();
+    let mut sharing = accounts::sharing_mailbox(conn, mailbox)?;
+    sharing.retain(|(other, _)| *other != account);
+    let others: Vec<Id> = sharing.iter().map(|(other, _)| *other).collect();
     let out = moderation::kept_out(conn, &others, SanctionScope::Site, now)?;
-    others.sort_by_key(|other| (out.contains(other), *other));
-    others.truncate(OTHERS_MAX);
-    Ok(others)
+    sharing.sort_by_key(|(other, status)| (out.contains(other), *status != AccountStatus::Active, *other));
+    sharing.truncate(OTHERS_MAX);
+    Ok(sharing.into_iter().map(|(other, _)| other).collect())
 }
 
 /// The candidates that are active under the lock and have this mailbox still, in the order of their ids.
@@ -100,15 +101,21 @@ pub(super) fn leaves_an_admin(conn: &mut Conn, people: &[Id], now: Instant) -> R
 /// The accounts that escape a decision which stands, locked, as far as it can reach them: neither the decider nor the last
 /// admin. What was lifted about one of them stays lifted.
 pub(super) fn lock_escaped(tx: &mut Tx<'_>, decision: &Sanction, now: Instant) -> Result<Vec<Id>> {
-    let account = decision.account_id;
-    let Some(hashes) = accounts::find_hashes(tx, account)? else { return Ok(Vec::new()) };
-    let reached: Vec<Id> = following::of(tx, decision.id)?.into_iter().map(|one| one.account_id).collect();
-    let mut escaped = active_sharing(tx, account, &hashes.mailbox)?;
-    escaped.retain(|other| !reached.contains(other) && Some(*other) != decision.decided_by);
+    let mut escaped = escaped(tx, decision)?;
     escaped.truncate(OTHERS_MAX);
-    lock_with_admins(tx, &[&[account], escaped.as_slice()].concat(), true)?;
-    let escaped = still_active(tx, account, &hashes.mailbox, escaped)?;
+    lock_with_admins(tx, &[&[decision.account_id], escaped.as_slice()].concat(), true)?;
+    // Another worker may have been faster.
+    let still = self::escaped(tx, decision)?;
+    escaped.retain(|other| still.contains(other));
     Ok(if leaves_an_admin(tx, &escaped, now)? { escaped } else { Vec::new() })
+}
+
+fn escaped(conn: &mut Conn, decision: &Sanction) -> Result<Vec<Id>> {
+    let Some(hashes) = accounts::find_hashes(conn, decision.account_id)? else { return Ok(Vec::new()) };
+    let reached: Vec<Id> = following::of(conn, decision.id)?.into_iter().map(|one| one.account_id).collect();
+    let mut others = active_sharing(conn, decision.account_id, &hashes.mailbox)?;
+    others.retain(|other| !reached.contains(other) && Some(*other) != decision.decided_by);
+    Ok(others)
 }
 
 /// An account that a decision is about or may concern, as the team sees it: never with its address.
