@@ -87,7 +87,7 @@ async fn ban_closes_second_account_of_mailbox_with_all_it_has(town: Town) {
     }
     assert_eq!(town.rows("signups WHERE status = 'withdrawn'"), 3);
     assert_eq!(town.rows("signups WHERE status = 'offered'"), 1, "the place goes on to Ben");
-    assert_eq!((town.rows("match_requests"), town.rows("audit_log WHERE act = 'account_banned'")), (0, 2));
+    assert_eq!((town.rows("match_requests"), town.rows("audit_log WHERE act = 'banned'")), (0, 2));
     assert_eq!(town.rows("facilitator_applications WHERE status = 'rejected'"), 1);
     let letters = town.post_office().await;
     for (person, lost) in [(&ana, 1), (&other, 2)] {
