@@ -268,7 +268,7 @@ async fn overturned_following_decision_opens_only_that_account(town: Town) {
 async fn moderator_does_not_decide_about_own_second_account(town: Town) {
     let (ana, other) = two_spellings(&town).await;
     grant(&town, &other, Role::Moderator).await;
-    other.post("/moderation/sanctions", decision("ban", &ana, json!({}))).await.refused(409, "not_for_yourself");
+    other.post("/moderation/sanctions", decision("ban", &ana, json!({}))).await.refused(403, "not_for_yourself");
     let mo = town.moderator("Mo").await;
     let ban = imposes(&mo, "warning", &ana, json!({})).await;
     assert_eq!(ban.json["also_reaches"], json!([]), "a warning is about one account");
