@@ -27,7 +27,7 @@ use sidebyside::{
         applications, run_views,
         sessions::{self, Checked},
     },
-    store::{Conn, accounts, accounts::Account, overlaps, runs},
+    store::{Conn, Tx, accounts, accounts::Account, overlaps, runs},
     worker,
 };
 
@@ -428,10 +428,12 @@ impl Town {
 
     /// Another session of somebody, such as one opened after a decision.
     pub async fn log_in_again(&self, person: &Person) -> Person {
-        let (now, policy, hash, id) = (self.now(), self.app().config.policy.clone(), password_hash(), person.id);
-        let checked = Checked { account: id, hash, rehashed: None };
-        let opened =
-            self.app().db.write(move |tx| sessions::log_in(tx, &checked, &policy, now)).await.expect("a log-in");
+        let (now, policy, id) = (self.now(), self.app().config.policy.clone(), person.id);
+        let log_in = move |tx: &mut Tx<'_>| {
+            let hash = accounts::get(tx, id)?.password_hash.unwrap_or_default();
+            sessions::log_in(tx, &Checked { account: id, hash, rehashed: None }, &policy, now)
+        };
+        let opened = self.app().db.write(log_in).await.expect("a log-in");
         Person { client: Client::with_session(self, id, opened.session), ..person.clone() }
     }
 
