@@ -130,6 +130,7 @@ async fn hold_and_suspension_reach_mailbox_until_they_end(town: Town) {
         ("hold", withheld, "2026-12-07T10:00:00Z"),
         ("suspension", json!({ "expires_at": "2026-12-20T00:00:00Z" }), "2026-12-20T00:00:00Z"),
     ] {
+        let (ana, other) = (town.log_in_again(&ana).await, town.log_in_again(&other).await);
         let answer = imposes(&mo, kind, &other, more).await;
         assert_eq!(ids(&answer, "also_reaches"), [json!(ana.id)], "{kind}");
         let letters = town.post_office().await;
