@@ -9,6 +9,7 @@ from matching_check.rules import (
 
 LIMIT = 20
 SHORT = 3  # a list of fewer proposals carries advice
+COUNTED_UP_TO = 100  # by advice
 # Centres of cells are given to a few decimals, scores to three.
 SCORE_TOLERANCE = 0.002
 
@@ -218,7 +219,7 @@ class Findings:
             self.count("advice_wrong", not any(run.id == advice["first"]["id"] for run in fitting.fitting_runs()), answer,
                        f"{wish}: {advice['text']}")
         if advice:
-            self.count("advice_count", advice["count"] != len(would_fit), answer, f"{wish}: {advice['count']} told, {len(would_fit)} by the rules")
+            self.count("advice_count", advice["count"] != min(len(would_fit), COUNTED_UP_TO), answer, f"{wish}: {advice['count']} told, {len(would_fit)} by the rules")
 
     # -- further questions
 
@@ -234,7 +235,7 @@ class Findings:
         for run_id in fitting.held:
             judged, run = fitting.of[run_id], fitting.runs[run_id]
             # A series stands once, so another of its dates may stand for it.
-            if run.series or judged.causes - {"full"} or not judged.is_in_hours or run.starts >= WINDOW_ENDS:
+            if run.series or not judged.but_full.fits or not judged.is_in_hours or run.starts >= WINDOW_ENDS:
                 continue
             if answer.own and len(answer.own["items"]) >= LIMIT and run_id not in marks:
                 continue
@@ -264,7 +265,7 @@ class Findings:
         else:
             without_reason = LIMIT
         self.count("first", is_first or bool(answer.items and reasons_against_the_rule(answer.items[0][1], theirs)))
-        self.count("in_three", without_reason < SHORT, answer)
+        self.count("in_three", without_reason < SHORT)
         if not is_first:
             self.disagreements.append((answer, wanted[0]))
 

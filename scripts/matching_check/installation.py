@@ -64,10 +64,11 @@ class Installation:
         self._sessions = dict(zip(emails, in_parallel(lambda email: self._api.log_in(email, PASSWORD), emails)))
         in_parallel(self._save_profile, region.people)
         in_parallel(self._post_run, region.runs)
-        for runs in in_parallel(self._post_series, region.series):
-            region.runs.extend(runs)
+        in_parallel(self._post_series, region.series)
         in_parallel(self._introduce, region.introductions)
         self._move_to_start()
+        for runs in in_parallel(self._dates_of, region.series):
+            region.runs.extend(runs)
 
     def _register(self):
         """Accounts come by import; that they have accepted is written straight into the database, to save the hashing."""
@@ -94,11 +95,15 @@ class Installation:
 
     def _post_series(self, series):
         body = {"run": series.body, "first_local_start": series.first.strftime("%Y-%m-%dT%H:%M:%S"), "rrule": "FREQ=WEEKLY"}
-        posted = self.ask("POST", "/v1/run-series", series.place.leader_email, body).body
-        first = self.ask("GET", f"/v1/runs/{posted['dates'][0]['run_id']}", series.place.leader_email).body
-        place = shown_at(first, series.place, series.body)
-        return [Run(series.place, series.body, datetime.datetime.fromisoformat(date["local_start"]), date["run_id"], posted["id"], place)
-                for date in posted["dates"]]
+        series.id = self.ask("POST", "/v1/run-series", series.place.leader_email, body).body["id"]
+
+    def _dates_of(self, series):
+        """The runs of a series: as time goes on, the worker makes further dates."""
+        leader = series.place.leader_email
+        dates = self.ask("GET", f"/v1/run-series/{series.id}", leader).body["dates"]
+        place = shown_at(self.ask("GET", f"/v1/runs/{dates[0]['run_id']}", leader).body, series.place, series.body)
+        return [Run(series.place, series.body, datetime.datetime.fromisoformat(date["local_start"]), date["run_id"], series.id, place)
+                for date in dates]
 
     def _introduce(self, introduction):
         run, people = introduction

@@ -108,6 +108,7 @@ class Series:
     place: Place
     body: dict
     first: datetime.datetime
+    id: str = None
 
 
 class Region:

@@ -50,6 +50,11 @@ class Weighed:
         return not self.causes and self.parts["pace"] >= PACE_FLOOR and self.score >= MATCH_FLOOR
 
     @property
+    def but_full(self):
+        """The same if places were no question."""
+        return dataclasses.replace(self, causes=self.causes - {"full"})
+
+    @property
     def is_in_hours(self):
         return self.inside >= INSIDE_HOURS
 
@@ -153,7 +158,7 @@ class Rules:
         """The same if the person had not said this; None where they have not."""
         if wish == "full":
             weighed = [(run, self.weigh(person, run)) for run in self._runs]
-            return Fitting(person, [(run, dataclasses.replace(judged, causes=judged.causes - {"full"})) for run, judged in weighed])
+            return Fitting(person, [(run, judged.but_full) for run, judged in weighed])
         field, unsaid = UNSAID[wish]
         if person.profile[field] == unsaid:
             return None

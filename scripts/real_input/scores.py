@@ -9,6 +9,10 @@ from real_input.people_and_places import distance_km
 WEIGHTS = {"pace": 0.40, "distance": 0.20, "time": 0.15, "known_faces": 0.10}
 FLOOR = 0.02
 RADIUS_KM = 10
+# The pace part of somebody who gave no pace; paces at which most adults walk, s/km, and what a walk at another one keeps.
+NOT_SURE = 0.9
+USUAL_WALK = (667, 833)
+UNUSUAL_WALK = 0.75
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +36,11 @@ def fall(excess, scale):
 
 def pace_part(band, card, rule):
     """From 0 to 1; None where the run is not shown."""
+    if band is None and card["activity"] == "walk":
+        usual = pace_part(USUAL_WALK, {**card, "no_drop": False}, rule) or 0
+        return NOT_SURE * max(usual, UNUSUAL_WALK)
     if band is None:
-        return None if card["activity"] == "run" and not card["no_drop"] else 0.9
+        return None if card["activity"] == "run" and not card["no_drop"] else NOT_SURE
     (fast, slow), (group_fast, group_slow) = band, (card["pace"]["fastest_s_per_km"], card["pace"]["slowest_s_per_km"])
     middle = math.sqrt(fast * slow)
     if group_fast > slow:
