@@ -137,7 +137,8 @@ class Rules:
         }
         parts = {
             "pace": pace or 0.0,
-            "distance": 1 / (1 + (km / (wants["travel_radius_km"] / 2)) ** 2),
+            # Whole kilometres count, as people are told them.
+            "distance": 1 / (1 + (math.floor(km + 0.5) / (wants["travel_radius_km"] / 2)) ** 2),
             "time": inside,
             "known_faces": 1.0 if run.place.key in person.known else 0.8,
         }
