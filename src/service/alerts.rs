@@ -5,6 +5,8 @@
 //! is weighed again when the mail is written. A run is judged as its matches are: blocks count with those who lead, never
 //! with those who come, or an alert that stays away would tell who does.
 
+mod dates;
+
 use std::collections::BTreeSet;
 
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
     config::Policy,
     domain::{
         match_request::{AlertChoice, tell_at},
-        matching::{Fit, Limits, RunSide, Scored, best},
+        matching::{Fit, RunSide, Scored, best, search::MatchSearch},
         moderation::SanctionScope,
         run::RunStatus,
     },
@@ -21,9 +23,7 @@ use crate::{
     id::Id,
     mail::Notice,
     service::{
-        match_requests,
-        matching::series::nearest_dates,
-        overlaps, places,
+        match_requests, overlaps, places,
         run_sides::{self, Shared},
     },
     store::{
@@ -38,6 +38,8 @@ use crate::{
         signups,
     },
 };
+
+use dates::nearest_dates;
 
 /// Seconds for which a worker has a run to itself.
 const LEASE_S: i64 = 60;
@@ -228,19 +230,17 @@ fn still_fitting(
     keyring: &Keyring,
     now: Instant,
 ) -> Result<Vec<Told>> {
-    let limits = Limits::usual(policy.match_floor);
+    let search = MatchSearch::usual(now, policy.match_window_days, ids.len(), policy.match_floor);
     let viewers = match_requests::viewers(conn, account, policy, now)?;
     let been_in = signups::been_in(conn, account, ids)?;
     let sides = run_sides::read(conn, Which::These(ids), policy, &Shared::default(), now)?;
-    // All of them are this person's, with the same engagements.
-    let has_time = |run: &RunSide| viewers.iter().all(|(_, viewer)| viewer.engagements.leave_time_for(run));
-    let is_open = |run: &RunSide| !run.is_closed && !been_in.contains(&run.id) && has_time(run);
-    let sides = sides.into_iter().map(|read| read.side).filter(is_open);
+    let sides = sides.into_iter().map(|read| read.side).filter(|run| !been_in.contains(&run.id));
     let mut scored = Vec::new();
     for side in sides {
-        let fits = viewers.iter().enumerate().filter_map(|(at, (_, viewer))| {
-            Scored::of(&viewer.person, &side.candidate(viewer), limits).map(|scored| (scored, at))
-        });
+        let fits = viewers
+            .iter()
+            .enumerate()
+            .filter_map(|(at, (_, viewer))| search.weigh(viewer, &side, now, |_| true).map(|scored| (scored, at)));
         let best = fits.max_by_key(|(scored, at)| (scored.steps(), std::cmp::Reverse(*at)));
         scored.extend(best.filter(|(scored, _)| is_good(scored, policy)).map(|(scored, at)| (scored, (side, at))));
     }

@@ -1,7 +1,6 @@
 //! Matches: the runs that fit a person, best first, and why a run is or is not among them.
 
 mod instead;
-pub mod series;
 
 use serde::Serialize;
 use utoipa::ToSchema;

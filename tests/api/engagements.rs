@@ -48,6 +48,32 @@ async fn moved_run_takes_its_new_time_of_those_on_it_at_once(town: Town) {
 }
 
 #[apply(database_test!)]
+async fn matches_follow_a_moved_and_a_cancelled_run_at_once(town: Town) {
+    town.leave_mail();
+    let (fay, gil, ana) =
+        (town.facilitator("Fay").await, town.facilitator("Gil").await, town.runner("Ana", |_| {}).await);
+    let (own, other) = (town.run(&fay, |_| {}).await, town.run(&gil, |_| {}).await);
+    let matched = async || {
+        let items = ana.get("/matches").await.expect(200).items();
+        items.iter().map(|item| item["run"]["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(matched().await.len(), 2);
+    let seat = ana.joins(&own.id, "confirmed").await;
+    assert!(matched().await.is_empty(), "one is hers and the other at its time");
+    edit(&fay, &own, json!({ "starts_at": "2026-11-26T14:00:00Z" })).await;
+    assert_eq!(matched().await, [other.id.as_str()]);
+    edit(&gil, &other, json!({ "starts_at": "2026-11-26T14:30:00Z" })).await;
+    assert!(matched().await.is_empty());
+    edit(&fay, &own, json!({ "duration_min": 30 })).await;
+    assert_eq!(matched().await, [other.id.as_str()], "one begins when the other ends");
+    edit(&gil, &other, json!({ "starts_at": "2026-11-26T14:10:00Z" })).await;
+    assert!(matched().await.is_empty());
+    fay.post(&own.at("/cancel"), json!({ "reason_code": "weather" })).await.expect(200);
+    assert_eq!(matched().await, [other.id.as_str()]);
+    assert_eq!(ana.seat(&seat).await, "confirmed", "of a run that is off");
+}
+
+#[apply(database_test!)]
 async fn cancelled_run_frees_those_on_it_at_once(town: Town) {
     town.leave_mail();
     let (fay, ana) = (town.facilitator("Fay").await, town.runner("Ana", |_| {}).await);

@@ -96,6 +96,24 @@ async fn place_taken_before_the_mail_keeps_what_overlaps_out(town: Town) {
 }
 
 #[apply(database_test!)]
+async fn nobody_is_told_of_a_run_outside_their_hours(town: Town) {
+    let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
+    let lost = town.run(&gil, |_| {}).await;
+    let mornings = json!([{ "weekday": "thu", "from": "09:30", "to": "11:00" }]);
+    let ana = town.runner("Ana", |profile| profile["availability"] = mornings).await;
+    ana.post("/match-requests", json!({})).await.expect(201);
+    ana.joins(&lost.id, "confirmed").await;
+    let half = at(&town, &fay, "12-03T09:00").await;
+    assert!(alerts_to(&town, &ana).await.is_empty(), "she is free for the second half of it");
+    let whole = at(&town, &fay, "12-10T09:30").await;
+    let letters = alerts_to(&town, &ana).await;
+    assert!(letters.len() == 1 && names(&letters[0], &whole.id) && !names(&letters[0], &half.id));
+    calls_off(&gil, &lost).await;
+    let letter = town.one_mail_to(&ana.email).await;
+    assert!(names(&letter, &whole.id) && !names(&letter, &half.id), "{}", letter.text);
+}
+
+#[apply(database_test!)]
 async fn waiting_for_a_place_keeps_no_alert_away(town: Town) {
     let (fay, gil) = (town.facilitator("Fay").await, town.facilitator("Gil").await);
     let full = town.run(&fay, |run| run["capacity"] = json!(1)).await;

@@ -48,7 +48,10 @@ async fn those_whom_the_run_suits_are_called_before_the_nearest(town: Town) {
     });
     let no_pace = living(&town, "Unsure", 0.09, |profile| profile["comfortable_pace"] = Value::Null);
     let other_kind = living(&town, "Walker", 0.001, |profile| profile["activities"] = json!(["walk"]));
+    let evenings = json!([{ "weekday": "thu", "from": "18:00", "to": "21:00" }]);
+    let other_hours = living(&town, "Evening", 0.002, |profile| profile["availability"] = evenings);
     let (too_fast, no_pace, other_kind) = (too_fast.await, no_pace.await, other_kind.await);
+    let other_hours = other_hours.await;
     let mut fitting = Vec::new();
     for _ in 0..MOST_AT_ONCE - 2 {
         fitting.push(living(&town, "Fits", 0.05, |_| {}).await);
@@ -61,7 +64,7 @@ async fn those_whom_the_run_suits_are_called_before_the_nearest(town: Town) {
     for person in fitting.iter().chain([&lately, &no_pace]) {
         assert!(is_called(&letters, person), "{}", person.email);
     }
-    for person in [&too_fast, &other_kind] {
+    for person in [&too_fast, &other_kind, &other_hours] {
         assert!(!is_called(&letters, person), "{} lives nearer, and the run does not suit them", person.email);
     }
     let admin = town.admin().await;
@@ -74,7 +77,7 @@ async fn those_whom_the_run_suits_are_called_before_the_nearest(town: Town) {
     town.minutes_pass(1);
     steps_down(&fitting[2], &run).await;
     let letters = all_mail(&town).await;
-    for person in fitting[3..].iter().chain([&lately, &no_pace, &too_fast, &other_kind]) {
+    for person in fitting[3..].iter().chain([&lately, &no_pace, &too_fast, &other_kind, &other_hours]) {
         assert!(is_called(&letters, person), "{}: all are called where there are no more of them", person.email);
     }
     town.leave_mail();

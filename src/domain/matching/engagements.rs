@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use super::RunSide;
 use crate::{clock::Instant, domain::signup::SignupStatus, id::Id};
 
 /// A run to come, or under way, on which the person has a sign-up or which the person leads.
@@ -58,13 +57,6 @@ impl Engagements {
         let first = self.by_start.partition_point(|other| other.starts_at.plus_seconds(self.longest_s) <= from);
         let overlaps = |other: &Engagement| other.run != run && other.takes_time() && other.ends_at > from;
         self.by_start[first..].iter().take_while(|other| other.starts_at < to).any(overlaps)
-    }
-
-    /// Whether a run can be proposed to the person: they have no sign-up for it, do not lead it, and are not expected
-    /// elsewhere at its time.
-    pub fn leave_time_for(&self, run: &RunSide) -> bool {
-        let ends_at = run.starts_at.plus_minutes(i64::from(run.duration_min));
-        self.signup_for(run.id).is_none() && !self.overlap(run.id, run.starts_at, ends_at)
     }
 }
 

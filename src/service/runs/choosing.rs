@@ -9,7 +9,7 @@ use std::{
 use crate::{
     clock::Instant,
     config::Policy,
-    domain::matching::{Closed, Limits, RunSide, Scored, Viewer, engagements::Engagements},
+    domain::matching::{Closed, Exclusion, Limits, RunSide, Scored, Viewer, engagements::Engagements, exclusions},
     error::Result,
     id::Id,
     service::{matching::person_of, run_sides},
@@ -66,7 +66,6 @@ pub fn in_order(
 
 fn how_it_suits(profile: &Profile, run: &RunSide, limits: Limits) -> Result<Suits> {
     let person = person_of(profile)?;
-    let says_pace = person.pace_for(run.activity).is_some();
     // Who may lead it, and has the time, was looked at before.
     let viewer = Viewer {
         id: profile.account_id,
@@ -75,10 +74,10 @@ fn how_it_suits(profile: &Profile, run: &RunSide, limits: Limits) -> Result<Suit
         closed: Closed::default(),
         engagements: Engagements::default(),
     };
-    let scored = Scored::of(&viewer.person, &run.candidate(&viewer), limits);
-    Ok(match scored {
+    let candidate = run.candidate(&viewer);
+    Ok(match Scored::of(&viewer.person, &candidate, limits) {
         Some(scored) => Suits::ByProfile(Reverse(scored.steps())),
-        None if says_pace => Suits::Not,
-        None => Suits::Unknown,
+        None if exclusions(&viewer.person, &candidate, limits) == [Exclusion::PaceNotSureYet] => Suits::Unknown,
+        None => Suits::Not,
     })
 }

@@ -1,4 +1,4 @@
-//! A series is one thing: of its dates that fit somebody, the nearest is proposed.
+//! A series is one thing in a mail: of its dates that fit somebody, the nearest is told, and how many more there are.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::{domain::matching::RunSide, id::Id};
 
 /// Keeps the nearest of the dates of each series, in the order in which they stand, and gives the further dates of each by
 /// the one that is kept, by start. Runs that are no dates of a series stay.
-pub fn nearest_dates<T>(found: &mut Vec<T>, side: impl Fn(&T) -> &RunSide) -> BTreeMap<Id, Vec<Id>> {
+pub(super) fn nearest_dates<T>(found: &mut Vec<T>, side: impl Fn(&T) -> &RunSide) -> BTreeMap<Id, Vec<Id>> {
     let mut dates: BTreeMap<Id, Vec<_>> = BTreeMap::new();
     for side in found.iter().map(&side) {
         if let Some(series) = side.series {
