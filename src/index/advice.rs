@@ -62,13 +62,24 @@ impl RunIndex {
         tie: &impl Fn(&[u8; 16]) -> u64,
     ) -> Option<Advice> {
         let until = now.plus_days(FURTHEST_DAYS);
-        let (viewer_without, search_without) = advice::without(preference, viewer, search, until)?;
-        let matched = self.near(&viewer_without).matches(&viewer_without, &search_without, now, tie);
+        let (mut free, search) = advice::without(preference, viewer, search, until)?;
+        let matches = |viewer: &Viewer| self.near(viewer).matches(viewer, &search, now, tie);
+        let mut matched = matches(&free);
+        if preference == Preference::Radius {
+            for radius_km in advice::wider_radii(viewer.person.travel_radius_km) {
+                free.person.travel_radius_km = radius_km;
+                matched = matches(&free);
+                if matched.fitting >= ENOUGH {
+                    break;
+                }
+            }
+        }
         let is_listed = |found: &Found| listed.best.iter().any(|item| item.found.id == found.id);
         let first = matched.best.iter().find(|item| !item.is_outside_hours && !is_listed(&item.found));
         let side = first.and_then(|item| self.find(item.found.id));
         let words = side.as_ref().zip(first).map(|(side, item)| (side, &item.fit));
-        let text = advice::in_words(preference, &viewer.person, matched.fitting, words);
+        let radius_km = free.person.travel_radius_km;
+        let text = advice::in_words(preference, &viewer.person, radius_km, matched.fitting, words);
         Some(Advice {
             drop: Some(preference),
             count: matched.fitting,

@@ -35,6 +35,7 @@ mod one_rule;
 mod overturned;
 mod pooler;
 mod profile;
+mod proposals;
 mod races;
 mod role_words;
 mod roles;

@@ -52,9 +52,18 @@ pub const PREFERENCES: [Preference; 8] = [
 ];
 
 /// The furthest that a running profile can name, in kilometres.
-pub const FURTHEST_KM: f64 = 50.0;
+const FURTHEST_KM: f64 = 50.0;
+/// By what a travel radius is multiplied in turn until it reaches enough runs: somebody who goes 5 km would rather go 8 than
+/// hear of a hundred runs within 50.
+const WIDER: [f64; 5] = [1.5, 2.0, 3.0, 5.0, 10.0];
 /// From so many on a count says "or more".
 pub const COUNTED_UP_TO: usize = 100;
+
+/// The wider radii that advice tries, in whole kilometres, up to the furthest that a profile can name.
+pub fn wider_radii(radius_km: f64) -> impl Iterator<Item = f64> {
+    let wider = WIDER.into_iter().map(move |times| (radius_km * times).ceil()).chain([FURTHEST_KM]);
+    wider.filter(move |km| *km > radius_km && *km <= FURTHEST_KM)
+}
 
 /// The person and the search without one preference; none where the person has none of that kind. `until` is the end of a
 /// search that has no end.
@@ -72,7 +81,8 @@ pub fn without(
     let mut viewer = viewer.clone();
     let person = &mut viewer.person;
     let is_one = match preference {
-        Preference::Radius => std::mem::replace(&mut person.travel_radius_km, FURTHEST_KM) < FURTHEST_KM,
+        // In steps, which `wider_radii` gives.
+        Preference::Radius => person.travel_radius_km < FURTHEST_KM,
         Preference::Hours => !std::mem::take(&mut person.availability).is_empty(),
         Preference::Daylight => std::mem::take(&mut person.not_after_dark),
         Preference::Activity => (1..3).contains(&std::mem::take(&mut person.activities).len()),
@@ -91,8 +101,15 @@ pub fn without(
     is_one.then_some((viewer, search))
 }
 
-/// What there would be without a preference, in whole sentences. `first` is the best run that is not listed already.
-pub fn in_words(preference: Preference, person: &Person, count: usize, first: Option<(&RunSide, &Fit)>) -> String {
+/// What there would be without a preference, in whole sentences. `radius_km` is the wider one that was tried, `first` the best
+/// run that is not listed already.
+pub fn in_words(
+    preference: Preference,
+    person: &Person,
+    radius_km: f64,
+    count: usize,
+    first: Option<(&RunSide, &Fit)>,
+) -> String {
     let some = match count {
         0 => "there would be no more".to_owned(),
         1 => "there would be one".to_owned(),
@@ -102,7 +119,7 @@ pub fn in_words(preference: Preference, person: &Person, count: usize, first: Op
     let words = match preference {
         Preference::Radius => {
             let radius = person.travel_radius_km;
-            format!("Up to {FURTHEST_KM:.0} km from your area instead of {radius:.0} {some} that you could join.")
+            format!("Up to {radius_km:.0} km from your area instead of {radius:.0} {some} that you could join.")
         }
         Preference::Hours => format!("At other hours than those you gave {some} that you could join."),
         Preference::Daylight => format!("After dark as well {some} that you could join."),
@@ -111,7 +128,7 @@ pub fn in_words(preference: Preference, person: &Person, count: usize, first: Op
             format!("You asked only for {wanted}. With {} as well {some} that would suit you.", others_in_words(person))
         }
         Preference::Pace if person.comfortable_pace.is_none() => {
-            format!("You have not said at which pace you can chat. Among all that you could choose from then, {some}.")
+            format!("If you say at which pace you can chat, {some} to choose from.")
         }
         Preference::Pace => {
             format!("With groups that are much slower than you, or faster ones that wait for everyone, {some}.")
@@ -121,17 +138,17 @@ pub fn in_words(preference: Preference, person: &Person, count: usize, first: Op
         Preference::Full => format!("With full ones, where you can join the waiting list, {some}."),
     };
     match first {
-        Some((run, fit)) => format!("{words} {}", first_in_words(run, fit)),
+        Some((run, fit)) => format!("{words} {}", best_in_words(run, fit)),
         None => words,
     }
 }
 
-fn first_in_words(run: &RunSide, fit: &Fit) -> String {
+fn best_in_words(run: &RunSide, fit: &Fit) -> String {
     let kind = run.activity.in_words();
     let when = run.local_start.strftime("%A %-d %B at %H:%M");
     let place = fit.reasons.iter().find(|reason| reason.code == super::ReasonCode::Distance);
     let place = place.map_or(String::new(), |reason| format!(", {}", reason.text));
-    format!("The first is a {kind} on {when}{place}.")
+    format!("The best of them is a {kind} on {when}{place}.")
 }
 
 fn list_in_words(activities: &[Activity]) -> String {
@@ -226,12 +243,15 @@ mod tests {
     #[test]
     fn words_name_what_was_asked_for_and_what_there_would_be() {
         let me = Person { activities: vec![Activity::Run], travel_radius_km: 3.0, ..person() };
-        let words = |preference, count| in_words(preference, &me, count, None);
-        let radius = "Up to 50 km from your area instead of 3 there would be 4 that you could join.";
+        let words = |preference, count| in_words(preference, &me, 5.0, count, None);
+        let radius = "Up to 5 km from your area instead of 3 there would be 4 that you could join.";
         assert_eq!(words(Preference::Radius, 4), radius);
         let activity =
             "You asked only for runs. With walks and run-walks as well there would be one that would suit you.";
         assert_eq!(words(Preference::Activity, 1), activity);
+        assert_eq!(wider_radii(3.0).collect::<Vec<_>>(), [5.0, 6.0, 9.0, 15.0, 30.0, 50.0]);
+        assert_eq!(wider_radii(40.0).collect::<Vec<_>>(), [50.0]);
+        assert_eq!(wider_radii(50.0).count(), 0);
         assert!(words(Preference::Hours, 100).contains("there would be 100 or more"));
     }
 }
