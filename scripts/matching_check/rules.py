@@ -9,7 +9,7 @@ import datetime
 import math
 
 from real_input.people_and_places import distance_km
-from real_input.scores import FLOOR as PART_FLOOR, OURS, WEIGHTS, pace_part
+from real_input.scores import FLOOR as PART_FLOOR, OURS, WEIGHTS, distance_part, pace_part
 from matching_check.region import START, WEEKDAYS, WINDOW_DAYS
 
 ALL_WEIGHTS = {**WEIGHTS, "company": 0.15}
@@ -137,8 +137,7 @@ class Rules:
         }
         parts = {
             "pace": pace or 0.0,
-            # Whole kilometres count, as people are told them.
-            "distance": 1 / (1 + (math.floor(km + 0.5) / (wants["travel_radius_km"] / 2)) ** 2),
+            "distance": distance_part(km, wants["travel_radius_km"]),
             "time": inside,
             "known_faces": 1.0 if run.place.key in person.known else 0.8,
         }

@@ -30,6 +30,11 @@ OURS = Rule(scale_faster=0.04, scale_faster_no_drop=0.08, at_fast_end=0.8, not_s
 SYMMETRIC = Rule(scale_faster=0.12, scale_faster_no_drop=0.12, at_fast_end=1.0, not_shown_beyond=math.inf)
 
 
+def distance_part(km, radius_km):
+    """From 0 to 1; whole kilometres count."""
+    return 1 / (1 + (math.floor(km + 0.5) / (radius_km / 2)) ** 2)
+
+
 def fall(excess, scale):
     return math.exp(-((excess / scale) ** 2) / 2)
 
@@ -75,7 +80,7 @@ def score(person, home, card, rule):
         factor *= 0.95 if step_free is None else 1
     if person.new_here and person.band_for(card["activity"]) is None and card["activity"] == "run" and not card["no_drop"]:
         factor *= 0.7
-    parts = {"pace": pace, "distance": 1 / (1 + (km / (RADIUS_KM / 2)) ** 2), "time": 1.0, "known_faces": 0.8}
+    parts = {"pace": pace, "distance": distance_part(km, RADIUS_KM), "time": 1.0, "known_faces": 0.8}
     blend = sum(weight * math.log(max(parts[name], FLOOR)) for name, weight in WEIGHTS.items())
     return math.exp(blend / sum(WEIGHTS.values())) * factor
 
