@@ -51,6 +51,8 @@ def parse_arguments():
     arguments = parser.parse_args()
     if not arguments.binary.exists():
         parser.error(f"{arguments.binary} is missing: cargo build --release")
+    if arguments.places and not (arguments.places / "group_runs.csv").exists():
+        parser.error(f"{arguments.places} holds no group_runs.csv")
     return arguments
 
 

@@ -62,6 +62,6 @@ def disagreement_in_words(answer, wanted):
         run, ours, _ = answer.items[0]
         reasons = reasons_against_the_rule(ours, judged)
         yield f"    ours: {run_in_words(run, ours)}"
-        yield f"    for ours: {', '.join(reasons) or f'{judged.km - ours.km:.1f} km nearer'}"
+        yield f"    for ours: {', '.join(reasons) or 'nothing that a human rule would miss'}"
     else:
         yield "    ours: none"
