@@ -20,8 +20,9 @@ LIVE, HAS_PLACE = ("confirmed", "requested", "waitlisted", "offered"), ("confirm
 WINDOW_ENDS = START + datetime.timedelta(days=WINDOW_DAYS)
 
 # What a profile says where somebody has not got this wish. Up to 50 km is the furthest that anybody may say.
+FURTHEST_KM = 50
 UNSAID = {
-    "radius": ("travel_radius_km", 50), "hours": ("availability", []), "daylight": ("not_after_dark", False),
+    "radius": ("travel_radius_km", FURTHEST_KM), "hours": ("availability", []), "daylight": ("not_after_dark", False),
     "activity": ("activities", ["walk", "run_walk", "run"]), "language": ("languages", []),
 }
 
@@ -162,7 +163,17 @@ class Rules:
         field, unsaid = UNSAID[wish]
         if person.profile[field] == unsaid:
             return None
-        return self.for_person(dataclasses.replace(person, profile={**person.profile, field: unsaid}))
+        for value in wider_radii(person.profile[field]) if wish == "radius" else [unsaid]:
+            fitting = self.for_person(dataclasses.replace(person, profile={**person.profile, field: value}))
+            if len(fitting.best_dates()) >= ENOUGH:
+                break
+        return fitting
+
+
+def wider_radii(radius_km):
+    """The radii that advice tries in turn until three runs fit, in whole kilometres."""
+    steps = [math.ceil(radius_km * times) for times in (1.5, 2, 3, 5, 10)]
+    return [*(km for km in steps if km <= FURTHEST_KM), FURTHEST_KM]
 
 
 def has_company(person, run):
