@@ -4,11 +4,10 @@ import collections
 import dataclasses
 
 from matching_check.rules import (
-    BANDS_KM, COARSE_BANDS_KM, EQUAL_WITHIN, MATCH_FLOOR, PACE_FLOOR, UNSAID, WINDOW_ENDS, has_contradictory_wishes,
+    BANDS_KM, COARSE_BANDS_KM, ENOUGH, EQUAL_WITHIN, MATCH_FLOOR, PACE_FLOOR, UNSAID, WINDOW_ENDS, has_contradictory_wishes,
     people_would_choose, reasons_against_the_rule)
 
 LIMIT = 20
-SHORT = 3  # a list of fewer proposals carries advice
 COUNTED_UP_TO = 100  # by advice
 # Centres of cells are given to a few decimals, scores to three.
 SCORE_TOLERANCE = 0.002
@@ -118,7 +117,7 @@ class Findings:
     def _hours(self, answer):
         if not answer.person.profile["availability"]:
             return
-        enough = len(answer.fitting.best_dates()) >= SHORT
+        enough = len(answer.fitting.best_dates()) >= ENOUGH
         items = answer.items
         for at, (run, judged, item) in enumerate(items):
             is_outside = not judged.is_in_hours
@@ -185,15 +184,15 @@ class Findings:
                    if run.group not in shown and judged.score >= MATCH_FLOOR + SCORE_TOLERANCE]
         has_room = len(answer.items) < LIMIT
         self.count("missing", bool(missing) and has_room, answer, missing[:3])
-        self.count("window", len(shown) < min(SHORT, len(ever)) and not (missing and has_room), answer,
+        self.count("window", len(shown) < min(ENOUGH, len(ever)) and not (missing and has_room), answer,
                    f"{len(shown)} of {len(ever)}")
         for run, judged, _ in answer.items:
-            self.count("beyond_window", run.starts >= WINDOW_ENDS and len(within) >= SHORT, answer, f"{run.starts}")
+            self.count("beyond_window", run.starts >= WINDOW_ENDS and len(within) >= ENOUGH, answer, f"{run.starts}")
 
     # -- advice
 
     def _advice(self, answer):
-        advice, is_short = answer.body.get("advice") or [], len(answer.items) < SHORT
+        advice, is_short = answer.body.get("advice") or [], len(answer.items) < ENOUGH
         if not answer.items:
             self.count("empty", not advice, answer)
         if is_short:
@@ -204,7 +203,7 @@ class Findings:
         if advice:
             self.count("no_pointer", advice[-1]["drop"] is not None, answer)
         advised = {one["drop"]: one for one in advice}
-        if advice and len(answer.fitting.best_dates()) < SHORT:
+        if advice and len(answer.fitting.best_dates()) < ENOUGH:
             for wish in (*UNSAID, "full"):
                 self._without(answer, wish, advised.get(wish))
 
@@ -248,7 +247,7 @@ class Findings:
         for name, bands in (("literal", BANDS_KM), ("coarse", COARSE_BANDS_KM)):
             wanted, had_choice = people_would_choose(answer.fitting, bands)
             if had_choice:
-                agrees = [is_among(run, wanted) for run, _, _ in answer.items[:SHORT]]
+                agrees = [is_among(run, wanted) for run, _, _ in answer.items[:ENOUGH]]
                 self.count(f"{name}_first", any(agrees[:1]))
                 self.count(f"{name}_in_three", any(agrees))
 
@@ -265,7 +264,7 @@ class Findings:
         else:
             without_reason = LIMIT
         self.count("first", is_first or bool(answer.items and reasons_against_the_rule(answer.items[0][1], theirs)))
-        self.count("in_three", without_reason < SHORT)
+        self.count("in_three", without_reason < ENOUGH)
         if not is_first:
             self.disagreements.append((answer, wanted[0]))
 

@@ -21,6 +21,7 @@ WINDOW_ENDS = START + datetime.timedelta(days=WINDOW_DAYS)
 
 # What a profile says where somebody has not got this wish. Up to 50 km is the furthest that anybody may say.
 FURTHEST_KM = 50
+ENOUGH = 3  # a list of fewer proposals carries advice
 UNSAID = {
     "radius": ("travel_radius_km", FURTHEST_KM), "hours": ("availability", []), "daylight": ("not_after_dark", False),
     "activity": ("activities", ["walk", "run_walk", "run"]), "language": ("languages", []),
