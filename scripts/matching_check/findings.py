@@ -50,9 +50,10 @@ REPORTED = {
     "known_face": ("first proposals with a facilitator whom the person knows", "first proposals"),
 }
 # How often proposals must agree with a simple human rule, in per cent. The rule takes every pace part from 0.75 on as alike
-# and knows neither company nor known faces: a proposal for which one of these speaks is no disagreement.
+# and knows nothing of company, known faces, access and a gentle start: a proposal for which one of these speaks is no
+# disagreement.
 AGREEMENT = {
-    "first": ("first proposal is the human rule's first, or has a clearly better pace, company or a known face", 80),
+    "first": ("first proposal is the human rule's first, or a reason that the rule does not know speaks for it", 80),
     "in_three": ("fewer than three proposals without such a reason stand before the human rule's first", 97),
 }
 COMPARED = {

@@ -38,12 +38,17 @@ CLEARLY_BETTER_PACE = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Weighed:
-    """One run for one person: the wishes it breaks, kilometres, parts, and the share of it inside the person's hours."""
+    """One run for one person: the wishes it breaks, kilometres, the share of it inside the person's hours, and the score.
+
+    `factor` is what the blend of the parts is multiplied with: below 1 where an access need is not answered, or for a plain
+    run where a gentle start was asked for.
+    """
 
     causes: frozenset
     km: float
     inside: float
     parts: dict
+    factor: float
     score: float
 
     @property
@@ -151,7 +156,7 @@ class Rules:
             factor *= 0.7
         blend = sum(ALL_WEIGHTS[name] * math.log(max(part, PART_FLOOR)) for name, part in parts.items())
         score = math.exp(blend / sum(ALL_WEIGHTS[name] for name in parts)) * factor
-        return Weighed(frozenset(name for name, is_so in causes.items() if is_so), km, inside, parts, score)
+        return Weighed(frozenset(name for name, is_so in causes.items() if is_so), km, inside, parts, factor, score)
 
     def for_person(self, person):
         return Fitting(person, [(run, self.weigh(person, run)) for run in self._runs])
@@ -243,7 +248,7 @@ def people_would_choose(fitting, bands_km=BANDS_KM):
 
 
 def reasons_against_the_rule(ours, theirs):
-    """Why a run may stand before the human rule's first, for reasons that the rule does not know."""
+    """Why a run may stand before the human rule's first: reasons that the rule does not know."""
     reasons = []
     if ours.parts["known_faces"] > theirs.parts["known_faces"]:
         reasons.append("a known face")
@@ -251,4 +256,6 @@ def reasons_against_the_rule(ours, theirs):
         reasons.append("company")
     if ours.parts["pace"] >= theirs.parts["pace"] + CLEARLY_BETTER_PACE:
         reasons.append("a clearly better pace")
+    if ours.factor > theirs.factor:
+        reasons.append("the access or the gentle start that was asked for")
     return reasons
