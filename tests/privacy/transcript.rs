@@ -54,7 +54,8 @@ impl Things {
             "/v1/runs" => self.searches(),
             "/v1/matches" => {
                 let explained = self.runs.iter().map(|run| format!("{route}?explain={run}"));
-                ["", "?include_full=true&limit=100", "?limit=1"]
+                let own = "?include_mine=true&include_overlapping=true&include_any_pace=true";
+                ["", "?include_full=true&limit=100", "?limit=1", own, "?to=2026-11-26T09:30:00Z"]
                     .iter()
                     .map(|q| format!("{route}{q}"))
                     .chain(explained)

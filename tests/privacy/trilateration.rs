@@ -3,7 +3,7 @@
 //!
 //! In truth an attacker learns less: who signs up. What people are shown is the most that they can tell. The ways: distance
 //! as a number and in words, the edge of the travel radius (which runs are shown, and so how many, and which pages), the
-//! order, the run that a sign-up goes to, and the mails that call facilitators to runs without one.
+//! order, what is explained about each run, the advice for a short list, the run that a sign-up goes to, and the mails that call facilitators to runs without one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +35,8 @@ const RADIUS_KM: f64 = 5.0;
 const RUNG_KM: f64 = 0.06;
 /// Rungs on each side of the edge.
 const RUNGS: i32 = 12;
+/// They ask about every so many-th run by itself.
+const ASKED_EACH: usize = 6;
 
 /// A run that the attackers planted.
 struct Planted {
@@ -105,6 +107,28 @@ async fn what_the_product_shows(town: &Town, person: &Person, planted: &[Planted
         all.push(shown.collect());
     }
     all
+}
+
+/// What somebody is told who asks of single runs why they are matches or not, and for matches at the time of each alone, so
+/// that the list is short and advice says what there would be further away.
+async fn what_is_explained_and_advised(town: &Town, person: &Person, planted: &[Planted], map: Map) -> [Vec<Clue>; 2] {
+    let [mut explained, mut advised] = [Vec::new(), Vec::new()];
+    for (number, run) in planted.iter().enumerate().step_by(ASKED_EACH) {
+        let at = map.at(run.at);
+        let why = person.get(&format!("/matches?explain={}", run.id)).await.expect(200);
+        let fit = &why.json["explanation"]["fit"];
+        explained.push((if fit.is_null() { Clue::beyond } else { Clue::within })(at, RADIUS_KM));
+        explained.extend(kilometres_in(&fit["reasons"]).map(|km| Clue::at_distance(at, km)));
+        let (from, to) = (starts_at(town, number), starts_at(town, number + 1));
+        let answer = person.get(&format!("/matches?from={from}&to={to}")).await.expect(200);
+        let advice = answer.json["advice"].as_array().expect("advice");
+        for piece in advice.iter().filter(|piece| piece["first"]["id"] == run.id.as_str()) {
+            let words = piece["text"].as_str().unwrap_or_default().split_once(", about ");
+            let km = words.and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+            advised.extend(km.map(|km| Clue::at_distance(at, km)));
+        }
+    }
+    [explained, advised]
 }
 
 /// "about 3 km from your area".
@@ -188,6 +212,14 @@ async fn twenty_accounts_with_planted_runs_find_nobody_nearer_than_the_cell(town
         let map = Map(off(cell.centre(), 0.4, -0.3));
         let planted = plant(&town, &places(region, &mut dice)).await;
         let victims = settle(&town, cell, VICTIMS, &mut dice).await;
+        for victim in &victims {
+            let [explained, advised] = what_is_explained_and_advised(&town, &victim.person, &planted, map).await;
+            assert!(explained.len() > 20 && advised.len() > 5, "{} and {}", explained.len(), advised.len());
+            let both = [explained.as_slice(), &advised].concat();
+            for (way, clues) in [("explanations", explained), ("advice", advised), ("explanations and advice", both)] {
+                product.note(way, map.find(&clues), victim.home, size);
+            }
+        }
         for victim in &victims {
             let shown = what_the_product_shows(&town, &victim.person, &planted).await;
             let many = shown.iter().map(Vec::len).sum::<usize>();
