@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read, path::Path};
 
 use anyhow::{Context, Result};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -111,8 +111,11 @@ pub fn house(app: &App) -> House<'_> {
     }
 }
 
-fn read<T: ToSchema + DeserializeOwned + 'static>(value: Value) -> Outcome<(Option<T>, Vec<Fault>)> {
-    Ok(match schemas::read(value)? {
+fn read<T>(value: Value, before: Option<&Value>) -> Outcome<(Option<T>, Vec<Fault>)>
+where
+    T: ToSchema + Serialize + DeserializeOwned + 'static,
+{
+    Ok(match schemas::read_over(value, before.unwrap_or(&Value::Null))? {
         Ok(value) => (Some(value), Vec::new()),
         Err(rejected) => (rejected.readable, rejected.faults),
     })

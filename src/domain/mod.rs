@@ -43,4 +43,5 @@ pub mod series;
 pub mod signup;
 pub mod suggestion;
 pub mod text;
+pub mod vocabulary;
 pub mod web_address;

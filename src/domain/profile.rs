@@ -64,10 +64,10 @@ pub struct RunningProfile {
     pub talk_or_quiet: Option<TalkOrQuiet>,
 }
 
-/// The name of something a run's `access` speaks about.
+/// The name of something a run's `access` speaks about, out of `GET /vocabulary`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String, format = "word", pattern = "^[a-z_]{1,40}$", example = "step_free")]
+#[schema(value_type = String, format = "access-need", pattern = "^[a-z_]{1,40}$", example = "step_free")]
 pub struct AccessNeed(pub String);
 
 fn ten() -> f64 {

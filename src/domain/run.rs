@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{Object, ObjectBuilder},
+};
 
 use super::{
     pace::{Activity, PaceBand},
@@ -14,6 +17,7 @@ use super::{
     refusal::Faults,
     signup::SignupStatus,
     text,
+    vocabulary::languages,
 };
 use crate::clock::{Instant, time_zone};
 
@@ -190,9 +194,9 @@ pub struct RunDraft {
     #[schema(max_items = 10)]
     #[serde(default)]
     pub languages: Vec<LanguageTag>,
-    /// What is known about access, such as `step_free`.
+    /// What is known about access, by the names of access needs, such as `step_free`.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<AccessNeed, YesNo>)]
+    #[schema(schema_with = access_schema)]
     pub access: BTreeMap<String, YesNo>,
     /// Asked at sign-up.
     #[schema(max_items = 5)]
@@ -210,21 +214,35 @@ pub struct RunDraft {
     pub confirm_overlap: bool,
 }
 
-/// A primary language tag of two or three letters.
+/// At most so many answers about access.
+const ACCESS_MAX: usize = 20;
+
+/// The schema of what a run says about access: yes or no for each access need.
+fn access_schema() -> Object {
+    ObjectBuilder::new()
+        .property_names(Some(AccessNeed::schema()))
+        .additional_properties(Some(YesNo::schema()))
+        .max_properties(Some(ACCESS_MAX))
+        .build()
+}
+
+/// A primary language tag of two or three letters, out of `GET /vocabulary`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, format = "language", pattern = "^[a-z]{2,3}$", example = "en")]
 pub struct LanguageTag(pub String);
 
 impl LanguageTag {
-    /// The primary tag of any language tag: `en` of `en-GB`, `EN` or `en_gb`. None for what is no tag.
+    /// The primary tag of any language tag, in its shortest form: `en` of `en-GB`, `EN`, `en_gb` or `eng`. None for what
+    /// is no tag.
     pub fn read(text: &str) -> Option<Self> {
         let mut parts = text.trim().split(['-', '_']);
         let primary = parts.next()?.to_ascii_lowercase();
         let is_primary = (2..=3).contains(&primary.len()) && primary.bytes().all(|byte| byte.is_ascii_lowercase());
         let is_part =
             |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        (is_primary && text.len() <= 35 && parts.all(is_part)).then_some(Self(primary))
+        let is_tag = is_primary && text.len() <= 35 && parts.all(is_part);
+        is_tag.then(|| Self(languages::shortest(&primary).map_or(primary, str::to_owned)))
     }
 }
 
@@ -298,7 +316,7 @@ impl RunDraft {
             "above_capacity",
             "there cannot be more places for newcomers than places",
         );
-        faults.unless(self.access.len() <= 20, "/access", "too_many", "at most 20 entries");
+        faults.unless(self.access.len() <= ACCESS_MAX, "/access", "too_many", "at most 20 entries");
         for name in self.access.keys() {
             let fine = !name.is_empty() && name.len() <= 40 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
             faults.unless(fine, "/access", "bad_name", "names are lower-case words with _ between them");

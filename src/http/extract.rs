@@ -204,6 +204,22 @@ impl<T> Request<T> {
         checked(self.read()?, rules)
     }
 
+    /// [`checked`](Self::checked) for a change to `before`, in which unknown words may stay that stand there already.
+    ///
+    /// # Errors
+    /// As [`checked`](Self::checked).
+    pub fn checked_over(
+        &self,
+        before: &serde_json::Value,
+        rules: impl FnOnce(&T) -> std::result::Result<(), Faults>,
+    ) -> Result<T>
+    where
+        T: Clone + serde::Serialize,
+    {
+        let read = self.read()?.cloned().or_else(|rejected| rejected.clone().over(before));
+        checked(read.as_ref(), rules).cloned()
+    }
+
     fn read(&self) -> Result<std::result::Result<&T, &Rejected<T>>> {
         match self.body.as_ref() {
             Ok(read) => Ok(read.as_ref()),

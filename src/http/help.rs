@@ -1,11 +1,14 @@
-//! Where people find help, who runs this, and which terms hold: public.
+//! Where people find help, who runs this, which terms hold, and which words may be sent: public.
 
 use actix_web::get;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{AppData, Problem, Reply};
-use crate::config::HelpLine;
+use crate::{
+    config::HelpLine,
+    domain::vocabulary::{Kind, Word, activities},
+};
 
 /// What Side by Side is not.
 pub const NOT_THERAPY: &str = "Side by Side is not therapy and not an emergency service.";
@@ -42,5 +45,24 @@ pub async fn help(app: AppData) -> Result<Reply, Problem> {
         terms_version: config.policy.terms_version.clone(),
         min_age: config.policy.min_age,
     };
+    Ok(Reply::ok(&view)?.with_tag().public())
+}
+
+/// The words that may be sent, each with plain English.
+#[derive(Serialize, ToSchema)]
+pub struct VocabularyView {
+    /// What groups and people speak. A region such as in `pt-BR` may be sent and is left out.
+    pub languages: &'static [Word],
+    /// What a place, a route or a group can offer to somebody who needs it.
+    pub access_needs: &'static [Word],
+    pub activities: Vec<Word>,
+}
+
+/// The words that `languages`, `access_needs`, `access` and `activity` take.
+#[utoipa::path(tag = "Help", responses((status = 200, body = VocabularyView)))]
+#[get("/vocabulary")]
+pub async fn vocabulary() -> Result<Reply, Problem> {
+    let (languages, access_needs) = (Kind::Language.words(), Kind::AccessNeed.words());
+    let view = VocabularyView { languages, access_needs, activities: activities() };
     Ok(Reply::ok(&view)?.with_tag().public())
 }

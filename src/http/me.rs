@@ -222,9 +222,10 @@ pub async fn get_profile(app: AppData, caller: Caller) -> Result<Reply, Problem>
 pub async fn put_profile(app: AppData, caller: Caller, request: Request<RunningProfile>) -> Result<Reply, Problem> {
     let (me, now, resolution) = (caller.id(), app.clock.now(), app.cell_resolution);
     let reply = app.db.write(move |tx| {
-        let has_home = accounts::find_profile(tx, me)?.is_some();
-        let profile = request.checked(|profile| profile.faults(has_home).none())?;
-        Reply::ok(&profiles::put(tx, me, profile, resolution, now)?)
+        let before = accounts::find_profile(tx, me)?;
+        let words = before.as_ref().map(profiles::words_of).unwrap_or_default();
+        let profile = request.checked_over(&words, |profile| profile.faults(before.is_some()).none())?;
+        Reply::ok(&profiles::put(tx, me, &profile, resolution, now)?)
     });
     Ok(reply.await?)
 }

@@ -54,6 +54,7 @@ macro_rules! with_all_routes {
             .service(matches::matches)
             .service(runs::list_runs)
             .service(help::help)
+            .service(help::vocabulary)
             // Accounts and sessions
             .service(accounts::register)
             .service(accounts::verify_email)

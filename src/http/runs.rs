@@ -58,8 +58,9 @@ pub struct RunQuery {
     #[schema(minimum = 120, maximum = 1800)]
     pace_s_per_km: Option<i32>,
     /// Runs that say yes to this, such as `step_free`.
-    #[schema(format = "word", pattern = "^[a-z_]{1,40}$", example = "step_free")]
+    #[schema(format = "access-need", pattern = "^[a-z_]{1,40}$", example = "step_free")]
     access: Option<String>,
+    /// Runs on which this language is spoken; where a run says none, that of the installation counts as said.
     #[schema(format = "language", pattern = "^[a-z]{2,3}$", example = "en")]
     language: Option<String>,
     #[schema(minimum = 1, maximum = 100)]
@@ -198,6 +199,7 @@ pub async fn edit_run(
 
 fn merged(run: &Run, patch: &RunPatch, now: Instant) -> Outcome<RunDraft> {
     let mut whole = serde_json::to_value(run.draft())?;
+    let before = whole.clone();
     if patch.0.contains_key("meeting_point") && !patch.0.contains_key("time_zone") {
         // Another place has its own clock.
         whole["time_zone"] = serde_json::Value::Null;
@@ -206,7 +208,7 @@ fn merged(run: &Run, patch: &RunPatch, now: Instant) -> Outcome<RunDraft> {
         whole["meeting_point_public"] = serde_json::Value::Null;
     }
     json_patch::merge(&mut whole, &serde_json::Value::Object(patch.0.clone()));
-    let read = schemas::read::<RunDraft>(whole)?;
+    let read = schemas::read_over::<RunDraft>(whole, &before)?;
     checked(read.as_ref(), |draft| draft.derive(now, Some(run.starts_at)).map(|_| ())).cloned()
 }
 

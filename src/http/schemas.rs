@@ -14,24 +14,51 @@ use std::{
 };
 
 use jsonschema::{Validator, error::ValidationErrorKind};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::{
     clock,
-    domain::{place::LatLng, refusal::Fault},
+    domain::{
+        place::LatLng,
+        refusal::Fault,
+        vocabulary::{Kind, UNKNOWN_WORD},
+    },
     error::Result,
 };
 use tidy::Tidy;
 
 /// What the schema of `T` refuses.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rejected<T> {
     /// Every fault, by JSON pointer.
     pub faults: Vec<Fault>,
     /// What could be read all the same, so that the rules that no schema knows can add their faults.
     pub readable: Option<T>,
+}
+
+impl<T: Serialize> Rejected<T> {
+    /// The same of a change to `before`: an unknown word that stands there already, stored by an older release, may stay.
+    ///
+    /// # Errors
+    /// What is wrong apart from that.
+    pub fn over(self, before: &Value) -> Read<T> {
+        let Self { mut faults, readable: Some(readable) } = self else { return Err(self) };
+        let Ok(value) = serde_json::to_value(&readable) else { return Err(Self { faults, readable: Some(readable) }) };
+        faults.retain(|fault| fault.code != UNKNOWN_WORD || !stood_before(before, &value, &fault.pointer));
+        if faults.is_empty() { Ok(readable) } else { Err(Self { faults, readable: Some(readable) }) }
+    }
+}
+
+/// Whether the word at a pointer, an item of a list or a name in a map, stands in the same list or map of `before`.
+fn stood_before(before: &Value, value: &Value, at: &str) -> bool {
+    let parent = at.rsplit_once('/').and_then(|(parent, _)| before.pointer(parent));
+    match parent {
+        Some(Value::Array(words)) => value.pointer(at).is_some_and(|word| words.contains(word)),
+        Some(Value::Object(_)) => before.pointer(at).is_some(),
+        _ => false,
+    }
 }
 
 /// A value that was read, or what is wrong with it.
@@ -78,6 +105,8 @@ fn compile<T: ToSchema>() -> anyhow::Result<Schema> {
         .should_validate_formats(true)
         .with_format("date-time", |text: &str| clock::read_instant(text).is_ok())
         .with_format("point", |text: &str| LatLng::read(text).is_some())
+        .with_format("language", |text: &str| !Kind::Language.lacks(text))
+        .with_format("access-need", |text: &str| !Kind::AccessNeed.lacks(text))
         // What is wrong with an address is told by the one function that knows (`domain::email`).
         .with_format("email", |_: &str| true)
         .build(&root)
@@ -91,6 +120,17 @@ fn compile<T: ToSchema>() -> anyhow::Result<Schema> {
 /// `Internal` when `T` has no valid schema; faults of the value are in the answer.
 pub fn read<T: ToSchema + DeserializeOwned + 'static>(value: Value) -> Result<Read<T>> {
     read_with(&*schema_of::<T>()?, value)
+}
+
+/// Like [`read`] for a change to `before`, in which unknown words may stay that stand there already.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_over<T>(value: Value, before: &Value) -> Result<Read<T>>
+where
+    T: ToSchema + Serialize + DeserializeOwned + 'static,
+{
+    Ok(read(value)?.or_else(|rejected: Rejected<T>| rejected.over(before)))
 }
 
 /// Whether a request may come without a body: an object without members is a good one.
@@ -122,7 +162,7 @@ fn read_with<T: DeserializeOwned>(schema: &Schema, mut value: Value) -> Result<R
         return Ok(serde_path_to_error::deserialize(whole_numbers(value)).map_err(misread));
     }
     faults.dedup();
-    let readable = serde_json::from_value(without_unknown(value, &faults)).ok();
+    let readable = serde_json::from_value(whole_numbers(without_unknown(value, &faults))).ok();
     Ok(Err(Rejected { faults, readable }))
 }
 
@@ -265,8 +305,13 @@ fn collect(error: &jsonschema::ValidationError<'_>, root: &Value, faults: &mut V
                 faults.push(Fault::at(at, "wrong_type", words::of(error, root)));
             }
         }
+        ValidationErrorKind::PropertyNames { error: inner } if words::unknown_word(inner).is_some() => {
+            let name = inner.instance().as_str().unwrap_or_default();
+            faults.extend(words::unknown_word(inner).map(|words| Fault::at(pointer(&at, name), UNKNOWN_WORD, words)));
+        }
         kind => {
             let code = match kind {
+                ValidationErrorKind::Format { .. } if words::unknown_word(error).is_some() => UNKNOWN_WORD,
                 ValidationErrorKind::Type { .. } => "wrong_type",
                 ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. } => "unknown_value",
                 ValidationErrorKind::PropertyNames { .. } => "bad_name",

@@ -135,6 +135,7 @@ pub async fn edit_series(
 
 fn merged(found: &Series, patch: &SeriesPatch) -> Outcome<(SeriesDraft, WhatIsSaid)> {
     let mut whole = serde_json::to_value(found.draft())?;
+    let before = whole.clone();
     let said = |name: &str| patch.0.get("run").and_then(|run| run.get(name)).is_some();
     if said("meeting_point") && !patch.0.contains_key("time_zone") {
         // Another place has its own clock.
@@ -145,7 +146,7 @@ fn merged(found: &Series, patch: &SeriesPatch) -> Outcome<(SeriesDraft, WhatIsSa
     }
     json_patch::merge(&mut whole, &serde_json::Value::Object(patch.0.clone()));
     let says = WhatIsSaid { first: patch.0.contains_key("first_local_start"), rule: patch.0.contains_key("rrule") };
-    let read = schemas::read::<SeriesDraft>(whole)?;
+    let read = schemas::read_over::<SeriesDraft>(whole, &before)?;
     Ok((read.map_err(|rejected| Error::Invalid(rejected.faults))?, says))
 }
 

@@ -3,6 +3,7 @@
 //! The home point becomes its cell before anything else happens; neither the store nor an answer ever holds it.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::{
@@ -119,6 +120,11 @@ pub fn put(
     };
     accounts::put_profile(tx, &profile)?;
     view(profile, after_run::suggested(tx, account)?)
+}
+
+/// The words that a stored profile says about languages and access, as its owner sends them.
+pub fn words_of(profile: &Profile) -> Value {
+    json!({ "languages": profile.languages.0, "access_needs": profile.access_needs.0 })
 }
 
 fn view(profile: Profile, suggested_pace: Option<SuggestedPace>) -> Result<RunningProfileView> {

@@ -864,13 +864,13 @@ async fn bodies_are_read_as_people_and_libraries_write_them(town: Town) {
     body["starts_at"] = json!("2026-11-26 10:00:00 01:00");
     body["time_zone"] = json!("europe/london");
     body["languages"] = json!(["en-GB", "EN", "de_AT"]);
-    body["access"] = json!({ "Step-Free": true, "toilets": "NO" });
+    body["access"] = json!({ "Step-Free": true, "toilet": "NO" });
     body["title"] = json!(" Easy morning\u{200b}\r\n");
     let posted = fay.post("/runs", body).await.expect(201).json;
     assert_eq!((&posted["activity"], &posted["join_policy"]), (&json!("run_walk"), &json!("open")));
     assert_eq!((&posted["starts_at"], &posted["time_zone"]), (&json!("2026-11-26T09:00:00Z"), &json!("Europe/London")));
     assert_eq!((&posted["languages"], &posted["title"]), (&json!(["en", "de"]), &json!("Easy morning")));
-    assert_eq!(posted["access"], json!({ "step_free": "yes", "toilets": "no" }));
+    assert_eq!(posted["access"], json!({ "step_free": "yes", "toilet": "no" }));
     let profile = json!({
         "activities": ["RUN"], "home": { "lat": 51.41, "lng": -0.33 }, "languages": ["en-GB"],
         "access_needs": ["Step free"], "talk_or_quiet": "Either",

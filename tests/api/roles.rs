@@ -181,6 +181,7 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
     let with = |id: String| path.replace("{id}", &id);
     Some(match route {
         "GET /v1/help"
+        | "GET /v1/vocabulary"
         | "GET /v1/runs"
         | "GET /v1/sessions"
         | "GET /v1/me"

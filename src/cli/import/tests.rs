@@ -11,6 +11,7 @@ use crate::{
         moderation::{SanctionKind, SanctionScope},
         outbox::OutboxStatus,
         pace::Activity,
+        run::{LanguageTag, YesNo},
     },
     id::Id,
     service::{
@@ -21,9 +22,11 @@ use crate::{
         signups::{NewSignup, sign_up},
     },
     store::{
+        Tx,
         accounts::{self, Account},
         facilitators, outbox,
         runs::{self, Run},
+        sql_types::Json,
     },
 };
 
@@ -83,6 +86,19 @@ impl Bench {
 
     fn run(&self, key: &str) -> Run {
         self.app.db.read_here(|conn| runs::find_by_external_id(conn, key)).unwrap().unwrap()
+    }
+
+    /// Stores words for a person and a run that only an older release took.
+    fn old_words(&self, person: Id, run: Run) {
+        let write = |tx: &mut Tx<'_>| {
+            let mut profile = accounts::find_profile(tx, person)?.unwrap();
+            profile.languages = Json(vec![LanguageTag("zz".to_owned())]);
+            accounts::put_profile(tx, &profile)?;
+            let mut locked = runs::lock(tx, run.id)?;
+            locked.run.access.0.insert("ramp_please".to_owned(), YesNo::No);
+            runs::update(tx, &locked)
+        };
+        self.app.db.write_here(write).unwrap();
     }
 
     fn accept(&self, key: &str) -> Id {
@@ -231,6 +247,35 @@ fn every_fault_of_every_row_is_named_and_the_good_rows_are_in() {
     }
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
     assert_eq!(bench.counts(), (3, 0));
+}
+
+#[test]
+fn unknown_words_are_refused_with_the_nearest_and_old_ones_stay() {
+    let bench = Bench::at(NOW);
+    let header = "external_id,email,display_name,languages,access_needs\n";
+    let people = |rows: &str| bench.import(What::People, format!("{header}{rows}"));
+    let (report, lines) = people("c,cy@example.org,Cy,ger,stepfree\n");
+    assert_eq!(counted(report), [0, 0, 0, 0, 1]);
+    let expected = [
+        "line 2: languages: \"ger\" is not a known language; did you mean de? GET /v1/vocabulary lists them.",
+        "line 2: access_needs: \"stepfree\" is not a known access need; did you mean step_free? GET /v1/vocabulary lists \
+         them.",
+    ];
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(expected.iter().all(|words| lines.iter().any(|line| line == words)), "{lines:#?}");
+
+    bench.people(ANA);
+    let id = bench.accept("a");
+    bench.runs(LOOP);
+    bench.old_words(id, bench.run("r"));
+    // Rows that say nothing new about them, and one that repeats what is there.
+    assert_eq!(counted(bench.people(&ANA.replace(",en,", ",zz,")).0), [0, 0, 1, 0, 0]);
+    assert_eq!(counted(bench.runs(&LOOP.replace("Loop", "Round")).0), [0, 1, 0, 0, 0]);
+    let run = bench.run("r");
+    assert_eq!(serde_json::to_string(&run.access.0).unwrap(), r#"{"ramp_please":"no","step_free":"yes"}"#);
+    let (report, lines) = bench.people(&ANA.replace(",en,", ",yy,"));
+    assert_eq!(counted(report), [0, 0, 0, 0, 1]);
+    assert!(lines[0].starts_with("line 2: languages: \"yy\" is not a known language"), "{lines:?}");
 }
 
 fn admin() -> joining::NewAdmin {

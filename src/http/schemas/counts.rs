@@ -37,7 +37,9 @@ fn visit(root: &Value, schema: Option<&Value>, value: &mut Value, at: &str, faul
         }
         Value::Object(members) => {
             let known = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-            let limit = known.map_or(0, Map::len) + UNSAID_LIMIT;
+            let said = schema.and_then(|schema| schema.get("maxProperties")).and_then(Value::as_u64);
+            let said = said.and_then(|limit| usize::try_from(limit).ok());
+            let limit = said.unwrap_or(known.map_or(0, Map::len) + UNSAID_LIMIT);
             if members.len() > limit {
                 faults.push(Fault::at(
                     at,
@@ -126,6 +128,13 @@ mod tests {
         );
         let many: Map<String, Value> = (0..1002).map(|n| (format!("x{n}"), json!(n))).collect();
         assert_eq!(cut_by(&schema, Value::Object(many)), (vec![" too_many".to_owned()], json!({})));
+    }
+
+    #[test]
+    fn object_with_more_names_than_its_schema_allows_is_one_fault() {
+        let schema = json!({ "properties": { "map": { "type": "object", "maxProperties": 1 } } });
+        let (faults, left) = cut_by(&schema, json!({ "map": { "a": 1, "b": 2 } }));
+        assert_eq!((faults, left), (vec!["/map too_many".to_owned()], json!({ "map": {} })));
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl<'s> Tidy<'s> {
 
     /// Brings the names of a map's entries to their spelling, unless two would become one.
     fn names(&self, members: &mut Map<String, Value>, schema: &Value) {
-        if self.followed(schema).get("format").is_none_or(|format| format != "word") {
+        if self.followed(schema).get("format").is_none_or(|format| format != "word" && format != "access-need") {
             return;
         }
         let spellings: Vec<(String, String)> = members
@@ -151,7 +151,7 @@ impl<'s> Tidy<'s> {
             Some("language") => LanguageTag::read(text).map(|tag| tag.0),
             Some("locale") => locale(text),
             Some("time-zone") => clock::zone_name(text::trim(text)),
-            Some("word") => word(text),
+            Some("word" | "access-need") => word(text),
             Some("phone") => Some(phone(text)),
             Some("line") => {
                 let line = text::trim(text);
@@ -277,6 +277,7 @@ mod tests {
             ("time-of-day", "9 am", "9 am"),
             ("language", "en-GB", "en"),
             ("language", " DE_at", "de"),
+            ("language", "ENG", "en"),
             ("language", "English", "English"),
             ("locale", "EN_gb", "en-GB"),
             ("locale", "zh-hant-tw", "zh-Hant-TW"),
@@ -284,6 +285,7 @@ mod tests {
             ("time-zone", "Mars/Olympus", "Mars/Olympus"),
             ("word", "Step-Free", "step_free"),
             ("word", "step free!", "step free!"),
+            ("access-need", "Step-Free", "step_free"),
             ("line", "  Title\u{200b}\r\n", "Title"),
             ("line", "\u{2800}\u{3164}", ""),
             ("uuid", " 00000000-0000-4000-8000-000000000000\n", "00000000-0000-4000-8000-000000000000"),

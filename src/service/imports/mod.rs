@@ -32,8 +32,9 @@ use sheet::{Broken, Row, Sheet};
 pub use report::Report;
 pub use text::MAX_BYTES;
 
-/// Reads a value and checks it by the schema of `T`: what could be read, and every fault.
-pub type Reader<'a, T> = Box<dyn Fn(Value) -> Result<(Option<T>, Vec<Fault>)> + 'a>;
+/// Reads a value and checks it by the schema of `T`: what could be read, and every fault. With what stands there already,
+/// its unknown words may stay.
+pub type Reader<'a, T> = Box<dyn Fn(Value, Option<&Value>) -> Result<(Option<T>, Vec<Fault>)> + 'a>;
 
 /// The parts of the installation that an import uses.
 pub struct House<'a> {

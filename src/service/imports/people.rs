@@ -125,7 +125,8 @@ fn read(cells: &mut Cells<'_>, house: &House<'_>, before: Option<&Profile>) -> R
         cells.fault("locale", "write a language tag such as en or pt-BR");
     }
     let facilitator = cells.yes_no("facilitator");
-    let (profile, faults) = (house.read_profile)(profile_value(cells, before)?)?;
+    let (profile, faults) =
+        (house.read_profile)(profile_value(cells, before)?, before.map(profiles::words_of).as_ref())?;
     cells.faults.0.extend(faults);
     cells.add(profile.as_ref().map(|profile| profile.faults(true)).unwrap_or_default());
     Ok(profile.map(|profile| Said {

@@ -90,7 +90,8 @@ pub fn bring_in(tx: &mut Tx<'_>, house: &House<'_>, row: &Row, now: Instant) -> 
     let key = cells.key();
     let leader = find_leader(tx, &mut cells)?;
     let there = runs::find_by_external_id(tx, key)?.filter(|_| !key.is_empty());
-    let (draft, faults) = (house.read_draft)(draft_value(&mut cells, there.as_ref())?)?;
+    let before = there.as_ref().map(|run| serde_json::to_value(run.draft())).transpose()?;
+    let (draft, faults) = (house.read_draft)(draft_value(&mut cells, there.as_ref())?, before.as_ref())?;
     cells.faults.0.extend(faults);
     if let Some((run, leader)) = there.as_ref().zip(leader.as_ref()) {
         if run.created_by != Some(leader.id) && facilitators::find_listing(tx, run.id, leader.id)?.is_none() {
