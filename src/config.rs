@@ -97,6 +97,8 @@ flags! {
     care_hours CARE_HOURS "HOURS" false;
     /// Youngest age at which people may sign up; goes before the file's policy
     min_age MIN_AGE "YEARS" false;
+    /// Language that groups speak where their run does not say (default: en); goes before the file's policy
+    default_language DEFAULT_LANGUAGE "LANGUAGE" false;
     /// Folder whose files take the place of the built-in mail templates
     templates_dir TEMPLATES_DIR "FOLDER" false;
     /// Folder for everything that is kept (default: ./data)

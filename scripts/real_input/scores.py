@@ -13,6 +13,8 @@ RADIUS_KM = 10
 NOT_SURE = 0.9
 USUAL_WALK = (667, 833)
 UNUSUAL_WALK = 0.75
+# That of an installation that does not set DEFAULT_LANGUAGE.
+DEFAULT_LANGUAGE = "en"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +71,10 @@ def score(person, home, card, rule):
     if person.not_after_dark and card["after_dark"]:
         return None
     factor = 1.0
-    mine, theirs = set(filter(None, person.languages.split(";"))), set(card["languages"])
-    if mine and theirs and not mine & theirs:
+    # Where a run says none, the language of the installation counts as said.
+    mine, theirs = set(filter(None, person.languages.split(";"))), set(card["languages"]) or {DEFAULT_LANGUAGE}
+    if mine and not mine & theirs:
         return None
-    factor *= 0.95 if mine and not theirs else 1
     if person.access_needs:
         step_free = card["access"].get("step_free")
         if step_free == "no":

@@ -1,6 +1,10 @@
 //! The rules of the house: the `[policy]` section of `sidebyside.toml`. A new rule is one entry in the table below.
 
 use super::Reader;
+use crate::domain::{
+    run::LanguageTag,
+    vocabulary::{Kind, Word},
+};
 
 /// A rule that is a number, for those who want to show or check them all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,9 @@ macro_rules! rules {
             /// The least score of a match, 0 to 0.9: what fits less is not proposed. Default 0.25: below it one part is so far
             /// off that nothing makes up for it.
             pub match_floor: f64,
+            /// The language that a group speaks where its run does not say. Default: `en`, the language in which everything
+            /// here is written. Also `DEFAULT_LANGUAGE`.
+            pub default_language: LanguageTag,
             /// The version of the terms that people accept when they sign up. Default: "1". Change it with the terms.
             pub terms_version: String,
         }
@@ -42,7 +49,14 @@ macro_rules! rules {
 
         impl Default for Policy {
             fn default() -> Self {
-                Self { $($name: $default,)* required_credentials: Vec::new(), care_hours: None, match_floor: MATCH_FLOOR, terms_version: "1".to_owned() }
+                Self {
+                    $($name: $default,)*
+                    required_credentials: Vec::new(),
+                    care_hours: None,
+                    match_floor: MATCH_FLOOR,
+                    default_language: LanguageTag("en".to_owned()),
+                    terms_version: "1".to_owned(),
+                }
             }
         }
 
@@ -155,6 +169,9 @@ pub(super) fn read(reader: &mut Reader<'_>, toml: Option<&str>) -> Policy {
     if let Some(hours) = reader.read("CARE_HOURS", |text| care_hours(text.parse().ok())) {
         policy.care_hours = Some(hours);
     }
+    if let Some(language) = reader.read("DEFAULT_LANGUAGE", language) {
+        policy.default_language = language;
+    }
     let rule = Policy::RULES.iter().find(|rule| rule.name == "min_age");
     if let Some((rule, age)) =
         rule.and_then(|rule| Some((rule, reader.read("MIN_AGE", |text| within(rule, text.parse().ok()))?)))
@@ -203,11 +220,15 @@ fn apply(policy: &mut Policy, name: &str, value: &toml::Value) -> Result<(), Str
         "required_credentials" => policy.required_credentials = kinds(value)?,
         "care_hours" => policy.care_hours = Some(care_hours(value.as_integer())?),
         "match_floor" => policy.match_floor = floor(value)?,
+        "default_language" => {
+            policy.default_language = language(value.as_str().ok_or("it must be a language code in quotes")?)?;
+        }
         "terms_version" => policy.terms_version = version(value)?,
         _ => {
             let names: Vec<&str> = Policy::RULES.iter().map(|rule| rule.name).collect();
             return Err(format!(
-                "there is no such rule; there are {}, required_credentials, care_hours, match_floor and terms_version",
+                "there is no such rule; there are {}, required_credentials, care_hours, \
+                 default_language, match_floor and terms_version",
                 names.join(", ")
             ));
         }
@@ -236,6 +257,17 @@ fn floor(value: &toml::Value) -> Result<f64, String> {
     number
         .filter(|number| (0.0..=MATCH_FLOOR_MAX).contains(number))
         .ok_or_else(|| format!("it must be a number from 0 to {MATCH_FLOOR_MAX}, such as 0.25"))
+}
+
+fn language(text: &str) -> Result<LanguageTag, String> {
+    let known = LanguageTag::read(text).filter(|tag| Kind::Language.knows(&tag.0));
+    known.ok_or_else(|| {
+        let nearest = match Kind::Language.nearest(text) {
+            Some(Word { code, text, .. }) => format!("; did you mean {code} ({text})?"),
+            None => String::new(),
+        };
+        format!("\"{text}\" is no language code such as en or pt{nearest}")
+    })
 }
 
 fn kinds(value: &toml::Value) -> Result<Vec<String>, String> {

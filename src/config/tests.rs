@@ -1,6 +1,7 @@
 //! What holds for all settings together.
 
 use super::*;
+use crate::domain::run::LanguageTag;
 
 const SECRET: &str = "correct-horse-battery-staple-and-more";
 
@@ -40,9 +41,12 @@ fn the_readme_shows_every_rule_of_the_house_with_its_default() {
     let dir = tempfile::tempdir().unwrap();
     let data = [("DATA_DIR", dir.path().to_str().unwrap())];
     assert_eq!(from_values(&values(&data), Some(&format!("[policy]\n{section}"))).unwrap().policy, Policy::default());
-    for name in
-        Policy::RULES.iter().map(|rule| rule.name).chain(["required_credentials", "care_hours", "terms_version"])
-    {
+    for name in Policy::RULES.iter().map(|rule| rule.name).chain([
+        "required_credentials",
+        "care_hours",
+        "default_language",
+        "terms_version",
+    ]) {
         assert_eq!(section.lines().filter(|line| line.contains(&format!("{name} = "))).count(), 1, "{name}");
     }
 }
@@ -68,13 +72,15 @@ fn all_faults_are_told_at_once_and_by_name() {
         ("REQUIRED_CREDENTIALS", "First Aid"),
         ("CARE_HOURS", "Mon-Fri 9-17"),
         ("MIN_AGE", "12"),
+        ("DEFAULT_LANGUAGE", "Klingon"),
         ("DATA_DIR", "/dev/null"),
         ("TEMPLATES_DIR", "/nowhere"),
     ];
-    let toml = "bind = 1\n[policy]\nfacilitator_ratio = 0\ncell_resolution = 'fine'\nterms_version = 1\nrequired_credentials = 'x'\nratio = 3\n[other]";
+    let toml = "bind = 1\n[policy]\ndefault_language = 'xx'\nfacilitator_ratio = 0\ncell_resolution = 'fine'\nterms_version = 1\nrequired_credentials = 'x'\nratio = 3\n[other]";
     let mut found = faults(&wrong, toml);
     let mut expected: Vec<String> = wrong.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let rules = ["facilitator_ratio", "cell_resolution", "terms_version", "required_credentials", "ratio"];
+    let rules =
+        ["default_language", "facilitator_ratio", "cell_resolution", "terms_version", "required_credentials", "ratio"];
     expected.extend(rules.map(|name| format!("[policy] {name}")));
     expected.extend(["bind", "other"].map(str::to_owned));
     found.sort();
@@ -148,9 +154,9 @@ fn settings_are_taken_as_they_stand() {
         ("LOG_FORMAT", "json"),
         ("REQUIRED_CREDENTIALS", "first_aid, dbs_check"),
         ("MIN_AGE", "21"),
+        ("DEFAULT_LANGUAGE", "pt-BR"),
     ];
-    let toml =
-        "[policy]\nfacilitator_ratio = 8\nmin_age = 19\nrequired_credentials = ['other']\nterms_version = '2026-11'";
+    let toml = "[policy]\ndefault_language = 'de'\nfacilitator_ratio = 8\nmin_age = 19\nrequired_credentials = ['other']\nterms_version = '2026-11'";
     let config = from_values(&values(&pairs), Some(toml)).unwrap();
     assert_eq!(config.base_url, "https://runs.example.org/side");
     assert_eq!(config.mail_from, "\"Walks, Talks & Co.\" <no-reply@localhost>");
@@ -160,6 +166,7 @@ fn settings_are_taken_as_they_stand() {
         min_age: 21,
         required_credentials: vec!["first_aid".to_owned(), "dbs_check".to_owned()],
         terms_version: "2026-11".to_owned(),
+        default_language: LanguageTag("pt".to_owned()),
         ..Policy::default()
     };
     assert_eq!(config.policy, rules);
@@ -183,6 +190,22 @@ fn a_settings_file_that_was_named_must_be_there_and_the_other_faults_are_told_to
     let flags = Flags { config_file: Some("/nowhere.toml".to_owned()), bind: Some("x".to_owned()), ..Flags::default() };
     let names: Vec<String> = load(flags, false).unwrap_err().0.into_iter().map(|fault| fault.setting).collect();
     assert_eq!(names, ["CONFIG_FILE", "BIND"]);
+}
+
+#[test]
+fn fault_of_a_language_names_the_nearest_code() {
+    let fault = |language: &str| {
+        let wrong = values(&[("SECRET_KEY", SECRET), ("DEFAULT_LANGUAGE", language)]);
+        from_values(&wrong, None).unwrap_err().to_string()
+    };
+    let words = "DEFAULT_LANGUAGE: \"German\" is no language code such as en or pt; did you mean de (German)?";
+    assert_eq!(fault("German"), words);
+    assert_eq!(fault("1234"), "DEFAULT_LANGUAGE: \"1234\" is no language code such as en or pt");
+    let fine = |language: &str| {
+        let fine = values(&[("SECRET_KEY", SECRET), ("DEFAULT_LANGUAGE", language)]);
+        from_values(&fine, None).unwrap().policy.default_language.0
+    };
+    assert_eq!(["cy", "EN_gb", "deu"].map(fine), ["cy", "en", "de"]);
 }
 
 #[test]

@@ -166,8 +166,12 @@ impl Facts {
             signup::places(row.capacity, policy.facilitator_ratio, i64::try_from(leaders.count()).unwrap_or(0));
         let standing = listed.iter().filter_map(|listed| self.standing_until.get(&listed.account_id)).copied();
         let good_until = standing.chain(crowd.kept_until).filter(|at| *at > now).min();
+        let mut languages: Vec<String> = row.languages.0.into_iter().map(|tag| tag.0).collect();
+        if languages.is_empty() {
+            languages.push(policy.default_language.0.clone());
+        }
         let said = Said {
-            languages: row.languages.0.into_iter().map(|tag| tag.0).collect(),
+            languages,
             access: row.access.0.into_iter().map(|(name, said)| (name, said == YesNo::Yes)).collect(),
         };
         let zone = match zones.get(&row.time_zone) {

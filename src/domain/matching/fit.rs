@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::{Candidate, Person, exclusion::languages_meet, reasons::Reason};
+use super::{Candidate, Person, reasons::Reason};
 use crate::domain::{
     availability::share_inside,
     pace::{Activity, PaceBand},
@@ -90,9 +90,8 @@ pub(super) const NO_KNOWN_FACE: f64 = 0.8;
 
 /// Factor on the blended score of a run that is no gentle start for somebody who needs one.
 pub(super) const NOT_GENTLE: f64 = 0.7;
-/// Factor on the blended score for each thing the person asked and the run left unsaid: a language in common, each
-/// access need. Our choice: enough to put a run that says yes above its silent twin, and no more than what going a
-/// quarter of the travel radius costs.
+/// Factor on the blended score for each access need of the person that the run says nothing about. Our choice: enough to
+/// put a run that says yes above its silent twin, and no more than what going a quarter of the travel radius costs.
 const NOT_SAID: f64 = 0.95;
 
 /// How much faster the run is than the person's band, as logarithm of the ratio of paces: ln(F / gs) > 0 past the
@@ -179,7 +178,7 @@ impl Parts {
         };
         let company = if run.alike_or_back_marker { 1.0 } else { ALONE_AT_THE_BACK };
         let gentle = if needs_gentler(person, run) { NOT_GENTLE } else { 1.0 };
-        let unsaid = unsaid_needs(person, run).count() + usize::from(language_unsaid(person, run));
+        let unsaid = unsaid_needs(person, run).count();
         Parts {
             pace: unit(pace),
             distance: distance_part(km, person.travel_radius_km),
@@ -231,12 +230,6 @@ pub(super) fn needs_gentler_than(person: &Person, activity: Activity, no_drop: b
 /// The person's access needs that the run says nothing about.
 pub(super) fn unsaid_needs<'a>(person: &'a Person, run: &'a Candidate<'_>) -> impl Iterator<Item = &'a str> {
     person.access_needs.iter().map(String::as_str).filter(|need| !run.access.contains_key(*need))
-}
-
-/// The person named languages and the run did not.
-pub(super) fn language_unsaid(person: &Person, run: &Candidate<'_>) -> bool {
-    languages_meet(&person.languages, &person.languages).is_some()
-        && languages_meet(&person.languages, &run.languages).is_none()
 }
 
 #[cfg(test)]
@@ -333,7 +326,7 @@ mod tests {
     fn what_is_not_said_ranks_a_little_lower() {
         let asks = Person { languages: vec!["en".into()], access_needs: vec!["step_free".into()], ..goes_8_km() };
         let silent = run_at(2.0);
-        assert!(near(fit(&asks, &silent).score, 0.95 * 0.95 * 0.924265));
+        assert!(near(fit(&asks, &silent).score, 0.95 * 0.924265));
         let open = Candidate {
             languages: vec!["en-GB".into()].into(),
             access: Cow::Owned([("step_free".to_owned(), true)].into()),

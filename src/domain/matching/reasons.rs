@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::{
     Candidate, Exclusion, Person,
-    fit::{faster_by, language_unsaid, needs_gentler, unsaid_needs},
+    fit::{faster_by, needs_gentler, unsaid_needs},
 };
-use crate::domain::pace::Activity;
+use crate::domain::{pace::Activity, vocabulary::access};
 
 word_enum! {
     "snake_case";
@@ -41,8 +41,6 @@ word_enum! {
         KnownFace,
         /// Not the gentle start that was asked for.
         NotGentle,
-        /// The run does not say which languages are spoken.
-        AskAboutLanguage,
         /// The run does not say something about access that the person needs.
         AskAboutAccess,
         /// No place left at the moment.
@@ -92,12 +90,9 @@ impl Reason {
             let text = "for a gentle start, a walk, a run-walk or a group that waits may suit you better";
             reasons.push(Reason::new(ReasonCode::NotGentle, text));
         }
-        if language_unsaid(person, run) {
-            reasons.push(Reason::new(ReasonCode::AskAboutLanguage, "ask which languages the group speaks"));
-        }
         reasons.extend(
             unsaid_needs(person, run)
-                .map(|need| Reason::new(ReasonCode::AskAboutAccess, format!("ask about {}", access_in_words(need)))),
+                .map(|need| Reason::new(ReasonCode::AskAboutAccess, format!("ask about {}", access::in_words(need)))),
         );
         if run.is_full {
             let text = if run.has_waiting {
@@ -170,14 +165,6 @@ fn kilometres(whole: usize) -> String {
     format!("about {whole} km from your area")
 }
 
-/// "step_free" as "step-free access"; other keys with spaces.
-fn access_in_words(need: &str) -> String {
-    match need {
-        "step_free" => "step-free access".to_owned(),
-        other => other.replace('_', " "),
-    }
-}
-
 impl Exclusion {
     /// The stable code.
     pub fn code(&self) -> &'static str {
@@ -210,7 +197,7 @@ impl Exclusion {
                 A group that waits for everyone may suit you."
                 .to_owned(),
             Self::Language => "The group speaks none of the languages you named.".to_owned(),
-            Self::Access(need) => format!("You need {}, and this {kind} cannot offer it.", access_in_words(need)),
+            Self::Access(need) => format!("You need {}, and this {kind} cannot offer it.", access::in_words(need)),
             Self::AfterDark => format!("Part of this {kind} is after dark, and you asked for daylight."),
             Self::PaceNotSureYet => {
                 "You have not said yet at which pace you can chat. Until then walks, run-walks and \
@@ -288,8 +275,7 @@ mod tests {
             access_needs: vec!["step_free".into(), "accessible_toilet".into()],
             ..person()
         };
-        let words =
-            ["ask which languages the group speaks", "ask about step-free access", "ask about accessible toilet"];
+        let words = ["ask about step-free access", "ask about an accessible toilet"];
         assert_eq!(texts(&asks, &run_at(0.2))[2..], words);
         assert_eq!(texts(&asks, &run_at(0.2))[1], "in or near your area");
     }

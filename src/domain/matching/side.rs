@@ -45,7 +45,7 @@ pub struct Companion {
 /// What a run says about languages and access; runs that say the same share one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Said {
-    /// Languages spoken in the group; empty: not said.
+    /// Languages spoken in the group; where the run says none, that of the installation.
     pub languages: Vec<String>,
     /// Answers about access, yes or no; a missing key: not said.
     pub access: BTreeMap<String, bool>,
