@@ -8,7 +8,7 @@ use crate::clock::Instant;
 
 /// Hours before the start from which people are checked in, emergency contacts and the day's contact are shown.
 pub const OPEN_HOURS_BEFORE: i64 = 2;
-/// Hours after the planned end until which an emergency contact can be looked at.
+/// Hours after the planned end until which an emergency contact and shared access needs can be looked at.
 pub const CONTACT_HOURS_AFTER: i64 = 4;
 /// Hours after the planned end until which the confirmed see how to reach a facilitator.
 pub const DAY_CONTACT_HOURS_AFTER: i64 = 1;
@@ -30,7 +30,7 @@ pub enum DayAct {
     MarkNoShow,
     /// Take in somebody who was not signed up.
     WalkIn,
-    /// Look at an emergency contact.
+    /// Look at an emergency contact, or at the access needs that somebody shares.
     SeeContact,
     /// Be told how to reach a facilitator.
     SeeDayContact,

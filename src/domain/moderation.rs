@@ -221,6 +221,7 @@ word_enum! {
         WalkedIn,
         GuestAdded,
         EmergencyContactSeen,
+        AccessNeedsSeen,
         PairsChosen,
         IncidentReported,
         SealedRosterSeen,

@@ -121,6 +121,7 @@ macro_rules! with_all_routes {
             .service(signups::sign_up)
             .service(roster::roster)
             .service(signups::get_signup)
+            .service(signups::share_needs)
             .service(signups::withdraw)
             .service(signups::accept)
             .service(signups::decline_offer)
@@ -141,6 +142,7 @@ macro_rules! with_all_routes {
             .service(day::undo)
             .service(day::own::was_there)
             .service(day::look_at_contact)
+            .service(day::reveal_needs)
             .service(day::people::walk_in)
             .service(day::people::sign_guest_out)
             .service(day::people::remove_guest)
@@ -284,7 +286,8 @@ pub fn api_doc() -> utoipa::openapi::OpenApi {
 
 /// Whether `Idempotency-Key` is honoured: on what is done once logged in, and not on looks, each of which counts by itself.
 fn takes_a_key(path: &str) -> bool {
-    let is_a_look = path.ends_with("/emergency-contact") || path.contains("/sealed-rosters/");
+    let is_a_look =
+        path.ends_with("/emergency-contact") || path.ends_with("/access-needs") || path.contains("/sealed-rosters/");
     !is_a_look && !path.starts_with("/v1/sessions")
 }
 

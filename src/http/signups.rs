@@ -1,6 +1,6 @@
 //! A person's own sign-ups over HTTP.
 
-use actix_web::{get, post};
+use actix_web::{get, post, put};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +15,7 @@ use crate::{
     clock::Instant,
     domain::{
         link::LinkAction,
+        profile::AccessNeed,
         question::ComingQuestion,
         signup::{ReconfirmReason, RemovalReason, SignupStatus},
     },
@@ -28,10 +29,11 @@ use crate::{
             self as service, Instead, NewSignup,
             offers::{self, Acceptance},
             reconfirming::{self, Answer},
+            sharing::{self, SharedNeeds},
         },
     },
     store::{
-        Conn, Tx, runs,
+        Conn, Tx, runs, shared_needs,
         signups::{self, Signup},
     },
 };
@@ -148,15 +150,45 @@ pub async fn sign_up(app: AppData, caller: Caller, id: PathId, request: Request<
     .await
 }
 
+/// A sign-up by itself: only here its person sees what the facilitators may see of their access needs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignupDetail {
+    #[serde(flatten)]
+    pub signup: SignupView,
+    pub share_access_needs: Vec<String>,
+}
+
 /// One's own sign-up.
 #[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), security(("token" = [])), responses(
-    (status = 200, body = SignupView), (status = 404, body = ProblemDocument)))]
+    (status = 200, body = SignupDetail), (status = 404, body = ProblemDocument)))]
 #[get("/signups/{id}")]
 pub async fn get_signup(app: AppData, caller: Caller, id: PathId) -> Result<Reply, Problem> {
     let (me, now) = (caller.id(), app.clock.now());
     let reply = app.db.read(move |conn| {
         let signup = signups::find(conn, id.0)?.filter(|signup| signup.account_id == me).ok_or(Error::NotFound)?;
-        Reply::ok(&view(conn, &signup, now)?)
+        let share_access_needs = shared_needs::of_signup(conn, signup.id)?;
+        Reply::ok(&SignupDetail { signup: view(conn, &signup, now)?, share_access_needs })
+    });
+    Ok(reply.await?)
+}
+
+/// Says which of one's access needs the run's facilitators may see, while one's sign-up is live. They see them as an
+/// emergency contact: around the run, and each look is written down.
+#[utoipa::path(tag = "Sign-ups", params(("id" = Id, Path)), request_body = SharedNeeds, security(("token" = [])),
+    responses((status = 200, body = SharedNeeds), (status = 404, body = ProblemDocument),
+    (status = 409, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
+#[put("/signups/{id}/access-needs")]
+pub async fn share_needs(
+    app: AppData,
+    caller: Caller,
+    id: PathId,
+    request: Request<SharedNeeds>,
+) -> Result<Reply, Problem> {
+    let (me, now) = (caller.id(), app.clock.now());
+    let reply = app.db.write(move |tx| {
+        signups::find(tx, id.0)?.filter(|signup| signup.account_id == me).ok_or(Error::NotFound)?;
+        let shared = sharing::share(tx, me, id.0, request.body()?, now)?;
+        Reply::ok(&SharedNeeds { share_access_needs: shared.into_iter().map(AccessNeed).collect() })
     });
     Ok(reply.await?)
 }

@@ -10,7 +10,7 @@ use crate::{
     config::Policy,
     domain::{
         after_run::{ANSWER_DAYS, KEPT_DAYS},
-        day::COMPLETE_AFTER_HOURS,
+        day::{COMPLETE_AFTER_HOURS, CONTACT_HOURS_AFTER},
         reminder::{LOOK_AHEAD_HOURS, Moment},
         run::{MAX_DAYS_AHEAD, RunStatus},
         signup::{SignupAct, SignupStatus, Who},
@@ -34,7 +34,7 @@ use crate::{
         care as wishes, changes, extra_places, facilitators, following, idempotency, known_networks, limits,
         match_requests as match_request_store, moderation,
         outbox::{self, Promise},
-        runs, sessions, signups, substitutes, yeses,
+        runs, sessions, shared_needs, signups, substitutes, yeses,
     },
 };
 
@@ -266,6 +266,7 @@ pub fn forget(db: &Db, policy: &Policy, now: Instant) -> Result<()> {
         accounts::purge_unverified(tx, now.plus_days(-UNVERIFIED_KEPT_DAYS))?;
         block_store::purge(tx, now.plus_days(-blocks::MADE_DAYS))?;
         after_runs::forget(tx, now.plus_days(-ANSWER_DAYS), now.plus_days(-KEPT_DAYS))?;
+        shared_needs::purge(tx, now.plus_hours(-CONTACT_HOURS_AFTER))?;
         yeses::purge(tx, now.plus_days(-YESES_KEPT_DAYS))?;
         wishes::purge(tx, now.plus_days(-care::ENDED_KEPT_DAYS))?;
         match_requests::forget(tx, now)?;

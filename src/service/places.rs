@@ -23,6 +23,7 @@ use crate::{
         Conn, Tx, extra_places, facilitators,
         outbox::{self, Promise},
         runs::{self, Run, RunLocked},
+        shared_needs,
         signups::{self, Signup},
         yeses,
     },
@@ -117,6 +118,10 @@ pub fn move_signup(
     }
     if !to.is_live() {
         yeses::forget(tx, signup.run_id, signup.account_id)?;
+    }
+    // Who is marked as missing may have come all the same.
+    if !to.is_live() && to != SignupStatus::NoShow {
+        shared_needs::forget(tx, signup.id)?;
     }
     // A place that nobody holds any more, or a line that got shorter: with the last in line gone, what is left is open.
     let was_in_the_way = SignupStatus::HOLDING.contains(&signup.status) || signup.status == SignupStatus::Waitlisted;

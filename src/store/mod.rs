@@ -41,6 +41,7 @@ pub mod runs;
 pub mod schema;
 pub mod series;
 pub mod sessions;
+pub mod shared_needs;
 pub mod signups;
 pub mod sql_types;
 pub mod substitutes;

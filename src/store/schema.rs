@@ -29,6 +29,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     run_facilitators,
     run_reminders,
     signups,
+    shared_access_needs,
     given_yeses,
     given_up_places,
     friend_places,

@@ -788,7 +788,8 @@ async fn nothing_of_the_day_is_for_others(town: Town) {
     let (fay, run, people) = morning(&town, &["Ana", "Ben"]).await;
     let (gil, mo) = (town.facilitator("Gil").await, town.moderator("Mo").await);
     let (ana, seat) = &people[0];
-    let on_seat = ["check-in", "sign-out", "no-show", "undo-mark", "emergency-contact"].map(|act| at(seat, act));
+    let on_seat =
+        ["check-in", "sign-out", "no-show", "undo-mark", "emergency-contact", "access-needs"].map(|act| at(seat, act));
     let on_run = ["check-in", "sign-out", "walk-ins", "incidents"].map(|act| run.at(&format!("/{act}")));
     for path in on_seat.iter().chain(&on_run) {
         for other in [&gil, ana, &people[1].0, &mo] {

@@ -259,6 +259,9 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
         "GET /v1/runs/{id}/signups" => (with(run().await), nothing),
         "POST /v1/runs/{id}/lock" | "POST /v1/runs/{id}/reconfirm" => (with(run().await), nothing),
         "POST /v1/signups/{id}/accept" | "POST /v1/signups/{id}/decline-offer" => (with(offered().await), nothing),
+        "PUT /v1/signups/{id}/access-needs" => {
+            (with(confirmed().await), json!({ "share_access_needs": ["step_free"] }))
+        }
         "POST /v1/signups/{id}/reconfirm" => (with(confirmed().await), nothing),
         "GET /v1/signups/{id}" | "POST /v1/signups/{id}/withdraw" => (with(confirmed().await), nothing),
         "POST /v1/signups/{id}/approve" => (with(by_approval().await), nothing),
@@ -292,6 +295,7 @@ async fn request(town: &Town, cast: &Cast, route: &str) -> Option<Ask> {
         | "POST /v1/signups/{id}/no-show"
         | "POST /v1/signups/{id}/undo-mark"
         | "POST /v1/signups/{id}/was-there"
+        | "POST /v1/signups/{id}/access-needs"
         | "POST /v1/signups/{id}/emergency-contact" => (with(confirmed().await), nothing),
         "POST /v1/runs/{id}/check-in" | "POST /v1/runs/{id}/sign-out" | "GET /v1/runs/{id}/pairs" => {
             (with(run().await), nothing)

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::Instant,
-    domain::signup::SignupStatus,
+    domain::{signup::SignupStatus, vocabulary::access},
     error::{Error, Result as Outcome},
     id::Id,
     service::{
@@ -233,6 +233,49 @@ pub async fn look_at_contact(
         request.body()?;
         let contact = contacts::look(tx, id.0, &proof, now)?.map(ContactView::from);
         Reply::ok(&ContactLook { contact })
+    });
+    Ok(reply.await?)
+}
+
+/// The access needs that somebody lets a run's facilitators see.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RevealedNeeds {
+    /// Empty where the person shares none.
+    pub access_needs: Vec<NeedView>,
+}
+
+/// An access need in words.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NeedView {
+    #[schema(example = "step_free")]
+    pub code: String,
+    #[schema(example = "step-free access")]
+    pub text: String,
+}
+
+impl From<String> for NeedView {
+    fn from(code: String) -> Self {
+        Self { text: access::in_words(&code).into_owned(), code }
+    }
+}
+
+/// Looks at the access needs that somebody shares, when and as an emergency contact: from 2 h before the start to 4 h after
+/// the planned end; each look is in the audit log. An Idempotency-Key is not kept here either.
+#[utoipa::path(tag = "The day", params(("id" = Id, Path)), request_body = Nothing, security(("token" = [])), responses(
+    (status = 200, body = RevealedNeeds), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+#[post("/signups/{id}/access-needs")]
+pub async fn reveal_needs(
+    app: AppData,
+    caller: Caller,
+    id: PathId,
+    request: Request<Nothing>,
+) -> Result<Reply, Problem> {
+    let (me, now) = (caller.id(), app.clock.now());
+    let reply = app.db.write(move |tx| {
+        let (_, proof) = decisions::led_by(tx, me, id.0, now)?;
+        request.body()?;
+        let needs = contacts::reveal_needs(tx, id.0, &proof, now)?;
+        Reply::ok(&RevealedNeeds { access_needs: needs.into_iter().map(NeedView::from).collect() })
     });
     Ok(reply.await?)
 }

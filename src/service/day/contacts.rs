@@ -1,4 +1,5 @@
-//! Emergency contacts: a person's own, and the audited look at one.
+//! What matters on the day about somebody: the emergency contact, the access needs that they share, and the audited look at
+//! each.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -12,9 +13,11 @@ use crate::{
     id::Id,
     service::callers,
     store::{
-        Tx, accounts,
+        Conn, Tx, accounts,
         day::{self, EmergencyContact, Guest},
-        runs, signups,
+        runs::{self, Run},
+        shared_needs,
+        signups::{self, Signup},
     },
 };
 
@@ -57,19 +60,39 @@ pub fn put(tx: &mut Tx<'_>, person: Id, input: &ContactInput, now: Instant) -> R
 /// Shows a facilitator who answers for the run the emergency contact of somebody who is on it, and writes down that it was
 /// looked at, whether or not there is one.
 pub fn look(tx: &mut Tx<'_>, signup: Id, proof: &Leads, now: Instant) -> Result<Option<EmergencyContact>> {
-    answers_for(tx, proof, now)?;
-    let (run, signup) = (runs::get(tx, proof.run())?, signups::get(tx, signup)?);
-    possible(DayAct::SeeContact, &run, now)?;
-    if !matches!(signup.status, SignupStatus::Confirmed | SignupStatus::Attended | SignupStatus::NoShow) {
-        return Err(Code::SignupNotLive.into());
-    }
+    let (run, signup) = get_visible(tx, signup, proof, now)?;
     let contact = day::find_contact(tx, signup.account_id)?;
     let about = json!({ "signup_id": signup.id, "given": contact.is_some() });
     seen(tx, Act::EmergencyContactSeen, proof.facilitator(), Some(signup.account_id), run.id, about, now)?;
     Ok(contact)
 }
 
-/// The same for a guest, whose number the facilitators wrote down.
+/// The run and the sign-up of somebody about whom a facilitator may know what matters on the day.
+///
+/// # Errors
+/// Not found for whoever does not answer for the run, what [`possible`] says outside the window, and
+/// [`Code::SignupNotLive`] for a person without a place.
+fn get_visible(conn: &mut Conn, signup: Id, proof: &Leads, now: Instant) -> Result<(Run, Signup)> {
+    answers_for(conn, proof, now)?;
+    let (run, signup) = (runs::get(conn, proof.run())?, signups::get(conn, signup)?);
+    possible(DayAct::SeeContact, &run, now)?;
+    if !matches!(signup.status, SignupStatus::Confirmed | SignupStatus::Attended | SignupStatus::NoShow) {
+        return Err(Code::SignupNotLive.into());
+    }
+    Ok((run, signup))
+}
+
+/// Shows the same facilitator the access needs that the person lets them see, and writes down that they were looked at:
+/// never which, nor whether there are any, since that stays in the log for good.
+pub fn reveal_needs(tx: &mut Tx<'_>, signup: Id, proof: &Leads, now: Instant) -> Result<Vec<String>> {
+    let (run, signup) = get_visible(tx, signup, proof, now)?;
+    let needs = shared_needs::of_signup(tx, signup.id)?;
+    let about = json!({ "signup_id": signup.id });
+    seen(tx, Act::AccessNeedsSeen, proof.facilitator(), Some(signup.account_id), run.id, about, now)?;
+    Ok(needs)
+}
+
+/// Shows the same facilitator the emergency number of a guest, which the facilitators wrote down.
 pub fn look_at_guest(tx: &mut Tx<'_>, guest: Id, proof: &Leads, now: Instant) -> Result<Guest> {
     answers_for(tx, proof, now)?;
     let run = runs::get(tx, proof.run())?;

@@ -1,10 +1,12 @@
 //! Taking a place and giving it back. What a run's facilitators decide about it is in `decisions`, what follows from a
-//! place that became free in `offers`, and having been asked to say yes again in `reconfirming`.
+//! place that became free in `offers`, having been asked to say yes again in `reconfirming`, and what the facilitators may
+//! know of a person's access needs in `sharing`.
 
 pub mod decisions;
 pub mod friends;
 pub mod offers;
 pub mod reconfirming;
+pub mod sharing;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,6 +16,7 @@ use crate::{
     config::Policy,
     domain::{
         moderation::AppealKind,
+        profile::AccessNeed,
         refusal::{Code, Faults, Refusal},
         run::{JoinPolicy, RunStatus},
         signup::{self, SignupAct, SignupStatus, Who},
@@ -42,6 +45,10 @@ pub struct NewSignup {
     #[serde(default)]
     #[schema(max_length = 500)]
     pub note: Option<String>,
+    /// Access needs that the run's facilitators may see around the run; nothing of the running profile is shown without it.
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    pub share_access_needs: Vec<AccessNeed>,
     /// Whether a place that becomes free shortly before is welcome.
     #[serde(default = "yes")]
     #[schema(default = true)]
@@ -63,6 +70,7 @@ impl Default for NewSignup {
         Self {
             answers: Vec::new(),
             note: None,
+            share_access_needs: Vec::new(),
             short_notice: true,
             swap: false,
             leave_overlapping: false,
@@ -257,6 +265,7 @@ pub fn sign_up_with(
         reconfirming::ask_whoever_was_missing(tx, &mut signup, &locked.run.run, policy, now)?;
     }
     signups::insert(tx, &locked.run, &signup)?;
+    sharing::keep(tx, &locked.run, signup.id, &input.share_access_needs)?;
     if let Some(place) = &mut kept {
         place.used_by = Some(signup.id);
         extra_places::update(tx, &locked.run, place)?;

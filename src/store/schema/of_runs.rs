@@ -131,6 +131,16 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::store::sql_types::SqlId;
 
+    shared_access_needs (signup_id) {
+        signup_id -> SqlId,
+        needs -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::SqlId;
+
     given_up_places (signup_id) {
         signup_id -> SqlId,
         decision_kind -> Text,
