@@ -79,6 +79,14 @@ pub struct Note {
     pub note: String,
 }
 
+/// What a run says about the reader's access needs, each in words: "step-free access".
+#[derive(Serialize, Clone, Debug)]
+pub struct AccessOffer {
+    pub has: Vec<String>,
+    pub has_not: Vec<String>,
+    pub unsaid: Vec<String>,
+}
+
 /// Another run that fits the reader and has places.
 #[derive(Serialize, Clone, Debug)]
 pub struct OtherRun {
@@ -274,8 +282,10 @@ pub enum Body {
         statement: Option<String>,
         appeal_link: Option<String>,
     },
+    /// `access`: what the run says about the reader's access needs, where there are some.
     SignupConfirmed {
         run: RunFacts,
+        access: Option<AccessOffer>,
         not_today_link: String,
     },
     /// `position` counts from 1.

@@ -23,8 +23,8 @@ mod render_tests;
 mod transport_tests;
 
 pub use letter::{
-    Answered, Asking, Attendance, Body, DecisionKind, FoundRun, Had, Help, House, Letter, Note, OtherPlace, OtherRun,
-    Outcome, RunFacts, Scope, SeriesDate, SharedRun, Wished,
+    AccessOffer, Answered, Asking, Attendance, Body, DecisionKind, FoundRun, Had, Help, House, Letter, Note,
+    OtherPlace, OtherRun, Outcome, RunFacts, Scope, SeriesDate, SharedRun, Wished,
 };
 pub use message::{Outgoing, is_mailbox};
 pub use notice::{Change, DateChange, Notice, Touch};

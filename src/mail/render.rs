@@ -224,6 +224,7 @@ fn environment() -> Environment<'static> {
         Some(text::name(value)).filter(|n| !n.is_empty()).unwrap_or("somebody".into())
     });
     env.add_filter("names", |all: Vec<String>| text::names(&all));
+    env.add_filter("listed", |all: Vec<String>, word: &str| text::listed(&all, word));
     env.add_filter("inline", |value: &str| text::inline(value));
     env.add_filter("km", |km: f64| format!("{}", (km * 10.0).round() / 10.0));
     env.add_filter("count", |n: u32, one: &str, many: &str| match n {

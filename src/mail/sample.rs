@@ -2,8 +2,8 @@
 //! and the hostile reader of the tests, since every *user text* in them is what the caller gives.
 
 use super::letter::{
-    Answered, Asking, Attendance, Body, DecisionKind, FoundRun, Had, Help, House, Letter, Note, OtherPlace, OtherRun,
-    Outcome, RunFacts, Scope, SeriesDate, SharedRun, Wished,
+    AccessOffer, Answered, Asking, Attendance, Body, DecisionKind, FoundRun, Had, Help, House, Letter, Note,
+    OtherPlace, OtherRun, Outcome, RunFacts, Scope, SeriesDate, SharedRun, Wished,
 };
 use super::notice::Change;
 use crate::domain::{question::ComingQuestion, reminder::Moment};
@@ -99,6 +99,20 @@ fn account(words: &str) -> Vec<Body> {
     all
 }
 
+/// What runs say about the reader's access needs: none, all, nothing, and something of each kind.
+fn accesses() -> Vec<Option<AccessOffer>> {
+    let words = |given: bool, all: &[&str]| {
+        if given { all.iter().map(|need| (*need).to_owned()).collect() } else { Vec::new() }
+    };
+    let offer = |has: bool, has_not: bool, unsaid: bool| AccessOffer {
+        has: words(has, &["step-free access"]),
+        has_not: words(has_not, &["an accessible toilet"]),
+        unsaid: words(unsaid, &["a quiet place to step away to", "sign language"]),
+    };
+    let some = [offer(true, false, false), offer(false, false, true), offer(true, true, true)].map(Some);
+    std::iter::once(None).chain(some).collect()
+}
+
 fn elsewhere(words: &str, some: bool) -> Vec<OtherPlace> {
     let place = OtherPlace {
         title: words.to_owned(),
@@ -119,7 +133,9 @@ fn own_place(words: &str) -> Vec<Body> {
     let mut all = Vec::new();
     for run in [run(words), bare_run(words)] {
         let link = || not_today_link.clone();
-        all.push(Body::SignupConfirmed { run: run.clone(), not_today_link: link() });
+        for access in accesses() {
+            all.push(Body::SignupConfirmed { run: run.clone(), access, not_today_link: link() });
+        }
         all.push(Body::SignupWaitlisted { run: run.clone(), position: 3, not_today_link: link() });
         all.push(Body::PlaceOffered {
             run: run.clone(),

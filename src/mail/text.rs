@@ -58,10 +58,15 @@ pub fn name(text: &str) -> String {
 /// "Ana", "Ana and Ben", "Ana, Ben and Cem".
 pub fn names(all: &[String]) -> String {
     let all: Vec<String> = all.iter().map(|one| name(one)).filter(|one| !one.is_empty()).collect();
+    listed(&all, "and")
+}
+
+/// "a toilet", "a toilet or seats", "a, b or c": our own words, with the one that joins the last two.
+pub fn listed(all: &[String], word: &str) -> String {
     match all.split_last() {
         None => String::new(),
         Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        Some((last, rest)) => format!("{} {word} {last}", rest.join(", ")),
     }
 }
 

@@ -6,10 +6,12 @@ use super::{
     changes_seen_from_outside,
 };
 use crate::{
-    domain::{link::LinkAction, question::ComingQuestion, run::RunStatus, signup::SignupStatus},
+    domain::{
+        link::LinkAction, question::ComingQuestion, run::RunStatus, signup::SignupStatus, vocabulary::access::Offer,
+    },
     error::Result,
     id::Id,
-    mail::{Answered, Asking, Body, Change, OtherRun, RunFacts},
+    mail::{AccessOffer, Answered, Asking, Body, Change, OtherRun, RunFacts},
     service::{matching, one_to_one, places, runs::run_time_in_words},
     store::{
         accounts,
@@ -24,6 +26,23 @@ const OTHERS: usize = 3;
 const TAKES_PLACE: [RunStatus; 2] = [RunStatus::Published, RunStatus::Paused];
 
 impl Writer<'_, '_> {
+    pub(super) fn confirmed(&mut self, signup: Id) -> Written {
+        let found = self.mine(signup, &[SignupStatus::Confirmed], &[RunStatus::Published])?;
+        let Some((signup, run)) = found else { return Ok(None) };
+        Ok(Some(Body::SignupConfirmed {
+            not_today_link: self.not_today(&signup)?,
+            access: self.access_offer(&run)?,
+            run: self.facts(&run, true)?,
+        }))
+    }
+
+    /// What a run says about the access needs of the reader's running profile.
+    fn access_offer(&mut self, run: &Run) -> Result<Option<AccessOffer>> {
+        let needs = accounts::find_profile(self.tx, self.account.id)?.map(|profile| profile.access_needs.0);
+        let offer = Offer::of(&needs.unwrap_or_default(), &run.access.0);
+        Ok(offer.map(|Offer { has, has_not, unsaid }| AccessOffer { has, has_not, unsaid }))
+    }
+
     pub(super) fn place_offered(&mut self, signup: Id) -> Written {
         let found = self.mine(signup, &[SignupStatus::Offered], &[RunStatus::Published])?;
         let Some((signup, run)) = found else { return Ok(None) };

@@ -62,17 +62,6 @@ impl Writer<'_, '_> {
         self.link(LinkAction::NotToday, Some((signup.id, None)))
     }
 
-    pub(super) fn seat(
-        &mut self,
-        signup: Id,
-        statuses: &[SignupStatus],
-        write: impl FnOnce(RunFacts, String) -> Body,
-    ) -> Written {
-        let Some((signup, run)) = self.mine(signup, statuses, &[RunStatus::Published])? else { return Ok(None) };
-        let link = self.not_today(&signup)?;
-        Ok(Some(write(self.facts(&run, true)?, link)))
-    }
-
     pub(super) fn waitlisted(&mut self, signup: Id) -> Written {
         let found = self.mine(signup, &[SignupStatus::Waitlisted], &[RunStatus::Published])?;
         let Some((signup, run)) = found else { return Ok(None) };

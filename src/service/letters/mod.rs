@@ -23,7 +23,6 @@ use crate::{
         pace::Activity,
         question::{Asked, ComingQuestion},
         run::{ListingRole, RunStatus},
-        signup::SignupStatus,
     },
     error::Result,
     id::Id,
@@ -131,9 +130,7 @@ impl Writer<'_, '_> {
             }
             Notice::ApplicationReceived { application_id } => self.application_received(*application_id),
             Notice::ApplicationDecided { application_id } => self.application_decided(*application_id),
-            Notice::SignupConfirmed { signup_id } => self.seat(*signup_id, &[SignupStatus::Confirmed], |run, link| {
-                Body::SignupConfirmed { run, not_today_link: link }
-            }),
+            Notice::SignupConfirmed { signup_id } => self.confirmed(*signup_id),
             Notice::PlaceOffered { signup_id } => self.place_offered(*signup_id),
             Notice::PlaceFree { signup_id } => self.place_free(*signup_id),
             Notice::OfferLapsed { signup_id } => self.offer_lapsed(*signup_id),
