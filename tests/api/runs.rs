@@ -225,7 +225,7 @@ async fn a_hidden_meeting_point_is_seen_by_those_who_are_in_and_by_nobody_else(t
             client.get(&format!("/facilitators/{}", fay.id)).await.expect(200).text,
         ];
         if token {
-            texts.push(client.get("/matches").await.expect(200).text);
+            texts.push(client.get("/matches?include_mine=true").await.expect(200).text);
             texts.push(client.get(&format!("/matches?explain={}", run.id)).await.expect(200).text);
             texts.push(client.get("/me/signups").await.expect(200).text);
         }
