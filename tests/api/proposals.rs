@@ -55,7 +55,7 @@ async fn runs_outside_the_hours_stand_apart_and_marked(town: Town) {
     let marks: Vec<bool> = answer.items().iter().map(|item| item["outside_hours"] == true).collect();
     assert_eq!(ids(&answer)[0], inside.id, "although the others are nearer");
     assert_eq!(marks, [false, true, true]);
-    assert_eq!(ids(&matched(&ana, "?limit=1").await), [inside.id.clone()]);
+    assert_eq!(ids(&matched(&ana, "?limit=1").await), [inside.id.as_str()]);
     let hours = advice(&answer, "hours").expect("advice about hours");
     assert_eq!(hours["count"], 3, "{hours}");
     let explained = matched(&ana, &format!("?explain={}", hardly.id)).await;
@@ -79,7 +79,7 @@ async fn what_somebody_is_on_is_not_proposed_unless_asked_for(town: Town) {
     ana.joins(&mine.id, "confirmed").await;
     town.person("Ben").await.joins(&waiting.id, "confirmed").await;
     ana.joins(&waiting.id, "waitlisted").await;
-    assert_eq!(ids(&matched(&ana, "").await), [free.id.clone()]);
+    assert_eq!(ids(&matched(&ana, "").await), [free.id.as_str()]);
     let with_mine = matched(&ana, "?include_mine=true").await;
     let marked: Vec<(String, String)> = with_mine
         .items()
