@@ -118,6 +118,7 @@ def print_table(findings, examples):
     print("For information")
     for row, words in COMPARED.items():
         print(f"         {100 * findings.counts[row] / max(1, findings.of[row]):5.1f} % ({findings.counts[row]} of {findings.of[row]}): {words}")
+    print(f"         where the first differ, ours has: {', '.join(f'{words} ({count})' for words, count in findings.reasons.most_common())}")
     for row, (words, unit) in REPORTED.items():
         print(f"         {findings.counts[row]:6} of {findings.of[row]:6} {unit:34} {words}")
     for row in failed:

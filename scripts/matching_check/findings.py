@@ -90,7 +90,7 @@ class Findings:
         self._rules = rules
         self.counts, self.of = collections.Counter(), collections.Counter()
         self.examples = collections.defaultdict(list)
-        self.disagreements = []
+        self.disagreements, self.reasons = [], collections.Counter()
 
     def count(self, row, is_so, answer=None, words=""):
         self.of[row] += 1
@@ -264,9 +264,11 @@ class Findings:
             without_reason += not reasons_against_the_rule(judged, theirs)
         else:
             without_reason = LIMIT
-        self.count("first", is_first or bool(answer.items and reasons_against_the_rule(answer.items[0][1], theirs)))
+        reasons = reasons_against_the_rule(answer.items[0][1], theirs) if answer.items else []
+        self.count("first", is_first or bool(reasons))
         self.count("in_three", without_reason < ENOUGH)
         if not is_first:
+            self.reasons.update(reasons or ["none of these"])
             self.disagreements.append((answer, wanted[0]))
 
 
