@@ -10,6 +10,9 @@ use crate::clock::Instant;
 pub const OPEN_HOURS_BEFORE: i64 = 2;
 /// Hours after the planned end until which an emergency contact and shared access needs can be looked at.
 pub const CONTACT_HOURS_AFTER: i64 = 4;
+/// Days before the start from which shared access needs can be looked at: as soon as there is a sign-up, since a ramp or an
+/// interpreter takes weeks to find. No run is planned longer ahead.
+pub const NEEDS_DAYS_BEFORE: i64 = 366;
 /// Hours after the planned end until which the confirmed see how to reach a facilitator.
 pub const DAY_CONTACT_HOURS_AFTER: i64 = 1;
 /// Hours after the planned end at which a run counts as over, and nobody walks in any more.
@@ -30,8 +33,10 @@ pub enum DayAct {
     MarkNoShow,
     /// Take in somebody who was not signed up.
     WalkIn,
-    /// Look at an emergency contact, or at the access needs that somebody shares.
+    /// Look at an emergency contact.
     SeeContact,
+    /// Look at the access needs that somebody shares.
+    SeeNeeds,
     /// Be told how to reach a facilitator.
     SeeDayContact,
     ReportIncident,
@@ -45,6 +50,7 @@ pub fn window(act: DayAct, starts_at: Instant, ends_at: Instant) -> (Instant, In
         DayAct::MarkNoShow => (starts_at, ends_at.plus_days(CORRECTED_DAYS)),
         DayAct::WalkIn => (open, ends_at.plus_hours(COMPLETE_AFTER_HOURS)),
         DayAct::SeeContact => (open, ends_at.plus_hours(CONTACT_HOURS_AFTER)),
+        DayAct::SeeNeeds => (starts_at.plus_days(-NEEDS_DAYS_BEFORE), ends_at.plus_hours(CONTACT_HOURS_AFTER)),
         DayAct::SeeDayContact => (open, ends_at.plus_hours(DAY_CONTACT_HOURS_AFTER)),
         DayAct::ReportIncident => (open, ends_at.plus_days(INCIDENT_DAYS)),
     }

@@ -259,8 +259,8 @@ impl From<String> for NeedView {
     }
 }
 
-/// Looks at the access needs that somebody shares, when and as an emergency contact: from 2 h before the start to 4 h after
-/// the planned end; each look is in the audit log. An Idempotency-Key is not kept here either.
+/// Looks at the access needs that somebody shares, as at an emergency contact but from the sign-up on, so that there is time to
+/// prepare, to 4 h after the planned end; each look is in the audit log. An Idempotency-Key is not kept here either.
 #[utoipa::path(tag = "The day", params(("id" = Id, Path)), request_body = Nothing, security(("token" = [])), responses(
     (status = 200, body = RevealedNeeds), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 #[post("/signups/{id}/access-needs")]

@@ -60,7 +60,7 @@ pub fn put(tx: &mut Tx<'_>, person: Id, input: &ContactInput, now: Instant) -> R
 /// Shows a facilitator who answers for the run the emergency contact of somebody who is on it, and writes down that it was
 /// looked at, whether or not there is one.
 pub fn look(tx: &mut Tx<'_>, signup: Id, proof: &Leads, now: Instant) -> Result<Option<EmergencyContact>> {
-    let (run, signup) = get_visible(tx, signup, proof, now)?;
+    let (run, signup) = get_visible(tx, signup, DayAct::SeeContact, proof, now)?;
     let contact = day::find_contact(tx, signup.account_id)?;
     let about = json!({ "signup_id": signup.id, "given": contact.is_some() });
     seen(tx, Act::EmergencyContactSeen, proof.facilitator(), Some(signup.account_id), run.id, about, now)?;
@@ -72,10 +72,10 @@ pub fn look(tx: &mut Tx<'_>, signup: Id, proof: &Leads, now: Instant) -> Result<
 /// # Errors
 /// Not found for whoever does not answer for the run, what [`possible`] says outside the window, and
 /// [`Code::SignupNotLive`] for a person without a place.
-fn get_visible(conn: &mut Conn, signup: Id, proof: &Leads, now: Instant) -> Result<(Run, Signup)> {
+fn get_visible(conn: &mut Conn, signup: Id, act: DayAct, proof: &Leads, now: Instant) -> Result<(Run, Signup)> {
     answers_for(conn, proof, now)?;
     let (run, signup) = (runs::get(conn, proof.run())?, signups::get(conn, signup)?);
-    possible(DayAct::SeeContact, &run, now)?;
+    possible(act, &run, now)?;
     if !matches!(signup.status, SignupStatus::Confirmed | SignupStatus::Attended | SignupStatus::NoShow) {
         return Err(Code::SignupNotLive.into());
     }
@@ -85,7 +85,7 @@ fn get_visible(conn: &mut Conn, signup: Id, proof: &Leads, now: Instant) -> Resu
 /// Shows the same facilitator the access needs that the person lets them see, and writes down that they were looked at:
 /// never which, nor whether there are any, since that stays in the log for good.
 pub fn reveal_needs(tx: &mut Tx<'_>, signup: Id, proof: &Leads, now: Instant) -> Result<Vec<String>> {
-    let (run, signup) = get_visible(tx, signup, proof, now)?;
+    let (run, signup) = get_visible(tx, signup, DayAct::SeeNeeds, proof, now)?;
     let needs = shared_needs::of_signup(tx, signup.id)?;
     let about = json!({ "signup_id": signup.id });
     seen(tx, Act::AccessNeedsSeen, proof.facilitator(), Some(signup.account_id), run.id, about, now)?;
