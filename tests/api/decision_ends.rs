@@ -9,9 +9,9 @@ use crate::{
     support::database_test::database_test,
 };
 
-const FACTS: &str = "Two people say that you followed them home.";
+pub const FACTS: &str = "Two people say that you followed them home.";
 
-fn decision(kind: &str, person: &Person, more: Value) -> Value {
+pub fn decision(kind: &str, person: &Person, more: Value) -> Value {
     let mut body = json!({ "account_id": person.id, "kind": kind, "rule": "Be kind", "statement": FACTS });
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body

@@ -8,19 +8,14 @@ use sidebyside::{
     store::accounts::{self, Account},
 };
 
-use super::address_requests::{person_at, registration};
+use super::{
+    address_requests::{person_at, registration},
+    decision_ends::{FACTS, decision},
+};
 use crate::{
     harness::{Answer, Person, Town},
     support::database_test::database_test,
 };
-
-const FACTS: &str = "Two people say that you followed them home.";
-
-fn decision(kind: &str, person: &Person, more: Value) -> Value {
-    let mut body = json!({ "account_id": person.id, "kind": kind, "rule": "Be kind", "statement": FACTS });
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    body
-}
 
 async fn imposes(moderator: &Person, kind: &str, person: &Person, more: Value) -> Answer {
     moderator.post("/moderation/sanctions", decision(kind, person, more)).await.expect(201)
