@@ -169,11 +169,15 @@ class Rules:
         field, unsaid = UNSAID[wish]
         if person.profile[field] == unsaid:
             return None
+        # The smallest of the wider radii that reaches three runs, or as many as any does.
+        best = None
         for value in wider_radii(person.profile[field]) if wish == "radius" else [unsaid]:
             fitting = self.for_person(dataclasses.replace(person, profile={**person.profile, field: value}))
-            if len(fitting.best_dates()) >= ENOUGH:
+            if best is None or len(fitting.best_dates()) > len(best.best_dates()):
+                best = fitting
+            if len(best.best_dates()) >= ENOUGH:
                 break
-        return fitting
+        return best
 
 
 def wider_radii(radius_km):

@@ -65,10 +65,15 @@ impl RunIndex {
         let (mut free, search) = advice::without(preference, viewer, search, until)?;
         let matches = |viewer: &Viewer| self.near(viewer).matches(viewer, &search, now, tie);
         let mut matched = matches(&free);
+        let mut radius_km = viewer.person.travel_radius_km;
         if preference == Preference::Radius {
-            for radius_km in advice::wider_radii(viewer.person.travel_radius_km) {
-                free.person.travel_radius_km = radius_km;
-                matched = matches(&free);
+            for wider_km in advice::wider_radii(radius_km) {
+                free.person.travel_radius_km = wider_km;
+                let further = matches(&free);
+                // A wider radius that reaches nothing more is no advice.
+                if further.fitting > matched.fitting {
+                    (matched, radius_km) = (further, wider_km);
+                }
                 if matched.fitting >= ENOUGH {
                     break;
                 }
@@ -78,7 +83,6 @@ impl RunIndex {
         let first = matched.best.iter().find(|item| !item.is_outside_hours && !is_listed(&item.found));
         let side = first.and_then(|item| self.find(item.found.id));
         let words = side.as_ref().zip(first).map(|(side, item)| (side, &item.fit));
-        let radius_km = free.person.travel_radius_km;
         let text = advice::in_words(preference, &viewer.person, radius_km, matched.fitting, words);
         Some(Advice {
             drop: Some(preference),
