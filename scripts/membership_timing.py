@@ -68,7 +68,7 @@ class Town:
             rows = csv.writer(file)
             rows.writerow(["external_id", "email", "display_name"])
             for kind in ("member", "newcomer"):
-                rows.writerows([f"{kind}{n}", f"{kind}{n}@people.example", "Pat"] for n in range(people))
+                rows.writerows([f"{kind}{n}", address(kind, n), "Pat"] for n in range(people))
         self.house.serve()
         code, said = self.house.command("import", "people", str(table))
         if code != 0:
@@ -117,7 +117,7 @@ class Town:
         """The token of somebody who blocks; each makes a few blocks only."""
         at = number // BLOCKS_EACH
         while len(self._blockers) <= at:
-            email = f"member{len(self._blockers)}@people.example"
+            email = address("member", len(self._blockers))
             _, _, tokens = self.post("/v1/sessions", {"email": email, "password": PASSWORD})
             self._blockers.append(tokens["access_token"])
         return self._blockers[at]
@@ -127,8 +127,13 @@ def registration(email):
     return {"email": email, "password": PASSWORD, "display_name": "Pat", "adult": True, "terms_version": "1"}
 
 
+def address(kind, number):
+    """As long as any other: longer addresses take longer to read."""
+    return f"{kind}-{number:012x}@people.example"
+
+
 def fresh(kind):
-    return f"{kind}-{random.getrandbits(48):012x}@people.example"
+    return address(kind, random.getrandbits(48))
 
 
 def reset(town, email, _):
@@ -167,7 +172,7 @@ def measure(town, ask, kind, pairs):
     times = [[], [], [], []]
     for pair in range(pairs):
         # Never the blocker's own address.
-        both = [(0, f"{kind}{pair + 100}@people.example"), (1, fresh(kind))]
+        both = [(0, address(kind, pair + 100)), (1, fresh(kind))]
         random.shuffle(both)
         for place, (whose, email) in enumerate(both):
             times[whose].append(ask(town, email, 2 * pair + place))
