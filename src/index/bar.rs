@@ -43,12 +43,12 @@ impl Bar {
     }
 }
 
-/// Puts the most hopeful few first, in order: when they are weighed, little is left to weigh.
-pub(super) fn put_best_first<T>(hopeful: &mut [(f64, T)], few: usize) {
+/// Puts the most candidates few first, in order: when they are weighed, little is left to weigh.
+pub(super) fn put_best_first<T>(candidates: &mut [(f64, T)], few: usize) {
     let better = |one: &(f64, T), other: &(f64, T)| other.0.total_cmp(&one.0);
-    let few = few.min(hopeful.len());
-    if few < hopeful.len() {
-        hopeful.select_nth_unstable_by(few, better);
+    let few = few.min(candidates.len());
+    if few < candidates.len() {
+        candidates.select_nth_unstable_by(few, better);
     }
-    hopeful[..few].sort_unstable_by(better);
+    candidates[..few].sort_unstable_by(better);
 }

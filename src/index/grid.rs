@@ -1,7 +1,7 @@
 //! The grid: the Earth in tiles of about 5 km, each with its runs in the order of their starts.
 //!
 //! Rows are as high everywhere; the tiles of a row are as many as keep them about square, one at the poles. Invariant: a
-//! tile's runs stand by start and id with their glances beside them, and `by_id` and `by_start` name each run of each tile
+//! tile's runs stand by start and id with their packed beside them, and `by_id` and `by_start` name each run of each tile
 //! once.
 
 use std::{
@@ -351,7 +351,7 @@ pub(super) mod tests {
     use super::{super::gather::Gathered, *};
     use crate::{
         domain::{
-            matching::{RunSide, bound::Glance, side::Said},
+            matching::{RunSide, bound::PackedRun, side::Said},
             pace::{Activity, PaceBand},
         },
         service::run_sides::Read,
@@ -460,7 +460,7 @@ pub(super) mod tests {
                 prop_assert_eq!(ids(past, future), tile.slots().iter().map(|slot| slot.side.id).collect::<Vec<Id>>());
                 let later = tile.slots().iter().filter(|slot| slot.side.starts_at >= middle).map(|slot| slot.side.id);
                 prop_assert_eq!(ids(middle, future), later.collect::<Vec<Id>>());
-                prop_assert!(tile.between(past, future).all(|(glance, slot)| *glance == Glance::of(&slot.side)));
+                prop_assert!(tile.between(past, future).all(|(packed, slot)| *packed == PackedRun::of(&slot.side)));
             }
         }
     }

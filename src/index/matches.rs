@@ -14,7 +14,7 @@ use crate::{
     clock::Instant,
     domain::matching::{
         Fit, Limits, Scored, Viewer, best,
-        bound::Bound,
+        bound::ScoreBound,
         search::{MatchSearch, SeriesOnce},
     },
     id::Id,
@@ -105,7 +105,7 @@ fn is_same(one: &Slot, other: &Slot) -> bool {
 struct Weighing<'v> {
     viewer: &'v Viewer,
     search: MatchSearch,
-    bound: Bound,
+    bound: ScoreBound,
     now: Instant,
 }
 
@@ -113,7 +113,7 @@ impl<'v> Weighing<'v> {
     fn new(viewer: &'v Viewer, search: &'v MatchSearch, limits: Limits, now: Instant) -> Self {
         // Runs that a person is on are shown on request, also full and closed ones.
         let mut bound =
-            Bound::of(viewer, Limits { include_full: limits.include_full || search.include_mine, ..limits });
+            ScoreBound::of(viewer, Limits { include_full: limits.include_full || search.include_mine, ..limits });
         if search.include_mine {
             bound.include_closed();
         }
@@ -135,18 +135,18 @@ impl<'v> Weighing<'v> {
     fn best_few<'t>(&self, near: &'t Near, limit: usize) -> BestFew<'t> {
         let (from, to) = (self.search.from.max(self.now), self.search.to);
         let mut few = BestFew::new(limit, self.least_score());
-        let mut hopeful = Vec::new();
+        let mut candidates = Vec::new();
         for NearTile { nearest_km, tile, .. } in &near.0 {
-            if self.bound.best_beyond(*nearest_km) < few.bar.ln() {
+            if self.bound.upper_bound_beyond(*nearest_km) < few.bar.ln() {
                 break;
             }
-            hopeful.clear();
-            hopeful.extend(tile.between(from, to).filter_map(|(glance, slot)| {
-                let best = self.bound.best_hope(glance)?;
+            candidates.clear();
+            candidates.extend(tile.between(from, to).filter_map(|(packed, slot)| {
+                let best = self.bound.upper_bound(packed)?;
                 (best >= few.bar.ln()).then_some((best, slot))
             }));
-            put_best_first(&mut hopeful, limit.saturating_mul(2));
-            for (best, slot) in &hopeful {
+            put_best_first(&mut candidates, limit.saturating_mul(2));
+            for (best, slot) in &candidates {
                 if *best < few.bar.ln() {
                     continue;
                 }
@@ -163,8 +163,8 @@ impl<'v> Weighing<'v> {
         let until = self.now.plus_days(FURTHEST_DAYS);
         let mut later: Vec<&Slot> = Vec::new();
         for NearTile { tile, .. } in &near.0 {
-            let hopeful = tile.between(from, until).filter(|(glance, _)| self.bound.best_hope(glance).is_some());
-            later.extend(hopeful.map(|(_, slot)| slot));
+            let candidates = tile.between(from, until).filter(|(packed, _)| self.bound.upper_bound(packed).is_some());
+            later.extend(candidates.map(|(_, slot)| slot));
         }
         later.sort_unstable_by_key(|slot| slot.order());
         for slot in later {

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Instant,
-    domain::matching::{RunSide, bound::Glance},
+    domain::matching::{RunSide, bound::PackedRun},
     id::Id,
     service::run_sides::Read,
 };
@@ -42,7 +42,7 @@ pub struct Tile {
     /// When each begins, in microseconds of 1970.
     starts: Vec<i64>,
     /// What a first look reads, apart from the runs: thousands of them lie close together.
-    glances: Vec<Glance>,
+    packed: Vec<PackedRun>,
     slots: Vec<Slot>,
     /// Of the grid's last change that was here.
     pub(super) version: u64,
@@ -62,11 +62,11 @@ impl Tile {
         &self.slots[self.slots.partition_point(|slot| slot.order() <= after)..]
     }
 
-    /// The runs that begin from `from` on and before `to`, each with its glance.
-    pub fn between(&self, from: Instant, to: Instant) -> impl Iterator<Item = (&Glance, &Slot)> {
+    /// The runs that begin from `from` on and before `to`, each with its packed.
+    pub fn between(&self, from: Instant, to: Instant) -> impl Iterator<Item = (&PackedRun, &Slot)> {
         let (first, end) = (self.first_from(from.micros()), self.first_from(to.micros()));
         let span = first..end.max(first);
-        self.glances[span.clone()].iter().zip(&self.slots[span])
+        self.packed[span.clone()].iter().zip(&self.slots[span])
     }
 
     /// The first start from `from` on, in microseconds of 1970.
@@ -91,14 +91,14 @@ impl Tile {
     pub(super) fn insert(&mut self, slot: Slot) {
         let at = self.slots.partition_point(|other| other.order() < slot.order());
         self.starts.insert(at, slot.side.starts_at.micros());
-        self.glances.insert(at, Glance::of(&slot.side));
+        self.packed.insert(at, PackedRun::of(&slot.side));
         self.slots.insert(at, slot);
     }
 
     pub(super) fn remove(&mut self, id: Id) -> Option<Slot> {
         let at = self.slots.iter().position(|slot| slot.side.id == id)?;
         self.starts.remove(at);
-        self.glances.remove(at);
+        self.packed.remove(at);
         Some(self.slots.remove(at))
     }
 
@@ -106,23 +106,23 @@ impl Tile {
     pub(super) fn drop_before(&mut self, from: Instant) -> Vec<Id> {
         let begun = self.first_from(from.micros());
         self.starts.drain(..begun);
-        self.glances.drain(..begun);
+        self.packed.drain(..begun);
         self.slots.drain(..begun).filter_map(|slot| slot.side.series).collect()
     }
 
     /// A tile for so many runs: [added](Self::add) in any order, and [settled](Self::settle) after.
     pub(super) fn with_room(many: usize, version: u64) -> Self {
-        Self { starts: Vec::new(), glances: Vec::new(), slots: Vec::with_capacity(many), version }
+        Self { starts: Vec::new(), packed: Vec::new(), slots: Vec::with_capacity(many), version }
     }
 
     pub(super) fn add(&mut self, slot: Slot) {
         self.slots.push(slot);
     }
 
-    /// Puts the runs in order and lays their starts and glances beside them.
+    /// Puts the runs in order and lays their starts and packed beside them.
     pub(super) fn settle(&mut self) {
         self.slots.sort_unstable_by_key(Slot::order);
         self.starts = self.slots.iter().map(|slot| slot.side.starts_at.micros()).collect();
-        self.glances = self.slots.iter().map(|slot| Glance::of(&slot.side)).collect();
+        self.packed = self.slots.iter().map(|slot| PackedRun::of(&slot.side)).collect();
     }
 }

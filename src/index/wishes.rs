@@ -19,7 +19,7 @@ use crate::{
     domain::{
         matching::{
             Closed, Limits, Person, Scored, Viewer, best,
-            bound::{Bound, Glance},
+            bound::{PackedRun, ScoreBound},
             engagements::Engagements,
         },
         place::{BoundingBox, LatLng},
@@ -65,7 +65,7 @@ type Place = (i16, i16);
 struct Tile {
     entries: Vec<Entry>,
     /// What a first look reads of each entry, apart from them: thousands lie close together.
-    bounds: Vec<Bound>,
+    bounds: Vec<ScoreBound>,
     at: HashMap<Id, usize>,
 }
 
@@ -190,21 +190,21 @@ impl WishIndex {
     /// Whom a run fits well, best first, each person once, at most `limit`: exactly those for whom the fit under one of
     /// their standing requests is good, but for those who are left out.
     pub fn who_fits(&self, offer: &Offer, limit: usize, now: Instant, tie: impl Fn(&[u8; 16]) -> u64) -> Vec<Id> {
-        let (run, glance) = (&offer.side, Glance::of(&offer.side));
+        let (run, packed) = (&offer.side, PackedRun::of(&offer.side));
         let mut bar = Bar::new(limit, alerts::least_score(&self.policy));
         let limits = Limits::usual(self.policy.match_floor);
         let shared = self.shared();
         let held = lock(&shared);
         let entries = held.around(run.place).flat_map(|tile| tile.bounds.iter().zip(&tile.entries));
-        let mut hopeful: Vec<(f64, &Entry)> = entries
+        let mut candidates: Vec<(f64, &Entry)> = entries
             .filter_map(|(bound, entry)| {
-                let best = bound.best_hope(&glance)?;
+                let best = bound.upper_bound(&packed)?;
                 (best >= bar.ln()).then_some((best, entry))
             })
             .collect();
-        put_best_first(&mut hopeful, limit.saturating_mul(2));
+        put_best_first(&mut candidates, limit.saturating_mul(2));
         let mut found: HashMap<Id, Scored> = HashMap::new();
-        for (best, entry) in hopeful {
+        for (best, entry) in candidates {
             let person = entry.viewer.id;
             if best < bar.ln() || entry.expires_at <= now || offer.left_out.contains(&person) {
                 continue;
@@ -237,7 +237,7 @@ impl WishIndex {
 
 impl Entry {
     /// A wish, with what a first look reads of it.
-    fn new(request: &MatchRequest, person: Person, floor: f64) -> (Self, Bound) {
+    fn new(request: &MatchRequest, person: Person, floor: f64) -> (Self, ScoreBound) {
         // For the bound, somebody whom the person knows may lead.
         let mut viewer = Viewer {
             id: request.account_id,
@@ -246,7 +246,7 @@ impl Entry {
             closed: Closed::default(),
             engagements: Engagements::default(),
         };
-        let bound = Bound::of(&viewer, Limits::usual(floor));
+        let bound = ScoreBound::of(&viewer, Limits::usual(floor));
         viewer.known = BTreeSet::new();
         (Self { request: request.id, expires_at: request.expires_at, viewer }, bound)
     }
@@ -258,7 +258,7 @@ fn place_of(at: LatLng) -> Place {
 }
 
 impl Held {
-    fn insert(&mut self, (entry, bound): (Entry, Bound)) {
+    fn insert(&mut self, (entry, bound): (Entry, ScoreBound)) {
         let (request, person) = (entry.request, entry.viewer.id);
         let place = place_of(entry.viewer.person.home);
         self.places.insert(request, (place, person));

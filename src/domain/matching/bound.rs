@@ -1,8 +1,8 @@
-//! What a run can score at most, told cheaply: whoever looks for the best few need not weigh every run of a city.
+//! Upper bounds of scores, computed cheaply: a search for the best few runs weighs only those that can be among them.
 //!
-//! A [`Glance`] is what of a run decides that, in less than half a cache line, so that thousands are looked at in some
-//! microseconds; logarithms are replaced by fractions that never lie below them. Invariant: never below the score of
-//! [`fit`](super::fit()), and never refusing what [`exclusions`](super::exclusions) lets through; a property test holds it.
+//! A [`PackedRun`] holds what decides the bound in less than half a cache line, so that thousands are read in some
+//! microseconds. Fractions replace logarithms and never lie below them. Invariant: a bound is never below the score of
+//! [`fit`](super::fit()) and never refuses what [`exclusions`](super::exclusions) lets through; a property test holds it.
 
 use jiff::civil;
 
@@ -20,9 +20,9 @@ use crate::domain::{
     place::{OnSphere, SPHERE_RADIUS_KM},
 };
 
-/// What a first look at a run reads.
+/// The facts of a run that decide the bound of its score.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Glance {
+pub struct PackedRun {
     at: OnSphere,
     /// Seconds per kilometre, in order.
     fast: u16,
@@ -33,7 +33,7 @@ pub struct Glance {
     marks: u8,
 }
 
-/// The marks of a glance; the three lowest bits are the activities.
+/// The marks of a packed; the three lowest bits are the activities.
 const NO_DROP: u8 = 1 << 3;
 const IS_FULL: u8 = 1 << 4;
 const IS_CLOSED: u8 = 1 << 5;
@@ -45,8 +45,8 @@ fn bit(activity: Activity) -> u8 {
     1 << activity as u8
 }
 
-impl Glance {
-    /// What a first look at this run reads.
+impl PackedRun {
+    /// Packs the facts of a run.
     pub fn of(run: &RunSide) -> Self {
         let small = |number: i32| u16::try_from(number.max(0)).unwrap_or(u16::MAX);
         let (one, other) = (small(run.pace.fastest_s_per_km), small(run.pace.slowest_s_per_km));
@@ -88,9 +88,9 @@ struct Side {
     unless_no_drop: f64,
 }
 
-/// A person's side, laid out for a quick look at many runs.
+/// A person's preferences, prepared for bounding the scores of many runs.
 #[derive(Debug, Clone)]
-pub struct Bound {
+pub struct ScoreBound {
     home: OnSphere,
     hours: Hours,
     /// A run wholly outside the hours is left out.
@@ -121,8 +121,8 @@ fn least_ln(more: f64, less: f64) -> f64 {
     2.0 * (more - less) / (more + less)
 }
 
-impl Bound {
-    /// Lays a person's side out.
+impl ScoreBound {
+    /// Prepares a person's preferences.
     pub fn of(viewer: &Viewer, limits: Limits) -> Self {
         let person = &viewer.person;
         let unwanted = |activity: &Activity| !person.activities.is_empty() && !person.activities.contains(activity);
@@ -148,7 +148,7 @@ impl Bound {
     }
 
     /// Logarithm of the most that this run can score; none where it is surely left out.
-    pub fn best_hope(&self, run: &Glance) -> Option<f64> {
+    pub fn upper_bound(&self, run: &PackedRun) -> Option<f64> {
         if self.leaves_out(run) {
             return None;
         }
@@ -156,25 +156,25 @@ impl Bound {
         if nearest > self.travel_radius_km {
             return None;
         }
-        self.best_of(run, nearest)
+        self.upper_bound_at(run, nearest)
     }
 
     /// Whether the run is closed or one of the hard rules surely leaves it out, told without a word about why.
-    fn leaves_out(&self, run: &Glance) -> bool {
+    fn leaves_out(&self, run: &PackedRun) -> bool {
         run.has(self.refused) || (run.slow < self.side(run).too_fast_below && !run.has(NO_DROP))
     }
 
-    fn side(&self, run: &Glance) -> &Side {
+    fn side(&self, run: &PackedRun) -> &Side {
         &self.sides[(run.marks & 0b111).trailing_zeros() as usize % 3]
     }
 
     /// The nearest that the run can be, in kilometres.
-    fn nearest_km(&self, run: &Glance) -> f64 {
+    fn nearest_km(&self, run: &PackedRun) -> f64 {
         (self.home.chord(run.at) * SPHERE_RADIUS_KM - SLACK_KM).max(0.0)
     }
 
     /// Logarithm of the most that anything at this distance or further can score.
-    pub fn best_beyond(&self, km: f64) -> f64 {
+    pub fn upper_bound_beyond(&self, km: f64) -> f64 {
         // The weights add up to one where company counts; where it does not, the same parts weigh more and score less.
         DISTANCE_WEIGHT * self.distance_ln(km, f64::ln_1p) + self.always
     }
@@ -191,7 +191,7 @@ impl Bound {
     }
 
     /// Logarithm of the most that this run, so near at best, can score; none where pace or hours leave it out.
-    fn best_of(&self, run: &Glance, nearest_km: f64) -> Option<f64> {
+    fn upper_bound_at(&self, run: &PackedRun, nearest_km: f64) -> Option<f64> {
         let side = self.side(run);
         let pace = side.band.map_or(0.0, |band| highest_pace_part_ln(band, run));
         if pace < self.least_pace {
@@ -239,7 +239,7 @@ impl Side {
 
 /// At least the logarithm of the pace part and of what it counts; what lies between the middle and the fast end counts
 /// as the middle.
-fn highest_pace_part_ln((my_fast, my_slow): (f64, f64), run: &Glance) -> f64 {
+fn highest_pace_part_ln((my_fast, my_slow): (f64, f64), run: &PackedRun) -> f64 {
     let (run_fast, run_slow) = (f64::from(run.fast), f64::from(run.slow));
     let fall = |excess: f64, scale: f64| -(excess / scale) * (excess / scale) / 2.0;
     let part = if run_fast > my_slow {
@@ -327,20 +327,20 @@ mod tests {
             let known = if knows { [leader].into() } else { BTreeSet::new() };
             let viewer = Viewer { id: Id::random(), person: me, known, closed: Closed::default(), engagements: Engagements::default() };
             let limits = Limits { include_full, include_any_pace, include_outside_hours, ..USUAL };
-            let bound = Bound::of(&viewer, limits);
+            let bound = ScoreBound::of(&viewer, limits);
             prop_assert!(AT_FAST_END.ln() <= AT_FAST_END_LN && PART_FLOOR.ln() <= PART_FLOOR_LN);
             for run in &runs {
                 let side = side(run, leader);
-                let glance = Glance::of(&side);
+                let packed = PackedRun::of(&side);
                 let Some(scored) = Scored::of(&viewer.person, &side.candidate(&viewer), limits) else { continue };
-                let hope = bound.best_hope(&glance);
-                prop_assert!(hope.is_some(), "left out: {side:?}");
+                let most = bound.upper_bound(&packed);
+                prop_assert!(most.is_some(), "left out: {side:?}");
                 let score = scored.into_fit(&viewer.person, &side.candidate(&viewer)).score;
-                let nearest = bound.nearest_km(&glance);
+                let nearest = bound.nearest_km(&packed);
                 prop_assert!(nearest <= viewer.person.home.distance_km(&side.place));
-                let best = hope.unwrap().exp();
+                let best = most.unwrap().exp();
                 prop_assert!(best >= score - 1e-9, "{best} < {score}: {side:?}");
-                prop_assert!(bound.best_beyond(nearest).exp() >= score - 1e-9);
+                prop_assert!(bound.upper_bound_beyond(nearest).exp() >= score - 1e-9);
                 prop_assert!(nearest < bound.reach_km((score - 1e-9).ln()));
             }
         }
