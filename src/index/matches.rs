@@ -6,7 +6,7 @@
 
 use super::{
     Found, RunIndex,
-    bar::{Bar, put_best_first},
+    top_k::{TopK, partial_sort_desc},
     grid::{Near, NearTile},
     tile::Slot,
 };
@@ -127,7 +127,7 @@ impl<'v> Weighing<'v> {
         if self.search.goes_on && few.found.len() < ENOUGH {
             self.add_soonest_later(near, &mut few);
         }
-        let reach_km = self.bound.reach_km(few.bar.ln());
+        let reach_km = self.bound.reach_km(few.top.log_threshold());
         let order = |slot: &&Slot| (slot.side.starts_at, *slot.side.id.as_bytes());
         (best(few.found.into_vec(), order, tie, limit), reach_km)
     }
@@ -137,20 +137,20 @@ impl<'v> Weighing<'v> {
         let mut few = BestFew::new(limit, self.least_score());
         let mut candidates = Vec::new();
         for NearTile { nearest_km, tile, .. } in &near.0 {
-            if self.bound.upper_bound_beyond(*nearest_km) < few.bar.ln() {
+            if self.bound.upper_bound_beyond(*nearest_km) < few.top.log_threshold() {
                 break;
             }
             candidates.clear();
             candidates.extend(tile.between(from, to).filter_map(|(packed, slot)| {
                 let best = self.bound.upper_bound(packed)?;
-                (best >= few.bar.ln()).then_some((best, slot))
+                (best >= few.top.log_threshold()).then_some((best, slot))
             }));
-            put_best_first(&mut candidates, limit.saturating_mul(2));
+            partial_sort_desc(&mut candidates, limit.saturating_mul(2));
             for (best, slot) in &candidates {
-                if *best < few.bar.ln() {
+                if *best < few.top.log_threshold() {
                     continue;
                 }
-                if let Some(scored) = self.weigh(slot, |scored| few.bar.lets_in(scored.steps())) {
+                if let Some(scored) = self.weigh(slot, |scored| few.top.would_enter(scored.steps())) {
                     few.take(scored, slot);
                 }
             }
@@ -189,20 +189,20 @@ impl<'v> Weighing<'v> {
 
 /// The best few so far, each series once.
 struct BestFew<'t> {
-    bar: Bar,
+    top: TopK,
     found: SeriesOnce<&'t Slot>,
 }
 
 impl<'t> BestFew<'t> {
     fn new(limit: usize, least: f64) -> Self {
-        Self { bar: Bar::new(limit, least), found: SeriesOnce::default() }
+        Self { top: TopK::new(limit, least), found: SeriesOnce::default() }
     }
 
-    /// Takes a run in, which the bar lets in. Another date of its series was counted for it: the bar is at most too low by
+    /// Takes a run in, which would enter the best few. Another date of its series was counted for it: the threshold is at most too low by
     /// that.
     fn take(&mut self, scored: Scored, slot: &'t Slot) {
         if self.found.take(scored, slot, |slot| &slot.side) {
-            self.bar.take(scored.steps());
+            self.top.push(scored.steps());
         }
     }
 }

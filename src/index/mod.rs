@@ -7,7 +7,7 @@
 
 mod advice;
 mod answers;
-mod bar;
+mod top_k;
 mod by_bytes;
 mod callers;
 mod cards;

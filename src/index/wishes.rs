@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    bar::{Bar, put_best_first},
+    top_k::{TopK, partial_sort_desc},
     tail::Tail,
 };
 use crate::{
@@ -191,7 +191,7 @@ impl WishIndex {
     /// their standing requests is good, but for those who are left out.
     pub fn who_fits(&self, offer: &Offer, limit: usize, now: Instant, tie: impl Fn(&[u8; 16]) -> u64) -> Vec<Id> {
         let (run, packed) = (&offer.side, PackedRun::of(&offer.side));
-        let mut bar = Bar::new(limit, alerts::least_score(&self.policy));
+        let mut top = TopK::new(limit, alerts::least_score(&self.policy));
         let limits = Limits::usual(self.policy.match_floor);
         let shared = self.shared();
         let held = lock(&shared);
@@ -199,31 +199,31 @@ impl WishIndex {
         let mut candidates: Vec<(f64, &Entry)> = entries
             .filter_map(|(bound, entry)| {
                 let best = bound.upper_bound(&packed)?;
-                (best >= bar.ln()).then_some((best, entry))
+                (best >= top.log_threshold()).then_some((best, entry))
             })
             .collect();
-        put_best_first(&mut candidates, limit.saturating_mul(2));
+        partial_sort_desc(&mut candidates, limit.saturating_mul(2));
         let mut found: HashMap<Id, Scored> = HashMap::new();
         for (best, entry) in candidates {
             let person = entry.viewer.id;
-            if best < bar.ln() || entry.expires_at <= now || offer.left_out.contains(&person) {
+            if best < top.log_threshold() || entry.expires_at <= now || offer.left_out.contains(&person) {
                 continue;
             }
             let mut candidate = run.candidate(&entry.viewer);
             candidate.known_face = offer.known_to.contains(&person);
             let scored = Scored::of(&entry.viewer.person, &candidate, limits);
             let Some(scored) = scored.filter(|scored| alerts::is_good(scored, &self.policy)) else { continue };
-            if !bar.lets_in(scored.steps()) {
+            if !top.would_enter(scored.steps()) {
                 continue;
             }
             match found.entry(person) {
-                // Another wish of theirs was counted for them: the bar is at most too low by it.
+                // Another wish of theirs was counted for them: the threshold is at most too low by it.
                 hash_map::Entry::Occupied(mut other) if other.get().steps() < scored.steps() => {
                     other.insert(scored);
                 }
                 hash_map::Entry::Occupied(_) => {}
                 hash_map::Entry::Vacant(place) => {
-                    bar.take(scored.steps());
+                    top.push(scored.steps());
                     place.insert(scored);
                 }
             }
