@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Asked, KnownCaller, RunIndex,
-    grid::{Near, NearTile},
+    grid::{NearbyTiles, NearbyTile},
     matches::MatchedRun,
     tile::{Order, Slot},
 };
@@ -85,7 +85,7 @@ impl RunIndex {
     }
 
     /// The tiles that this person goes to.
-    pub fn near(&self, viewer: &Viewer) -> Near {
+    pub fn near(&self, viewer: &Viewer) -> NearbyTiles {
         self.read().around(viewer.person.home, viewer.person.travel_radius_km)
     }
 
@@ -126,7 +126,7 @@ impl RunIndex {
         };
         let tiles = self.read().around(near, radius_km).0;
         // Of each tile the first few are enough.
-        for NearTile { tile, .. } in &tiles {
+        for NearbyTile { tile, .. } in &tiles {
             let rest = match wanted.after.filter(|after| after.0 >= from) {
                 Some(after) => tile.after(after),
                 None => tile.from(from),

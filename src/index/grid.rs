@@ -41,7 +41,7 @@ pub struct Grid {
 }
 
 /// A tile near a place.
-pub struct NearTile {
+pub struct NearbyTile {
     /// The nearest that one of its places can be.
     pub nearest_km: f64,
     pub tile: Arc<Tile>,
@@ -49,9 +49,9 @@ pub struct NearTile {
 }
 
 /// The tiles around a place, those that are nearer first.
-pub struct Near(pub Vec<NearTile>);
+pub struct NearbyTiles(pub Vec<NearbyTile>);
 
-impl Near {
+impl NearbyTiles {
     /// Until when what was found at `now`, before `to`, in the tiles nearer than `reach_km` is what would be found there
     /// again.
     pub fn good(&self, reach_km: f64, now: Instant, to: Instant) -> Good {
@@ -237,13 +237,13 @@ impl Grid {
     }
 
     /// The tiles in which a place within `radius_km` of `centre` may lie.
-    pub fn around(&self, centre: LatLng, radius_km: f64) -> Near {
+    pub fn around(&self, centre: LatLng, radius_km: f64) -> NearbyTiles {
         let mut tiles = Vec::new();
         self.each_around(centre, radius_km, |nearest_km, key, tile| {
-            tiles.push(NearTile { nearest_km, tile: tile.clone(), print: print(key, tile) });
+            tiles.push(NearbyTile { nearest_km, tile: tile.clone(), print: print(key, tile) });
         });
         tiles.sort_unstable_by(|a, b| a.nearest_km.total_cmp(&b.nearest_km));
-        Near(tiles)
+        NearbyTiles(tiles)
     }
 
     /// The [print](Good::print) of those tiles that are nearer than `reach_km`.
@@ -348,7 +348,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
     use smallvec::SmallVec;
 
-    use super::{super::gather::Gathered, *};
+    use super::{super::grid_builder::GridBuilder, *};
     use crate::{
         domain::{
             matching::{RunSide, bound::PackedRun, side::Said},
@@ -401,12 +401,12 @@ pub(super) mod tests {
         fn every_place_within_the_radius_is_in_a_tile_and_none_is_nearer_than_said(
             places in prop::collection::vec(any_place(), 1..60), (lat, lng) in any_place(), radius in 0.1..50.0f64,
         ) {
-            let mut gathered = Gathered::default();
+            let mut gathered = GridBuilder::default();
             gathered.take(places.iter().enumerate().map(|(at, (lat, lng))| entry(*lat, *lng, at as i64)).collect());
             let grid = gathered.into_grid(1);
             let centre = LatLng { lat, lng };
             let mut seen = BTreeSet::new();
-            for NearTile { nearest_km, tile, .. } in grid.around(centre, radius).0 {
+            for NearbyTile { nearest_km, tile, .. } in grid.around(centre, radius).0 {
                 for slot in tile.slots() {
                     let km = centre.distance_km(&slot.side.place);
                     prop_assert!(km >= nearest_km - 1e-6, "{nearest_km} {:?}", slot.side.place);

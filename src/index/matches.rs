@@ -7,7 +7,7 @@
 use super::{
     Found, RunIndex,
     top_k::{TopK, partial_sort_desc},
-    grid::{Near, NearTile},
+    grid::{NearbyTiles, NearbyTile},
     tile::Slot,
 };
 use crate::{
@@ -59,7 +59,7 @@ pub struct SeriesDate {
 
 type Weighed<'t> = (Scored, &'t Slot);
 
-impl Near {
+impl NearbyTiles {
     /// The runs in these tiles that fit a person who lives in their middle. `tie` is a keyed hash of person and run, in whose
     /// order equal runs at one time stand.
     pub fn matches(
@@ -122,7 +122,7 @@ impl<'v> Weighing<'v> {
 
     /// The best `limit` in the time that is searched, best first, and where fewer than [`ENOUGH`] fit there, the soonest later
     /// ones that complete them; and from how many kilometres on nothing could be good enough.
-    fn gather<'t>(&self, near: &'t Near, limit: usize, tie: &impl Fn(&[u8; 16]) -> u64) -> (Vec<Weighed<'t>>, f64) {
+    fn gather<'t>(&self, near: &'t NearbyTiles, limit: usize, tie: &impl Fn(&[u8; 16]) -> u64) -> (Vec<Weighed<'t>>, f64) {
         let mut few = self.best_few(near, limit);
         if self.search.goes_on && few.found.len() < ENOUGH {
             self.add_soonest_later(near, &mut few);
@@ -132,11 +132,11 @@ impl<'v> Weighing<'v> {
         (best(few.found.into_vec(), order, tie, limit), reach_km)
     }
 
-    fn best_few<'t>(&self, near: &'t Near, limit: usize) -> BestFew<'t> {
+    fn best_few<'t>(&self, near: &'t NearbyTiles, limit: usize) -> BestFew<'t> {
         let (from, to) = (self.search.from.max(self.now), self.search.to);
         let mut few = BestFew::new(limit, self.least_score());
         let mut candidates = Vec::new();
-        for NearTile { nearest_km, tile, .. } in &near.0 {
+        for NearbyTile { nearest_km, tile, .. } in &near.0 {
             if self.bound.upper_bound_beyond(*nearest_km) < few.top.log_threshold() {
                 break;
             }
@@ -158,11 +158,11 @@ impl<'v> Weighing<'v> {
         few
     }
 
-    fn add_soonest_later<'t>(&self, near: &'t Near, few: &mut BestFew<'t>) {
+    fn add_soonest_later<'t>(&self, near: &'t NearbyTiles, few: &mut BestFew<'t>) {
         let from = self.search.to.max(self.now);
         let until = self.now.plus_days(FURTHEST_DAYS);
         let mut later: Vec<&Slot> = Vec::new();
-        for NearTile { tile, .. } in &near.0 {
+        for NearbyTile { tile, .. } in &near.0 {
             let candidates = tile.between(from, until).filter(|(packed, _)| self.bound.upper_bound(packed).is_some());
             later.extend(candidates.map(|(_, slot)| slot));
         }

@@ -13,7 +13,7 @@ mod callers;
 mod cards;
 mod find;
 mod follow;
-mod gather;
+mod grid_builder;
 mod grid;
 mod matches;
 mod tail;
@@ -52,9 +52,9 @@ pub use callers::{Callers, KnownCaller};
 pub use cards::{Cards, Shown};
 pub use find::{Found, Listing};
 pub use follow::follow;
-use gather::Gathered;
+use grid_builder::GridBuilder;
 use grid::Grid;
-pub use grid::Near;
+pub use grid::NearbyTiles;
 pub use matches::{ENOUGH, FURTHEST_DAYS, Matched, MatchedRun, SeriesDate};
 use tile::Entry;
 pub use wishes::WishIndex;
@@ -169,7 +169,7 @@ impl RunIndex {
 
     /// Takes in runs that somebody else has read, in place of all that was held: for benches.
     pub fn fill(&self, runs: impl Iterator<Item = Read>) {
-        let mut gathered = Gathered::default();
+        let mut gathered = GridBuilder::default();
         let mut runs = runs.peekable();
         while runs.peek().is_some() {
             gathered.take(runs.by_ref().take(FILLED_AT_ONCE).map(|read| self.entry(read)).collect());
@@ -208,7 +208,7 @@ impl RunIndex {
     /// asked to wait.
     pub(crate) fn load(&self, conn: &mut Conn, db: &Db, now: Instant, follower: u64) -> Result<()> {
         let parts = Mutex::new(rows::parts(conn, now)?);
-        let gathered = Mutex::new(Gathered::default());
+        let gathered = Mutex::new(GridBuilder::default());
         let take = |conn: &mut Conn| -> Result<()> {
             // Apart, so that nobody holds the list while reading.
             let next = || lock(&parts).pop();
@@ -237,7 +237,7 @@ impl RunIndex {
     }
 
     /// Puts in what was gathered, unless that was by a follower that was replaced; says whether it is in.
-    fn put(&self, gathered: Gathered, follower: Option<u64>) -> bool {
+    fn put(&self, gathered: GridBuilder, follower: Option<u64>) -> bool {
         let version = self.read().version() + 1;
         let grid = gathered.into_grid(version);
         let mut held = self.write();

@@ -11,7 +11,7 @@ use super::{
 
 /// Runs on their way into a grid.
 #[derive(Default)]
-pub struct Gathered {
+pub struct GridBuilder {
     /// Knows which runs are here, and has no tiles yet.
     grid: Grid,
     slots: Vec<Vec<Slot>>,
@@ -19,7 +19,7 @@ pub struct Gathered {
     many: HashMap<u32, usize, RandomState>,
 }
 
-impl Gathered {
+impl GridBuilder {
     /// Takes many runs in, of which none is here.
     pub fn take(&mut self, entries: Vec<Entry>) {
         let mut slots = Vec::with_capacity(entries.len());
