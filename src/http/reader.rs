@@ -15,16 +15,16 @@ use crate::{
     domain::{refusal::Code, run::RunStatus},
     error::{Error, Result},
     id::Id,
-    index::{Found, KnownCaller},
+    index::{Found, CachedCaller},
     service::{callers, run_views},
     store::{Conn, runs},
 };
 
 /// A verified adult in good standing who reads lists.
-pub struct Reader(pub Arc<KnownCaller>);
+pub struct Reader(pub Arc<CachedCaller>);
 
 /// The same, or nobody: for lists that everybody sees.
-pub struct MaybeReader(pub Option<Arc<KnownCaller>>);
+pub struct MaybeReader(pub Option<Arc<CachedCaller>>);
 
 impl FromRequest for Reader {
     type Error = Problem;
@@ -53,7 +53,7 @@ impl FromRequest for MaybeReader {
 /// Somebody in good standing, or the caller whom a decision keeps out; nobody without a token.
 async fn know(
     request: &HttpRequest,
-) -> std::result::Result<Option<std::result::Result<Arc<KnownCaller>, callers::Caller>>, Problem> {
+) -> std::result::Result<Option<std::result::Result<Arc<CachedCaller>, callers::Caller>>, Problem> {
     let app = app(request)?;
     app.db.own_changes().all_followed().await;
     let now = app.clock.now();
@@ -61,17 +61,17 @@ async fn know(
     if let Some(known) = app.runs.callers.get(claims.account, claims.session, now) {
         return Ok(Some(Ok(known)));
     }
-    let ticket = app.runs.callers.ticket(claims.account);
+    let generation = app.runs.callers.generation(claims.account);
     let read = app.db.read(move |conn| {
         let caller = callers::identify(conn, claims.account, claims.session, now)?;
         if caller.kept_out.is_some() {
             return Ok(Err(caller));
         }
-        Ok(Ok(Arc::new(KnownCaller::read(conn, &caller, now)?)))
+        Ok(Ok(Arc::new(CachedCaller::read(conn, &caller, now)?)))
     });
     let known = read.await?;
     if let Ok(known) = &known {
-        app.runs.callers.put(ticket, known.clone());
+        app.runs.callers.put(generation, known.clone());
     }
     Ok(Some(known))
 }
@@ -80,7 +80,7 @@ async fn know(
 pub async fn cards(
     app: &AppData,
     found: &[Found],
-    reader: Option<&KnownCaller>,
+    reader: Option<&CachedCaller>,
     now: Instant,
 ) -> Result<Vec<Option<Arc<str>>>> {
     let is_insider = |run: &Found| run.point_is_hidden && reader.is_some_and(|r| r.insider_of.contains(&run.id));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    KnownCaller,
+    CachedCaller,
     by_bytes::{ByBytes, Kept, holding},
     grid::Good,
 };
@@ -62,7 +62,7 @@ impl Asked {
 /// What somebody was told.
 #[derive(Debug, Clone)]
 struct Answer {
-    caller: Arc<KnownCaller>,
+    caller: Arc<CachedCaller>,
     asked: Asked,
     good: Good,
     json: Bytes,
@@ -88,7 +88,7 @@ impl Answers {
     /// for where nothing else has changed.
     pub(super) fn get(
         &self,
-        caller: &Arc<KnownCaller>,
+        caller: &Arc<CachedCaller>,
         asked: Asked,
         now: Instant,
         print: impl FnOnce(f64) -> u64,
@@ -102,7 +102,7 @@ impl Answers {
     }
 
     /// Keeps what was answered.
-    pub fn put(&self, caller: &Arc<KnownCaller>, asked: Asked, good: Good, json: Bytes) {
+    pub fn put(&self, caller: &Arc<CachedCaller>, asked: Asked, good: Good, json: Bytes) {
         self.0.insert(caller.account, Answer { caller: caller.clone(), asked, good, json });
     }
 }
@@ -122,7 +122,7 @@ mod tests {
         service::run_sides::Read,
     };
 
-    fn reader(now: Instant) -> Arc<KnownCaller> {
+    fn reader(now: Instant) -> Arc<CachedCaller> {
         let viewer = Viewer {
             id: Id::random(),
             person: person(),
@@ -130,7 +130,7 @@ mod tests {
             closed: Closed::default(),
             engagements: Engagements::default(),
         };
-        Arc::new(KnownCaller {
+        Arc::new(CachedCaller {
             account: viewer.id,
             session: Id::random(),
             session_expires_at: now.plus_days(1),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     /// Answers as a server would; says whether it was a kept one.
-    fn ask(index: &RunIndex, caller: &Arc<KnownCaller>, asked: Asked, now: Instant) -> (String, bool) {
+    fn ask(index: &RunIndex, caller: &Arc<CachedCaller>, asked: Asked, now: Instant) -> (String, bool) {
         if let Some(json) = index.answered(caller, asked, now) {
             return (String::from_utf8(json.to_vec()).unwrap(), true);
         }
@@ -227,7 +227,7 @@ mod tests {
         assert!(!ask(&index, &caller, saturday, now.plus_seconds(1)).1, "another question");
         assert!(ask(&index, &caller, saturday, now.plus_seconds(2)).1);
         let read_again =
-            Arc::new(KnownCaller { viewer: caller.viewer.clone(), insider_of: BTreeSet::new(), ..*caller });
+            Arc::new(CachedCaller { viewer: caller.viewer.clone(), insider_of: BTreeSet::new(), ..*caller });
         assert!(!ask(&index, &read_again, saturday, now.plus_seconds(2)).1);
     }
 

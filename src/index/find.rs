@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Asked, KnownCaller, RunIndex,
+    Asked, CachedCaller, RunIndex,
     grid::{NearbyTiles, NearbyTile},
     matches::MatchedRun,
     tile::{Order, Slot},
@@ -77,7 +77,7 @@ const PIECES: usize = 30;
 
 impl RunIndex {
     /// What this person was answered lately to the same question, if the same would be answered again.
-    pub fn answered(&self, caller: &Arc<KnownCaller>, asked: Asked, now: Instant) -> Option<Bytes> {
+    pub fn answered(&self, caller: &Arc<CachedCaller>, asked: Asked, now: Instant) -> Option<Bytes> {
         let person = &caller.viewer.as_ref()?.person;
         self.answers.get(caller, asked, now, |reach_km| {
             self.read().print_around(person.home, person.travel_radius_km, reach_km)

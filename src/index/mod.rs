@@ -9,7 +9,7 @@ mod advice;
 mod answers;
 mod top_k;
 mod by_bytes;
-mod callers;
+mod caller_cache;
 mod cards;
 mod find;
 mod follow;
@@ -48,7 +48,7 @@ use crate::{
 pub use advice::Advice;
 use answers::Answers;
 pub use answers::Asked;
-pub use callers::{Callers, KnownCaller};
+pub use caller_cache::{CallerCache, CachedCaller};
 pub use cards::{Cards, Shown};
 pub use find::{Found, Listing};
 pub use follow::follow;
@@ -85,7 +85,7 @@ pub struct RunIndex {
     /// Requests to look at the database that the follower has answered.
     rings_answered: watch::Sender<u64>,
     pub cards: Cards,
-    pub callers: Callers,
+    pub callers: CallerCache,
     pub answers: Answers,
 }
 
@@ -104,7 +104,7 @@ impl RunIndex {
             follower: AtomicU64::new(0),
             rings_answered: watch::Sender::new(0),
             cards: Cards::default(),
-            callers: Callers::default(),
+            callers: CallerCache::default(),
             answers: Answers::default(),
         }
     }

@@ -32,7 +32,7 @@ const GOOD_FOR_S: i64 = 10;
 
 /// Somebody who may ask, as they were when they were read.
 #[derive(Debug)]
-pub struct KnownCaller {
+pub struct CachedCaller {
     pub account: Id,
     pub session: Id,
     pub session_expires_at: Instant,
@@ -43,7 +43,7 @@ pub struct KnownCaller {
     pub insider_of: BTreeSet<Id>,
 }
 
-impl KnownCaller {
+impl CachedCaller {
     /// Reads what lists need to know of somebody who was identified just now.
     ///
     /// # Errors
@@ -65,20 +65,20 @@ impl KnownCaller {
     }
 }
 
-/// Under which number somebody was read.
+/// The number of changes of a slot at which a caller was read: another number means that the caller may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ticket(u64);
+pub struct Generation(u64);
 
 /// The people.
-pub struct Callers {
-    known: Cache<Id, (Ticket, Arc<KnownCaller>)>,
+pub struct CallerCache {
+    known: Cache<Id, (Generation, Arc<CachedCaller>)>,
     numbers: Box<[AtomicU64]>,
     hasher: RandomState,
     /// Changes of people are not followed for now: nobody is known.
     is_closed: AtomicBool,
 }
 
-impl Default for Callers {
+impl Default for CallerCache {
     fn default() -> Self {
         Self {
             known: Cache::new(KEPT),
@@ -89,24 +89,24 @@ impl Default for Callers {
     }
 }
 
-impl Callers {
+impl CallerCache {
     fn number(&self, account: Id) -> &AtomicU64 {
         let hash = self.hasher.hash_one(account);
         &self.numbers[usize::try_from(hash % SLOTS as u64).unwrap_or(0)]
     }
 
-    /// To be taken before somebody is read.
-    pub fn ticket(&self, account: Id) -> Ticket {
-        Ticket(self.number(account).load(Ordering::Acquire))
+    /// Gives the generation of an account; it is taken before the caller is read.
+    pub fn generation(&self, account: Id) -> Generation {
+        Generation(self.number(account).load(Ordering::Acquire))
     }
 
     /// Somebody who was read lately in this session, if nothing about them changed since.
-    pub fn get(&self, account: Id, session: Id, now: Instant) -> Option<Arc<KnownCaller>> {
+    pub fn get(&self, account: Id, session: Id, now: Instant) -> Option<Arc<CachedCaller>> {
         if self.is_closed.load(Ordering::Acquire) {
             return None;
         }
-        let (ticket, caller) = self.known.get(&account)?;
-        let fresh = ticket == self.ticket(account)
+        let (generation, caller) = self.known.get(&account)?;
+        let fresh = generation == self.generation(account)
             && caller.session == session
             && (caller.read_at..caller.read_at.plus_seconds(GOOD_FOR_S)).contains(&now)
             && now < caller.session_expires_at;
@@ -114,14 +114,14 @@ impl Callers {
     }
 
     /// Everybody who would be taken from here if they asked now.
-    pub fn fresh(&self, now: Instant) -> Vec<Arc<KnownCaller>> {
+    pub fn fresh(&self, now: Instant) -> Vec<Arc<CachedCaller>> {
         let kept: Vec<_> = self.known.iter().map(|(_, (_, caller))| caller).collect();
         kept.into_iter().filter_map(|caller| self.get(caller.account, caller.session, now)).collect()
     }
 
-    /// Keeps somebody who was read under this ticket.
-    pub fn put(&self, ticket: Ticket, caller: Arc<KnownCaller>) {
-        self.known.insert(caller.account, (ticket, caller));
+    /// Keeps a caller who was read at this generation.
+    pub fn put(&self, generation: Generation, caller: Arc<CachedCaller>) {
+        self.known.insert(caller.account, (generation, caller));
     }
 
     /// What was read about this person counts no more.
@@ -149,8 +149,8 @@ impl Callers {
 mod tests {
     use super::*;
 
-    fn caller(account: Id, session: Id, read_at: Instant) -> Arc<KnownCaller> {
-        Arc::new(KnownCaller {
+    fn caller(account: Id, session: Id, read_at: Instant) -> Arc<CachedCaller> {
+        Arc::new(CachedCaller {
             account,
             session,
             session_expires_at: read_at.plus_seconds(5),
@@ -162,41 +162,41 @@ mod tests {
 
     #[test]
     fn what_changed_while_somebody_was_read_is_not_missed() {
-        let (callers, account, session) = (Callers::default(), Id::random(), Id::random());
+        let (callers, account, session) = (CallerCache::default(), Id::random(), Id::random());
         let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
-        let ticket = callers.ticket(account);
-        callers.put(ticket, caller(account, session, now));
+        let generation = callers.generation(account);
+        callers.put(generation, caller(account, session, now));
         assert!(callers.get(account, session, now).is_some());
         callers.forget(account);
         assert!(callers.get(account, session, now).is_none());
-        callers.put(ticket, caller(account, session, now));
+        callers.put(generation, caller(account, session, now));
         assert!(callers.get(account, session, now).is_none(), "read before the change");
     }
 
     #[test]
     fn while_changes_are_not_followed_nobody_is_known_and_nothing_read_meanwhile_is_kept() {
-        let (callers, account, session) = (Callers::default(), Id::random(), Id::random());
+        let (callers, account, session) = (CallerCache::default(), Id::random(), Id::random());
         let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
-        callers.put(callers.ticket(account), caller(account, session, now));
+        callers.put(callers.generation(account), caller(account, session, now));
         callers.close();
         assert!(callers.get(account, session, now).is_none());
-        let ticket = callers.ticket(account);
-        callers.put(ticket, caller(account, session, now));
+        let generation = callers.generation(account);
+        callers.put(generation, caller(account, session, now));
         assert!(callers.get(account, session, now).is_none(), "a change of this moment would not be seen");
         callers.open();
         assert!(callers.get(account, session, now).is_none(), "read before the change that is followed now");
-        callers.put(ticket, caller(account, session, now));
+        callers.put(generation, caller(account, session, now));
         assert!(callers.get(account, session, now).is_none(), "also where it is put down later");
-        callers.put(callers.ticket(account), caller(account, session, now));
+        callers.put(callers.generation(account), caller(account, session, now));
         callers.open();
         assert!(callers.get(account, session, now).is_some(), "once is enough");
     }
 
     #[test]
     fn nobody_is_known_for_long_in_another_session_or_beyond_its_end() {
-        let (callers, account, session) = (Callers::default(), Id::random(), Id::random());
+        let (callers, account, session) = (CallerCache::default(), Id::random(), Id::random());
         let now: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
-        callers.put(callers.ticket(account), caller(account, session, now));
+        callers.put(callers.generation(account), caller(account, session, now));
         assert!(callers.get(account, Id::random(), now).is_none());
         assert!(callers.get(account, session, now.plus_seconds(4)).is_some());
         assert!(callers.get(account, session, now.plus_seconds(5)).is_none(), "the session has ended");
