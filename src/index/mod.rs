@@ -10,7 +10,7 @@ mod answers;
 mod top_k;
 mod by_bytes;
 mod caller_cache;
-mod cards;
+mod card_cache;
 mod find;
 mod follow;
 mod grid_builder;
@@ -49,7 +49,7 @@ pub use advice::Advice;
 use answers::Answers;
 pub use answers::Asked;
 pub use caller_cache::{CallerCache, CachedCaller};
-pub use cards::{Cards, Shown};
+pub use card_cache::{CardCache, RenderedCard};
 pub use find::{Found, Listing};
 pub use follow::follow;
 use grid_builder::GridBuilder;
@@ -84,7 +84,7 @@ pub struct RunIndex {
     follower: AtomicU64,
     /// Requests to look at the database that the follower has answered.
     rings_answered: watch::Sender<u64>,
-    pub cards: Cards,
+    pub cards: CardCache,
     pub callers: CallerCache,
     pub answers: Answers,
 }
@@ -103,7 +103,7 @@ impl RunIndex {
             unseen: AtomicU32::new(0),
             follower: AtomicU64::new(0),
             rings_answered: watch::Sender::new(0),
-            cards: Cards::default(),
+            cards: CardCache::default(),
             callers: CallerCache::default(),
             answers: Answers::default(),
         }

@@ -1,4 +1,4 @@
-//! Cards as lists show them, ready to be sent: a bounded number, each of one state of its run.
+//! CardCache as lists show them, ready to be sent: a bounded number, each of one state of its run.
 
 use std::sync::Arc;
 
@@ -14,27 +14,27 @@ const USUAL_BYTES: u64 = 1_000;
 
 /// A card as everybody may see it, in JSON.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct RenderedCard {
     version: u64,
     json: Arc<str>,
 }
 
-impl Kept for Shown {
+impl Kept for RenderedCard {
     fn size(&self) -> usize {
         self.json.len()
     }
 }
 
 /// The cards.
-pub struct Cards(ByBytes<Shown>);
+pub struct CardCache(ByBytes<RenderedCard>);
 
-impl Default for Cards {
+impl Default for CardCache {
     fn default() -> Self {
         Self(holding(KEPT_BYTES, USUAL_BYTES))
     }
 }
 
-impl Cards {
+impl CardCache {
     /// The card of a run in the state in which it was found, if it is kept.
     pub fn get(&self, found: &Found) -> Option<Arc<str>> {
         self.0.get(&found.id).filter(|shown| shown.version == found.version).map(|shown| shown.json)
@@ -42,6 +42,6 @@ impl Cards {
 
     /// Keeps a card that was read from the database after its run was found: it is of that state or a later one.
     pub fn put(&self, found: &Found, json: Arc<str>) {
-        self.0.insert(found.id, Shown { version: found.version, json });
+        self.0.insert(found.id, RenderedCard { version: found.version, json });
     }
 }
