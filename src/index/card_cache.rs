@@ -1,4 +1,4 @@
-//! CardCache as lists show them, ready to be sent: a bounded number, each of one state of its run.
+//! Cards of runs as JSON, ready to be sent: a bounded number, each of one state of its run.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl Kept for RenderedCard {
     }
 }
 
-/// The cards.
+/// The cache of rendered cards, by run.
 pub struct CardCache(ByBytes<RenderedCard>);
 
 impl Default for CardCache {
