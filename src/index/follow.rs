@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant as Moment},
 };
 
-use super::{RunIndex, tail::Tail};
+use super::{RunIndex, change_cursor::ChangeCursor};
 use crate::{
     clock::{Clock, Instant},
     error::Result,
@@ -141,7 +141,7 @@ struct Follower {
     /// Which follower of the index it is.
     number: u64,
     /// None until everything is loaded.
-    tail: Option<Tail>,
+    cursor: Option<ChangeCursor>,
     /// Numbers of this process's own changes, which were followed before they were read.
     own: BTreeSet<i64>,
     /// What has yet to be read afresh.
@@ -167,7 +167,7 @@ impl Follower {
         let was_moved = self.last_now.is_some_and(|last| now.plus_seconds(CLOCK_SET_RIGHT_S) < last);
         // Runs that had begun by a clock that was set back are no longer here.
         let lacks_runs = self.begun_until.is_some_and(|until| now < until);
-        if self.tail.is_none() || was_moved || lacks_runs {
+        if self.cursor.is_none() || was_moved || lacks_runs {
             return self.load(index, conn, db, now);
         }
         if looks {
@@ -206,7 +206,7 @@ impl Follower {
         let begun = Moment::now();
         // Reading takes longer than a decision about somebody may wait.
         index.callers.close();
-        let tail = Tail::here(conn)?;
+        let cursor = ChangeCursor::at_head(conn)?;
         let pending = std::mem::take(&mut self.pending);
         index.is_reading.store(true, Ordering::Release);
         let loaded = index.load(conn, db, now, self.number);
@@ -216,7 +216,7 @@ impl Follower {
             return Err(error);
         }
         index.callers.open();
-        (self.tail, self.last_now, self.begun_until) = (Some(tail), Some(now), Some(now));
+        (self.cursor, self.last_now, self.begun_until) = (Some(cursor), Some(now), Some(now));
         self.own.clear();
         tracing::info!(
             runs = index.len(),
@@ -228,15 +228,15 @@ impl Follower {
 
     /// Reads what others changed; this process's own was followed before.
     fn poll(&mut self, conn: &mut Conn) -> Result<()> {
-        let Some(tail) = &mut self.tail else { return Ok(()) };
-        match tail.news(conn, |number| self.own.remove(&number))? {
+        let Some(cursor) = &mut self.cursor else { return Ok(()) };
+        match cursor.poll(conn, |number| self.own.remove(&number))? {
             Some(news) => self.pending.extend(news),
             None => {
                 self.pending.insert(EVERYTHING);
             }
         }
         // Numbers of ours below the newest were seen, or their rows are forgotten.
-        let number = tail.number();
+        let number = cursor.number();
         self.own.retain(|own| *own > number);
         Ok(())
     }

@@ -16,7 +16,7 @@ mod follow;
 mod grid_builder;
 mod grid;
 mod matches;
-mod tail;
+mod change_cursor;
 mod tile;
 mod wishes;
 

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     top_k::{TopK, partial_sort_desc},
-    tail::Tail,
+    change_cursor::ChangeCursor,
 };
 use crate::{
     clock::Instant,
@@ -71,7 +71,7 @@ struct Tile {
 
 #[derive(Default)]
 struct Held {
-    tail: Option<Tail>,
+    cursor: Option<ChangeCursor>,
     tiles: HashMap<Place, Tile>,
     places: HashMap<Id, (Place, Id)>,
     of_person: HashMap<Id, BTreeSet<Id>>,
@@ -113,8 +113,8 @@ impl WishIndex {
     pub fn catch_up(&self, conn: &mut Conn) -> Result<()> {
         let shared = self.shared();
         let mut held = lock(&shared);
-        let news = match &mut held.tail {
-            Some(tail) => tail.news(conn, |_| false),
+        let news = match &mut held.cursor {
+            Some(cursor) => cursor.poll(conn, |_| false),
             None => Ok(None),
         };
         let done = match news {
@@ -125,7 +125,7 @@ impl WishIndex {
             Err(error) => Err(error),
         };
         if done.is_err() {
-            held.tail = None;
+            held.cursor = None;
         }
         done
     }
@@ -135,12 +135,12 @@ impl WishIndex {
     /// # Errors
     /// As [`catch_up`](Self::catch_up).
     pub fn keep_up(&self, conn: &mut Conn) -> Result<()> {
-        let is_read = lock(&self.shared()).tail.is_some();
+        let is_read = lock(&self.shared()).cursor.is_some();
         if is_read { self.catch_up(conn) } else { Ok(()) }
     }
 
     fn load(&self, held: &mut Held, conn: &mut Conn) -> Result<()> {
-        let tail = Tail::here(conn)?;
+        let cursor = ChangeCursor::at_head(conn)?;
         *held = Held::default();
         let mut after = Id::nil();
         loop {
@@ -149,7 +149,7 @@ impl WishIndex {
             after = last.id;
             self.put(held, conn, some)?;
         }
-        held.tail = Some(tail);
+        held.cursor = Some(cursor);
         Ok(())
     }
 

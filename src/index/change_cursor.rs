@@ -1,4 +1,4 @@
-//! The end of the numbered changes, for whoever asks now and then what is new.
+//! A cursor over the numbered changes in the database, polled for what is new.
 //!
 //! Invariant: no change is passed over. A number that is missing is waited for until every transaction that could bring it
 //! is over.
@@ -18,23 +18,23 @@ const AT_ONCE: i64 = 10_000;
 /// Numbers before the newest among which missing ones are looked for at the start.
 const LOOKED_BACK: i64 = 20_000;
 
-/// Where somebody stands among the changes.
+/// The position of one reader among the changes.
 #[derive(Debug, Default)]
-pub(super) struct Tail {
+pub(super) struct ChangeCursor {
     /// The highest number seen.
     number: i64,
     /// Numbers that were missing, each with the transaction before which all must be over for it never to come.
     missing: BTreeMap<i64, i64>,
 }
 
-impl Tail {
+impl ChangeCursor {
     /// The highest number seen.
     pub(super) fn number(&self) -> i64 {
         self.number
     }
 
-    /// Begins here: what commits from now on has a number that is higher or missing.
-    pub(super) fn here(conn: &mut Conn) -> Result<Self> {
+    /// Starts at the newest change: what commits from now on has a number that is higher or missing.
+    pub(super) fn at_head(conn: &mut Conn) -> Result<Self> {
         let number = changes::newest(conn)?;
         let seen = changes::after(conn, number - LOOKED_BACK, &[], LOOKED_BACK)?;
         // Where nothing was forgotten yet, the first number of all may be the missing one.
@@ -42,13 +42,14 @@ impl Tail {
         let seen: BTreeSet<i64> = seen.into_iter().map(|(at, _)| at).collect();
         let first = if is_whole { 1 } else { seen.first().copied().unwrap_or(number) };
         let gaps = (first..number).filter(|at| !seen.contains(at)).collect();
-        let mut tail = Self { number, missing: BTreeMap::new() };
-        tail.wait_for(conn, gaps)?;
-        Ok(tail)
+        let mut cursor = Self { number, missing: BTreeMap::new() };
+        cursor.track_gaps(conn, gaps)?;
+        Ok(cursor)
     }
 
-    /// Waits for missing numbers. Asked after they were seen to be missing: whoever has one of them has begun to write.
-    fn wait_for(&mut self, conn: &mut Conn, gaps: Vec<i64>) -> Result<()> {
+    /// Tracks missing numbers until every transaction that could commit one is over. Called after they were seen to be
+    /// missing: the transaction that has such a number has begun by then.
+    fn track_gaps(&mut self, conn: &mut Conn, gaps: Vec<i64>) -> Result<()> {
         if !gaps.is_empty() {
             let over = changes::none_begun_from(conn)?;
             self.missing.extend(gaps.into_iter().map(|number| (number, over)));
@@ -57,7 +58,7 @@ impl Tail {
     }
 
     /// What has changed since, but for the numbers that are known; none when that is too much, and all has to be read afresh.
-    pub(super) fn news(
+    pub(super) fn poll(
         &mut self,
         conn: &mut Conn,
         mut is_known: impl FnMut(i64) -> bool,
@@ -83,7 +84,7 @@ impl Tail {
                     news.insert(change);
                 }
             }
-            self.wait_for(conn, gaps)?;
+            self.track_gaps(conn, gaps)?;
             if is_last {
                 break;
             }
