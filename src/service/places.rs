@@ -114,7 +114,7 @@ pub fn move_signup(
         signup.let_go = 0;
     }
     if !to.is_live() || to == SignupStatus::Attended {
-        signup.is_asked_nothing();
+        signup.clear_pending_confirmation();
     }
     if !to.is_live() {
         yeses::forget(tx, signup.run_id, signup.account_id)?;

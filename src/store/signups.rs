@@ -74,7 +74,7 @@ pub struct Signup {
 
 impl Signup {
     /// A change that asked for a fresh yes asks for none any more.
-    pub fn needs_no_yes_to_a_change(&mut self) {
+    pub fn clear_change_prompt(&mut self) {
         if self.awaits_yes_to_a_change() {
             (self.reconfirm_by, self.reconfirm_reason) = (None, None);
         }
@@ -118,7 +118,7 @@ impl Signup {
     }
 
     /// Takes back what the person was asked about coming: they said yes to the run as it is, or it is settled otherwise.
-    pub fn is_asked_nothing(&mut self) {
+    pub fn clear_pending_confirmation(&mut self) {
         (self.reconfirm_by, self.reconfirm_reason, self.change_asked_at) = (None, None, None);
         self.agreed_to(None);
     }

@@ -101,9 +101,9 @@ pub(in crate::service) fn ask(
         match reach_since(start, LatLng { lat, lng }, before, run) {
             Reach::Small if !is_moved => continue,
             // Whatever was moved far is back near what they said yes to.
-            Reach::Small => signup.needs_no_yes_to_a_change(),
+            Reach::Small => signup.clear_change_prompt(),
             Reach::Asks => {
-                signup.needs_no_yes_to_a_change();
+                signup.clear_change_prompt();
                 signup.change_asked_at = (signup.status == SignupStatus::Confirmed).then_some(now);
             }
             Reach::Far => {

@@ -80,7 +80,7 @@ pub fn accept(
     }
     locked.no_double_life(tx, person)?;
     // Taking the place is a yes to the run as it is.
-    signup.is_asked_nothing();
+    signup.clear_pending_confirmation();
     reconfirming::ask_whoever_was_missing(tx, &mut signup, &locked.run.run, policy, now)?;
     places::move_signup(tx, &locked.run, &mut signup, SignupAct::Accept, Who::Person, now)?;
     notices::about_signup(tx, &signup, Notice::SignupConfirmed { signup_id: signup.id }, now)?;

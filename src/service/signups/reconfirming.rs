@@ -199,7 +199,7 @@ fn yes_to_change(
     let terms = terms_of(answer, &locked.run)?;
     let was_held_up = signup.reconfirm_reason == Some(ReconfirmReason::Changed);
     signup.change_asked_at = None;
-    signup.needs_no_yes_to_a_change();
+    signup.clear_change_prompt();
     // Further steps count from what was said yes to.
     signup.agreed_to((terms != locked.run.terms(None)).then_some(terms));
     signup.updated_at = now;
