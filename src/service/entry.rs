@@ -22,10 +22,10 @@ pub fn is_closed_to(conn: &mut Conn, person: Id, run: Id, now: Instant) -> Resul
         return Ok(true);
     }
     let earlier = signups::of_person_in_run(conn, person, run)?;
-    something_stands_between(conn, person, run, &earlier, now)
+    is_excluded(conn, person, run, &earlier, now)
 }
 
-fn something_stands_between(conn: &mut Conn, person: Id, run: Id, earlier: &[Signup], now: Instant) -> Result<bool> {
+fn is_excluded(conn: &mut Conn, person: Id, run: Id, earlier: &[Signup], now: Instant) -> Result<bool> {
     let has_ended = earlier.iter().any(Signup::is_closed);
     Ok(has_ended || moderation::is_barred_from(conn, person, run, now)? || blocks::stand_between(conn, person, run)?)
 }
@@ -44,7 +44,7 @@ pub fn may_come(conn: &mut Conn, person: Id, run: Id, now: Instant) -> Result<()
 /// # Errors
 /// [`Code::RunNotOpenToYou`], whatever the cause.
 pub fn welcome_may_come(conn: &mut Conn, welcome: &Welcome, run: Id, earlier: &[Signup], now: Instant) -> Result<()> {
-    let closed = something_stands_between(conn, welcome.person(), run, earlier, now)?;
+    let closed = is_excluded(conn, welcome.person(), run, earlier, now)?;
     if closed { Err(Code::RunNotOpenToYou.into()) } else { Ok(()) }
 }
 

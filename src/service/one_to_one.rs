@@ -81,7 +81,7 @@ fn two_of(conn: &mut Conn, run: &Run, now: Instant) -> Result<Option<Two>> {
 ///
 /// # Errors
 /// [`Code::TooFewThisTime`].
-pub fn nobody_alone_too_late(conn: &mut Conn, run: &Run, policy: &Policy, now: Instant) -> Result<()> {
+pub fn ensure_group_size(conn: &mut Conn, run: &Run, policy: &Policy, now: Instant) -> Result<()> {
     if now >= places::cut_off(run, policy) && two_of(conn, run, now)?.is_some() {
         return Err(Code::TooFewThisTime.into());
     }

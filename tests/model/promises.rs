@@ -223,7 +223,7 @@ pub fn check(world: &World, before: &Look, after: &Look, act: Option<Act>) -> Re
         apart(world, *id, now, &new).map_err(|words| format!("promise 5: {words}"))?;
         promised(world, was, now).map_err(|words| format!("promise 6: {words}"))?;
     }
-    no_double_life(world, before, after)
+    ensure_no_overlap(world, before, after)
 }
 
 /// Who bars whom.
@@ -434,7 +434,7 @@ fn promised(world: &World, was: &RunLook, now: &RunLook) -> Result<(), String> {
 }
 
 /// Nobody becomes confirmed in two runs at the same time; moving a run may bring it about, and is told to them.
-fn no_double_life(world: &World, before: &Look, after: &Look) -> Result<(), String> {
+fn ensure_no_overlap(world: &World, before: &Look, after: &Look) -> Result<(), String> {
     for (id, run) in &after.runs {
         for (signup, seat) in run.seats.iter().filter(|(_, seat)| seat.status == Confirmed) {
             let was = before.runs.get(id).and_then(|run| run.seats.get(signup)).map(|seat| seat.status);

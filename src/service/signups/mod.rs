@@ -161,7 +161,7 @@ impl Locked {
     ///
     /// # Errors
     /// [`Code::OverlappingRun`] with `conflicting_signup_id`, or `conflicting_run_id` for a run that they lead.
-    pub fn no_double_life(&self, tx: &mut Tx<'_>, person: Id) -> Result<()> {
+    pub fn ensure_no_overlap(&self, tx: &mut Tx<'_>, person: Id) -> Result<()> {
         let run = &self.run.run;
         let left: Vec<Id> = self.others.iter().map(|(_, signup)| signup.id).collect();
         let conflicts = signups::overlapping(tx, person, run.id, run.starts_at, run.ends_at)?;
@@ -250,7 +250,7 @@ pub fn sign_up_with(
     }
     let status = signup::begin(act, Who::Person).ok_or(Code::SignupNotLive)?;
     if status == SignupStatus::Confirmed {
-        locked.no_double_life(tx, person)?;
+        locked.ensure_no_overlap(tx, person)?;
     }
     let queue_no = runs::next_queue_no(tx, &mut locked.run)?;
     let mut signup = Signup {
@@ -277,7 +277,7 @@ pub fn sign_up_with(
             if room.waiting > 0 {
                 places::settle(tx, &mut locked.run, policy, now)?;
             }
-            one_to_one::nobody_alone_too_late(tx, &locked.run.run, policy, now)?;
+            one_to_one::ensure_group_size(tx, &locked.run.run, policy, now)?;
         }
         SignupStatus::Waitlisted => {
             notices::about_signup(tx, &signup, Notice::SignupWaitlisted { signup_id: signup.id }, now)?;

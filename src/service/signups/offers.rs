@@ -78,7 +78,7 @@ pub fn accept(
         SignupStatus::Waitlisted => first_yes(tx, &mut locked, &signup, policy, now)?,
         _ => {}
     }
-    locked.no_double_life(tx, person)?;
+    locked.ensure_no_overlap(tx, person)?;
     // Taking the place is a yes to the run as it is.
     signup.clear_pending_confirmation();
     reconfirming::ask_whoever_was_missing(tx, &mut signup, &locked.run.run, policy, now)?;
@@ -86,7 +86,7 @@ pub fn accept(
     notices::about_signup(tx, &signup, Notice::SignupConfirmed { signup_id: signup.id }, now)?;
     locked.leave_the_others(tx, policy, now)?;
     places::settle(tx, &mut locked.run, policy, now)?;
-    one_to_one::nobody_alone_too_late(tx, &locked.run.run, policy, now)?;
+    one_to_one::ensure_group_size(tx, &locked.run.run, policy, now)?;
     Ok(signup)
 }
 
