@@ -47,7 +47,7 @@ const LEASE_S: i64 = 60;
 const LOST_AFTER_HOURS: i64 = 48;
 
 /// Has the worker look whom these runs fit, those of them that are published and to come.
-pub fn look_out(tx: &mut Tx<'_>, some: &[&Run], now: Instant) -> Result<()> {
+pub fn enqueue_alert_scan(tx: &mut Tx<'_>, some: &[&Run], now: Instant) -> Result<()> {
     let open = some.iter().filter(|run| run.status == RunStatus::Published && run.starts_at > now);
     alerts::queue_runs(tx, &open.map(|run| run.id).collect::<Vec<_>>(), now)
 }

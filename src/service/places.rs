@@ -130,7 +130,7 @@ pub fn move_signup(
     signup.updated_at = now;
     signups::update(tx, locked, signup)?;
     // Where somebody waits they come first: the run is full for everybody else.
-    if gives_way { alerts::look_out(tx, &[&locked.run], now) } else { Ok(()) }
+    if gives_way { alerts::enqueue_alert_scan(tx, &[&locked.run], now) } else { Ok(()) }
 }
 
 /// The rules of the house about offers.

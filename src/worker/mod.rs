@@ -41,13 +41,13 @@ pub async fn tick(app: &Arc<App>) -> Result<usize> {
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let slots = Arc::new(Slots::default());
     tokio::join!(
-        keep_house(&app, &stop),
+        run_scheduler(&app, &stop),
         keep_delivering(&app, Lane::Ordinary, &slots, &stop),
         keep_delivering(&app, Lane::Hung, &slots, &stop)
     );
 }
 
-async fn keep_house(app: &Arc<App>, stop: &CancellationToken) {
+async fn run_scheduler(app: &Arc<App>, stop: &CancellationToken) {
     let (mut round, mut outages) = (0_u64, app.db.outages());
     while !stop.is_cancelled() {
         if app.db.outages() != outages {

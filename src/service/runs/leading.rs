@@ -174,7 +174,7 @@ fn go_along(
     places::settle(tx, locked, policy, now)?;
     if role == ListingRole::Leader {
         // A run that was full may have places now.
-        alerts::look_out(tx, &[&locked.run], now)?;
+        alerts::enqueue_alert_scan(tx, &[&locked.run], now)?;
     }
     Ok(listing)
 }
@@ -193,7 +193,7 @@ fn resume_if_led(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Policy, now: 
     locked.run.paused_at = None;
     locked.run.details.updated_at = now;
     runs::update(tx, locked)?;
-    alerts::look_out(tx, &[&locked.run], now)?;
+    alerts::enqueue_alert_scan(tx, &[&locked.run], now)?;
     let run = locked.run.id;
     notices::to_everybody_on(tx, run, |signup| Notice::RunResumed { signup_id: signup.id }, now)?;
     if let Some(series) = locked.run.series_id {

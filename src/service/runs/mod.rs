@@ -44,7 +44,7 @@ pub fn post(tx: &mut Tx<'_>, author: Id, draft: &RunDraft, external_id: Option<S
     runs::insert(tx, &run)?;
     let listing = Listing::leader(run.id, author, ListingStatus::Accepted, author, now);
     facilitators::put_listing(tx, &listing)?;
-    alerts::look_out(tx, &[&run], now)?;
+    alerts::enqueue_alert_scan(tx, &[&run], now)?;
     Ok(run)
 }
 
@@ -258,7 +258,7 @@ pub(in crate::service) fn rewrite(
     }
     locked.run.version += 1;
     runs::update(tx, locked)?;
-    alerts::look_out(tx, &[&locked.run], now)
+    alerts::enqueue_alert_scan(tx, &[&locked.run], now)
 }
 
 /// Fits what was promised on a run to what it has become: offers, requests and places.

@@ -124,7 +124,7 @@ pub(super) fn make(tx: &mut Tx<'_>, due: &[Series], people: &[Regular], policy: 
     }
     runs::insert_all(tx, &fresh)?;
     facilitators::insert_listings(tx, &listings)?;
-    alerts::look_out(tx, &fresh.iter().collect::<Vec<_>>(), now)?;
+    alerts::enqueue_alert_scan(tx, &fresh.iter().collect::<Vec<_>>(), now)?;
     for (leader, run) in elsewhere {
         let promise = Promise::new(leader, Notice::SeriesDateOverlaps { run_id: run }).of_run(run);
         outbox::promise(tx, promise, now)?;

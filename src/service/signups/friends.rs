@@ -81,14 +81,14 @@ pub fn give_back_place(tx: &mut Tx<'_>, person: Id, signup: Id, policy: &Policy,
     }
     if gave_back {
         places::settle(tx, &mut locked, policy, now)?;
-        alerts::look_out(tx, &[&locked.run], now)?;
+        alerts::enqueue_alert_scan(tx, &[&locked.run], now)?;
     }
     Ok(())
 }
 
 /// Gives back what was kept by or for somebody whose sign-up ended without a place of its own, as a friend's request does.
 pub(super) fn end_with_signup(tx: &mut Tx<'_>, locked: &RunLocked, signup: Id, now: Instant) -> Result<()> {
-    if extra_places::end_of_signup(tx, signup, now)? { alerts::look_out(tx, &[&locked.run], now) } else { Ok(()) }
+    if extra_places::end_of_signup(tx, signup, now)? { alerts::enqueue_alert_scan(tx, &[&locked.run], now) } else { Ok(()) }
 }
 
 /// Gives back what was kept for too long, and passes it on; says whether there was something.
@@ -97,7 +97,7 @@ pub fn end_overdue(tx: &mut Tx<'_>, run: Id, policy: &Policy, now: Instant) -> R
     let ended = extra_places::end_overdue(tx, &locked, now)?;
     if ended {
         places::settle(tx, &mut locked, policy, now)?;
-        alerts::look_out(tx, &[&locked.run], now)?;
+        alerts::enqueue_alert_scan(tx, &[&locked.run], now)?;
     }
     Ok(ended)
 }
