@@ -136,6 +136,6 @@ fn record(tx: &mut Tx<'_>, act: Act, actor: Id, appeal: &Appeal, now: Instant) -
         "consequences": appeal.consequences.as_ref().map(|all| &all.0),
         "second_person": appeal.decided_by != appeal.first_decided_by,
     });
-    let deed = audit::Deed { act, actor: Some(actor), subject: Some(appeal.account_id), run: None, about };
+    let deed = audit::AuditEvent { act, actor: Some(actor), subject: Some(appeal.account_id), run: None, about };
     audit::record(tx, deed, now)
 }

@@ -133,6 +133,6 @@ pub fn lift(tx: &mut Tx<'_>, facilitator: Id, bar: Id, now: Instant) -> Result<(
 }
 
 fn record(tx: &mut Tx<'_>, act: Act, actor: Id, subject: Id, about: serde_json::Value, now: Instant) -> Result<()> {
-    let deed = audit::Deed { act, actor: Some(actor), subject: Some(subject), run: None, about };
+    let deed = audit::AuditEvent { act, actor: Some(actor), subject: Some(subject), run: None, about };
     audit::record(tx, deed, now)
 }

@@ -339,7 +339,7 @@ pub(super) fn end(tx: &mut Tx<'_>, mut block: Block, act: Act, by: Id, now: Inst
 
 fn record(tx: &mut Tx<'_>, act: Act, actor: Id, block: &Block, now: Instant) -> Result<()> {
     let about = json!({ "block_id": block.id });
-    let deed = audit::Deed { act, actor: Some(actor), subject: block.blocked_id, run: block.run_id, about };
+    let deed = audit::AuditEvent { act, actor: Some(actor), subject: block.blocked_id, run: block.run_id, about };
     audit::record(tx, deed, now)
 }
 

@@ -171,5 +171,5 @@ pub fn seen_by(conn: &mut Conn, moderator: Id, report: Id, now: Instant) -> Resu
 fn record(tx: &mut Tx<'_>, act: Act, actor: Option<Id>, report: &Report, now: Instant) -> Result<()> {
     let person = impartiality::person_behind(tx, report)?;
     let about = json!({ "report_id": report.id, "category": report.category });
-    audit::record(tx, audit::Deed { act, actor, subject: person, run: report.run_id, about }, now)
+    audit::record(tx, audit::AuditEvent { act, actor, subject: person, run: report.run_id, about }, now)
 }

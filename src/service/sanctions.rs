@@ -281,6 +281,6 @@ fn record(
         "follows": sanction.follows_id,
         "consequences": consequences,
     });
-    let deed = audit::Deed { act, actor, subject: Some(sanction.account_id), run: None, about };
+    let deed = audit::AuditEvent { act, actor, subject: Some(sanction.account_id), run: None, about };
     audit::record(tx, deed, now)
 }

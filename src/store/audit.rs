@@ -14,7 +14,7 @@ use crate::{clock::Instant, domain::moderation::Act, error::Result, id::Id};
 
 /// What somebody did to somebody.
 #[derive(Debug, Clone)]
-pub struct Deed {
+pub struct AuditEvent {
     pub act: Act,
     /// None: the operator, at the command line.
     pub actor: Option<Id>,
@@ -37,7 +37,7 @@ struct Row {
 }
 
 /// Writes a row.
-pub fn record(tx: &mut Tx<'_>, deed: Deed, now: Instant) -> Result<()> {
+pub fn record(tx: &mut Tx<'_>, deed: AuditEvent, now: Instant) -> Result<()> {
     let actor = deed.actor.map(|id| pseudonym(tx, id)).transpose()?;
     let subject = deed.subject.map(|id| pseudonym(tx, id)).transpose()?;
     let row =

@@ -128,7 +128,7 @@ pub fn look_up(tx: &mut Tx<'_>, admin: Id, email: &str, now: Instant) -> Result<
 
 fn record(tx: &mut Tx<'_>, act: Act, actor: Option<Id>, subject: Id, role: Option<Role>, now: Instant) -> Result<()> {
     let about = role.map_or_else(|| json!({}), |role| json!({ "role": role }));
-    audit::record(tx, audit::Deed { act, actor, subject: Some(subject), run: None, about }, now)
+    audit::record(tx, audit::AuditEvent { act, actor, subject: Some(subject), run: None, about }, now)
 }
 
 /// What an admin sees of an account: whether it can lead runs now, and its roles.

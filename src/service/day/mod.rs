@@ -58,5 +58,5 @@ pub fn record(tx: &mut Tx<'_>, act: Act, proof: impl Into<Accompanies>, about: V
 
 /// Writes that somebody looked at what is about a person, or about everybody on a run.
 pub fn seen(tx: &mut Tx<'_>, act: Act, by: Id, subject: Option<Id>, run: Id, about: Value, now: Instant) -> Result<()> {
-    audit::record(tx, audit::Deed { act, actor: Some(by), subject, run: Some(run), about }, now)
+    audit::record(tx, audit::AuditEvent { act, actor: Some(by), subject, run: Some(run), about }, now)
 }

@@ -331,5 +331,5 @@ pub fn in_short(run: &Run) -> String {
 
 pub(super) fn record(tx: &mut Tx<'_>, act: Act, actor: Id, subject: Option<Id>, run: &Run, now: Instant) -> Result<()> {
     let about = json!({ "version": run.version, "status": run.status, "reason_code": run.details.cancel_reason });
-    audit::record(tx, audit::Deed { act, actor: Some(actor), subject, run: Some(run.id), about }, now)
+    audit::record(tx, audit::AuditEvent { act, actor: Some(actor), subject, run: Some(run.id), about }, now)
 }

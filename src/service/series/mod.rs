@@ -189,5 +189,5 @@ pub fn end(tx: &mut Tx<'_>, proof: &LeadsSeries, ending: &Ending, now: Instant) 
 
 fn record(tx: &mut Tx<'_>, act: Act, proof: &LeadsSeries, of: &Series, told: usize, now: Instant) -> Result<()> {
     let about = json!({ "series_id": of.id, "version": of.version, "told": told });
-    audit::record(tx, audit::Deed { act, actor: Some(proof.facilitator), subject: None, run: None, about }, now)
+    audit::record(tx, audit::AuditEvent { act, actor: Some(proof.facilitator), subject: None, run: None, about }, now)
 }

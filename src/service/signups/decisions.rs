@@ -223,7 +223,7 @@ fn put_out(
 }
 
 fn record(tx: &mut Tx<'_>, act: Act, signup: &Signup, proof: &Leads, now: Instant) -> Result<()> {
-    let deed = audit::Deed {
+    let deed = audit::AuditEvent {
         act,
         actor: Some(proof.facilitator()),
         subject: Some(signup.account_id),
