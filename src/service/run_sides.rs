@@ -97,7 +97,7 @@ fn next_of<'l>(run: Id, rest: &mut &'l [ListedRow]) -> &'l [ListedRow] {
 }
 
 #[derive(Default)]
-struct Crowd {
+struct Occupancy {
     held: i64,
     waiting: i64,
     confirmed: u16,
@@ -107,7 +107,7 @@ struct Crowd {
 
 #[derive(Default)]
 struct Facts {
-    crowds: HashMap<Id, Crowd>,
+    crowds: HashMap<Id, Occupancy>,
     good: BTreeSet<Id>,
     /// When somebody's standing may be another.
     standing_until: BTreeMap<Id, Instant>,
@@ -115,7 +115,7 @@ struct Facts {
 
 impl Facts {
     fn read(conn: &mut Conn, which: Which<'_>, listed: &[ListedRow], now: Instant) -> Result<Self> {
-        let mut crowds: HashMap<Id, Crowd> = HashMap::new();
+        let mut crowds: HashMap<Id, Occupancy> = HashMap::new();
         for (run, status, count) in run_sides::counts(conn, which)? {
             let crowd = crowds.entry(run).or_default();
             if SignupStatus::HOLDING.contains(&status) {
