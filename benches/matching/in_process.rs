@@ -11,7 +11,7 @@ use sidebyside::{
     config::Policy,
     domain::{
         matching::{
-            RunSide, Viewer,
+            IndexedRun, Viewer,
             search::MatchSearch,
             side::{Listed, Said},
         },
@@ -30,14 +30,14 @@ use crate::{
 };
 
 /// The side of a made-up run.
-pub fn side(made: &Made, leaders: &[Id], said: &Arc<Said>, dice: &mut Dice) -> RunSide {
+pub fn side(made: &Made, leaders: &[Id], said: &Arc<Said>, dice: &mut Dice) -> IndexedRun {
     let listed = Listed {
         id: leaders[dice.below(leaders.len())],
         is_accepted: true,
         is_active: true,
         role: ListingRole::Leader,
     };
-    RunSide {
+    IndexedRun {
         series: None,
         id: Id::at(made.starts_at),
         starts_at: made.starts_at,

@@ -7,7 +7,7 @@ use diesel::{Connection, RunQueryDsl, SqliteConnection, connection::SimpleConnec
 use sidebyside::{
     clock::Instant,
     domain::{
-        matching::{RunSide, Scored, Viewer, best, search::MatchSearch},
+        matching::{IndexedRun, Scored, Viewer, best, search::MatchSearch},
         place::{BoundingBox, LatLng},
     },
     id::Id,
@@ -126,7 +126,7 @@ pub fn measure(index: &RunIndex, people: &[Viewer], search: &MatchSearch) -> Out
     }
 }
 
-fn weigh(row: &Row, sides: &[RunSide], viewer: &Viewer, search: &MatchSearch) -> Option<(Scored, (Instant, Id))> {
+fn weigh(row: &Row, sides: &[IndexedRun], viewer: &Viewer, search: &MatchSearch) -> Option<(Scored, (Instant, Id))> {
     let side = &sides[row.0 as usize];
     Some((Scored::of(&viewer.person, &side.candidate(viewer), search.limits)?, (side.starts_at, side.id)))
 }

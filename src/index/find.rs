@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Instant,
     domain::{
-        matching::{RunSide, Viewer, search::MatchSearch},
+        matching::{IndexedRun, Viewer, search::MatchSearch},
         pace::Activity,
         place::LatLng,
     },
@@ -59,7 +59,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    fn wants(&self, run: &RunSide) -> bool {
+    fn wants(&self, run: &IndexedRun) -> bool {
         self.activity.is_none_or(|activity| run.activity == activity)
             && self
                 .pace_s_per_km
@@ -173,17 +173,17 @@ pub(super) mod tests {
         (who, standing).prop_map(|((id, role), (is_accepted, is_active))| Listed { id, is_accepted, is_active, role })
     }
 
-    pub fn any_side() -> impl Strategy<Value = RunSide> {
+    pub fn any_side() -> impl Strategy<Value = IndexedRun> {
         let listed = prop::collection::vec(any_listed(), 0..3);
-        (any_open_side(), listed).prop_map(|(side, listed)| RunSide { listed: listed.into(), ..side })
+        (any_open_side(), listed).prop_map(|(side, listed)| IndexedRun { listed: listed.into(), ..side })
     }
 
-    fn any_open_side() -> impl Strategy<Value = RunSide> {
+    fn any_open_side() -> impl Strategy<Value = IndexedRun> {
         let going = (0..3usize, 200..700i32, 0..60i32, any::<bool>());
         let flags = (any::<bool>(), any::<bool>(), 0..9u16, any::<bool>());
         let said = prop_oneof![Just(vec![]), Just(vec!["en".to_owned()]), Just(vec!["de".to_owned()])];
         (any_place(), 0..60_000i64, going, flags, said).prop_map(
-            |(place, minutes, (kind, fast, width, no_drop), (full, closed, confirmed, dark), languages)| RunSide {
+            |(place, minutes, (kind, fast, width, no_drop), (full, closed, confirmed, dark), languages)| IndexedRun {
                 activity: [Activity::Walk, Activity::RunWalk, Activity::Run][kind],
                 pace: PaceBand { fastest_s_per_km: fast, slowest_s_per_km: fast + width },
                 no_drop,
@@ -197,7 +197,7 @@ pub(super) mod tests {
         )
     }
 
-    pub fn index(sides: &[RunSide]) -> RunIndex {
+    pub fn index(sides: &[IndexedRun]) -> RunIndex {
         let index = RunIndex::new(Policy::default());
         for side in sides {
             let entry = index.entry(Read { side: side.clone(), good_until: None });
@@ -208,7 +208,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_rare_wish_is_given_up_after_a_while_and_goes_on_where_it_stopped() {
-        let walk = RunSide { activity: Activity::Walk, ..side(51.5, -0.1, 50_000) };
+        let walk = IndexedRun { activity: Activity::Walk, ..side(51.5, -0.1, 50_000) };
         let many = (0..i64::try_from(PIECES * LOOKED_AT_ONCE).unwrap()).map(|at| side(51.5, -0.1, 10 + at));
         let index = RunIndex::new(Policy::default());
         index.fill(many.chain([walk.clone()]).map(|side| Read { side, good_until: None }));

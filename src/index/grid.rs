@@ -351,17 +351,17 @@ pub(super) mod tests {
     use super::{super::grid_builder::GridBuilder, *};
     use crate::{
         domain::{
-            matching::{RunSide, bound::PackedRun, side::Said},
+            matching::{IndexedRun, bound::PackedRun, side::Said},
             pace::{Activity, PaceBand},
         },
         service::run_sides::Read,
     };
 
     /// A run that begins so many minutes after the first of December 2026, at ten.
-    pub fn side(lat: f64, lng: f64, minutes: i64) -> RunSide {
+    pub fn side(lat: f64, lng: f64, minutes: i64) -> IndexedRun {
         let epoch: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
         let starts_at = epoch.plus_minutes(minutes);
-        RunSide {
+        IndexedRun {
             id: Id::at(starts_at),
             series: None,
             starts_at,

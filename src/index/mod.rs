@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use crate::{
     clock::Instant,
     config::Policy,
-    domain::matching::RunSide,
+    domain::matching::IndexedRun,
     error::{Error, Result},
     id::Id,
     service::run_sides::{self, Read, Shared},
@@ -178,13 +178,13 @@ impl RunIndex {
     }
 
     /// One run as it is held.
-    pub fn find(&self, id: Id) -> Option<RunSide> {
+    pub fn find(&self, id: Id) -> Option<IndexedRun> {
         self.read().find(id).map(|slot| slot.side.clone())
     }
 
     /// All that is held, by id: for whoever holds it against the database.
-    pub fn sides(&self) -> Vec<RunSide> {
-        let mut sides: Vec<RunSide> = self.read().slots().map(|slot| slot.side.clone()).collect();
+    pub fn sides(&self) -> Vec<IndexedRun> {
+        let mut sides: Vec<IndexedRun> = self.read().slots().map(|slot| slot.side.clone()).collect();
         sides.sort_unstable_by_key(|side| side.id);
         sides
     }
@@ -193,7 +193,7 @@ impl RunIndex {
     ///
     /// # Errors
     /// What the database says.
-    pub fn should_hold(&self, conn: &mut Conn, now: Instant) -> Result<Vec<RunSide>> {
+    pub fn should_hold(&self, conn: &mut Conn, now: Instant) -> Result<Vec<IndexedRun>> {
         let which = Which::Between(Stretch::all());
         let read = run_sides::read(conn, which, &self.policy, &self.shared, now)?;
         Ok(read.into_iter().map(|read| read.side).collect())

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Instant,
-    domain::matching::{RunSide, bound::PackedRun},
+    domain::matching::{IndexedRun, bound::PackedRun},
     id::Id,
     service::run_sides::Read,
 };
@@ -10,7 +10,7 @@ use crate::{
 /// A run in its tile.
 #[derive(Debug, Clone)]
 pub struct Slot {
-    pub side: RunSide,
+    pub side: IndexedRun,
     /// Rises with every change of the run.
     pub version: u64,
 }

@@ -318,7 +318,7 @@ mod tests {
         domain::{
             match_request::Wish,
             matching::{
-                RunSide,
+                IndexedRun,
                 side::{Listed, Said},
                 tests::{USUAL, any_candidate, person},
             },
@@ -351,9 +351,9 @@ mod tests {
         index
     }
 
-    fn offer(place: LatLng, change: impl FnOnce(&mut RunSide)) -> Offer {
+    fn offer(place: LatLng, change: impl FnOnce(&mut IndexedRun)) -> Offer {
         let starts_at = now().plus_days(3);
-        let mut side = RunSide {
+        let mut side = IndexedRun {
             id: Id::at(starts_at),
             series: None,
             starts_at,

@@ -15,7 +15,7 @@ use crate::{
     config::Policy,
     domain::{
         match_request::{AlertChoice, tell_at},
-        matching::{Fit, RunSide, Scored, best, search::MatchSearch},
+        matching::{Fit, IndexedRun, Scored, best, search::MatchSearch},
         moderation::SanctionScope,
         run::RunStatus,
     },
@@ -60,7 +60,7 @@ pub fn least_score(policy: &Policy) -> f64 {
 /// A run as the search for people sees it.
 #[derive(Debug, Clone)]
 pub struct Offer {
-    pub side: RunSide,
+    pub side: IndexedRun,
     /// People who have run with one of its facilitators before.
     pub known_to: BTreeSet<Id>,
     /// People who are not told: they are told already, lead it, must not meet those who do, or have been on its list.
@@ -245,10 +245,10 @@ fn still_fitting(
         scored.extend(best.filter(|(scored, _)| is_good(scored, policy)).map(|(scored, at)| (scored, (side, at))));
     }
     let mut further = nearest_dates(&mut scored, |(_, (side, _))| side);
-    let order = |(side, _): &(RunSide, usize)| (side.starts_at, *side.id.as_bytes());
+    let order = |(side, _): &(IndexedRun, usize)| (side.starts_at, *side.id.as_bytes());
     let ordered = best(scored, order, |run| keyring.tie(account, run), ids.len());
     let rows = runs::of_ids(conn, ids)?;
-    let told = |(scored, (side, at)): (Scored, (RunSide, usize))| {
+    let told = |(scored, (side, at)): (Scored, (IndexedRun, usize))| {
         let (request, viewer) = viewers.get(at)?;
         let run = rows.iter().find(|run| run.id == side.id)?.clone();
         let fit = scored.into_fit(&viewer.person, &side.candidate(viewer));

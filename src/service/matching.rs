@@ -11,7 +11,7 @@ use crate::{
     config::Policy,
     domain::{
         matching::{
-            Closed, Exclusion, Fit, Limits, Person, RunSide, Viewer, best,
+            Closed, Exclusion, Fit, Limits, Person, IndexedRun, Viewer, best,
             search::{MatchSearch, SeriesOnce},
             verdict,
         },
@@ -121,7 +121,7 @@ fn matches(
             found.take(scored, side, |side| side);
         }
     }
-    let order = |side: &&RunSide| (side.starts_at, *side.id.as_bytes());
+    let order = |side: &&IndexedRun| (side.starts_at, *side.id.as_bytes());
     let best = best(found.into_vec(), order, |run| keyring.tie(viewer.id, run), search.limit);
     Ok(best.into_iter().map(|(_, side)| side.id).collect())
 }

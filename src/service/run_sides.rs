@@ -14,7 +14,7 @@ use crate::{
     clock::{self, Instant},
     config::Policy,
     domain::{
-        matching::side::{Companion, Listed, RunSide, Said},
+        matching::side::{Companion, Listed, IndexedRun, Said},
         pace::PaceBand,
         place::LatLng,
         run::{ListingRole, ListingStatus, YesNo},
@@ -33,7 +33,7 @@ use crate::{
 /// decision about a facilitator ends, a credential lapses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Read {
-    pub side: RunSide,
+    pub side: IndexedRun,
     pub good_until: Option<Instant>,
 }
 
@@ -83,7 +83,7 @@ pub fn read(conn: &mut Conn, which: Which<'_>, policy: &Policy, shared: &Shared,
 }
 
 /// A run's side without anybody on it or listed, whatever its status: how well it suits somebody who would lead it.
-pub fn without_people(run: &Run, policy: &Policy, now: Instant) -> RunSide {
+pub fn without_people(run: &Run, policy: &Policy, now: Instant) -> IndexedRun {
     Facts::default().join(Row::of(run), &[], policy, &Shared::default(), &mut HashMap::new(), now).side
 }
 
@@ -182,7 +182,7 @@ impl Facts {
                 zone
             }
         };
-        let mut side = RunSide {
+        let mut side = IndexedRun {
             id: row.id,
             series: row.series_id,
             starts_at: row.starts_at,

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         availability::share_inside,
         daylight::after_dark,
-        matching::RunSide,
+        matching::IndexedRun,
         pace::{Activity, PaceBand},
         place::time_zone_at,
     },
@@ -108,7 +108,7 @@ pub fn in_words(
     person: &Person,
     radius_km: f64,
     count: usize,
-    first: Option<(&RunSide, &Fit)>,
+    first: Option<(&IndexedRun, &Fit)>,
 ) -> String {
     let some = match count {
         0 => "there would be no more".to_owned(),
@@ -143,7 +143,7 @@ pub fn in_words(
     }
 }
 
-fn best_in_words(run: &RunSide, fit: &Fit) -> String {
+fn best_in_words(run: &IndexedRun, fit: &Fit) -> String {
     let kind = run.activity.in_words();
     let when = run.local_start.strftime("%A %-d %B at %H:%M");
     let place = fit.reasons.iter().find(|reason| reason.code == super::ReasonCode::Distance);

@@ -7,7 +7,7 @@
 use jiff::civil;
 
 use super::{
-    Limits, Person, RunSide, Viewer,
+    Limits, Person, IndexedRun, Viewer,
     exclusion::TOO_FAST_BEYOND,
     fit::{
         COMPANY_WEIGHT, DISTANCE_WEIGHT, FAST_SCALE, FAST_SCALE_NO_DROP, KNOWN_FACES_WEIGHT, NO_KNOWN_FACE, NOT_GENTLE,
@@ -47,7 +47,7 @@ fn bit(activity: Activity) -> u8 {
 
 impl PackedRun {
     /// Packs the facts of a run.
-    pub fn of(run: &RunSide) -> Self {
+    pub fn of(run: &IndexedRun) -> Self {
         let small = |number: i32| u16::try_from(number.max(0)).unwrap_or(u16::MAX);
         let (one, other) = (small(run.pace.fastest_s_per_km), small(run.pace.slowest_s_per_km));
         let mark = |is_so: bool, mark: u8| if is_so { mark } else { 0 };
@@ -276,9 +276,9 @@ mod tests {
         id::Id,
     };
 
-    fn side(run: &Candidate<'_>, leader: Id) -> RunSide {
+    fn side(run: &Candidate<'_>, leader: Id) -> IndexedRun {
         let starts_at: Instant = "2026-12-01T10:00:00Z".parse().unwrap();
-        RunSide {
+        IndexedRun {
             id: Id::at(starts_at),
             series: None,
             starts_at,

@@ -28,7 +28,7 @@ pub mod side;
 pub use exclusion::{Exclusion, exclusions};
 pub use fit::{Fit, faster_by};
 pub use reasons::{Reason, ReasonCode};
-pub use side::{Closed, RunSide, Viewer};
+pub use side::{Closed, IndexedRun, Viewer};
 
 /// One side: a person's running profile, as far as matching reads it.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use super::{Limits, RunSide, Scored, Viewer};
+use super::{Limits, IndexedRun, Scored, Viewer};
 use crate::{clock::Instant, id::Id};
 
 /// Which runs somebody searches for matches.
@@ -41,7 +41,7 @@ impl MatchSearch {
     pub fn weigh(
         &self,
         viewer: &Viewer,
-        run: &RunSide,
+        run: &IndexedRun,
         now: Instant,
         is_wanted: impl FnOnce(&Scored) -> bool,
     ) -> Option<Scored> {
@@ -79,12 +79,12 @@ impl<T> Default for SeriesOnce<T> {
 
 impl<T> SeriesOnce<T> {
     /// Takes a run in; says whether it is the first of its series, or of none. `run` gives the side of what was kept.
-    pub fn take<'s>(&mut self, scored: Scored, item: T, run: impl Fn(&T) -> &'s RunSide) -> bool {
+    pub fn take<'s>(&mut self, scored: Scored, item: T, run: impl Fn(&T) -> &'s IndexedRun) -> bool {
         if let Some(series) = run(&item).series {
             match self.of_series.entry(series) {
                 Entry::Occupied(at) => {
                     let held = &mut self.found[*at.get()];
-                    let key = |scored: &Scored, run: &RunSide| (-scored.steps(), run.starts_at, run.id);
+                    let key = |scored: &Scored, run: &IndexedRun| (-scored.steps(), run.starts_at, run.id);
                     if key(&scored, run(&item)) < key(&held.0, run(&held.1)) {
                         *held = (scored, item);
                     }

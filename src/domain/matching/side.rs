@@ -1,6 +1,6 @@
 //! The run's side of matching, the same for everybody, and what one person adds to it.
 //!
-//! [`RunSide`] is compact, because a country's runs to come are held in memory; [`Viewer`] is the person's side. Both
+//! [`IndexedRun`] is compact, because a country's runs to come are held in memory; [`Viewer`] is the person's side. Both
 //! together are a [`Candidate`]. Invariant: nothing of a person's home is in a run's side.
 
 use std::{
@@ -53,7 +53,7 @@ pub struct Said {
 
 /// One run as matching reads it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunSide {
+pub struct IndexedRun {
     pub id: Id,
     /// The series of which it is a date.
     pub series: Option<Id>,
@@ -105,7 +105,7 @@ pub struct Closed {
     pub runs: BTreeSet<Id>,
 }
 
-impl RunSide {
+impl IndexedRun {
     /// This run as `viewer` may see it.
     pub fn candidate<'r>(&'r self, viewer: &Viewer) -> Candidate<'r> {
         Candidate { closed_to_person: self.is_closed_to(viewer), ..self.if_open(viewer) }

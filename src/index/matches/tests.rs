@@ -12,7 +12,7 @@ use crate::{
     config::Policy,
     domain::{
         matching::{
-            Closed, Person, RunSide,
+            Closed, Person, IndexedRun,
             engagements::{Engagement, Engagements},
             tests::{USUAL, person},
             verdict,
@@ -48,7 +48,7 @@ fn tie(id: &[u8; 16]) -> u64 {
 
 /// All runs weighed one by one, in the order of a list.
 struct Weighed<'a> {
-    sides: &'a [RunSide],
+    sides: &'a [IndexedRun],
     viewer: &'a Viewer,
     search: &'a MatchSearch,
 }
@@ -56,7 +56,7 @@ struct Weighed<'a> {
 type Key = (Reverse<i64>, Instant, u64, [u8; 16]);
 
 impl Weighed<'_> {
-    fn key(&self, side: &RunSide, limits: Limits) -> Option<Key> {
+    fn key(&self, side: &IndexedRun, limits: Limits) -> Option<Key> {
         let mine = self.viewer.engagements.signup_for(side.id).is_some();
         let limits = Limits { include_full: limits.include_full || mine, ..limits };
         let ends_at = side.starts_at.plus_minutes(i64::from(side.duration_min));
@@ -91,7 +91,7 @@ impl Weighed<'_> {
         list.sort_unstable();
         list.truncate(limit);
         if self.search.goes_on && list.len() < ENOUGH {
-            let mut later: Vec<&RunSide> = self.sides.iter().filter(|side| side.starts_at >= to).collect();
+            let mut later: Vec<&IndexedRun> = self.sides.iter().filter(|side| side.starts_at >= to).collect();
             later.sort_unstable_by_key(|side| (side.starts_at, side.id));
             for side in later {
                 let is_known = side.series.is_some() && list.iter().any(|(_, series)| *series == side.series);
@@ -133,8 +133,8 @@ proptest! {
         hours in prop::collection::vec((0..7usize, 0..18i64), 0..4),
     ) {
         let series = |number: u128| Id(uuid::Uuid::from_u128(number + 1));
-        let sides: Vec<RunSide> =
-            sides.into_iter().map(|(side, number)| RunSide { series: number.map(series), ..side }).collect();
+        let sides: Vec<IndexedRun> =
+            sides.into_iter().map(|(side, number)| IndexedRun { series: number.map(series), ..side }).collect();
         let day = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
         let window = |(weekday, from): &(usize, i64)| {
             let text = format!(r#"{{"weekday":"{}","from":"{from:02}:30","to":"{:02}:00"}}"#, day[*weekday], from + 6);
@@ -151,7 +151,7 @@ proptest! {
         let [one, other, third, _] = leaders();
         let some = |is_so: bool, who: Id| if is_so { BTreeSet::from([who]) } else { BTreeSet::new() };
         let status = [SignupStatus::Confirmed, SignupStatus::Waitlisted];
-        let engagement = |side: &RunSide| Engagement {
+        let engagement = |side: &IndexedRun| Engagement {
             run: side.id,
             signup: Some((Id::random(), status[side.id.as_bytes()[0] as usize % 2])),
             starts_at: side.starts_at,
@@ -187,15 +187,15 @@ proptest! {
     }
 }
 
-fn weekly(series: Option<Id>, minutes: i64) -> RunSide {
-    RunSide { series, ..side(51.5, -0.1, minutes) }
+fn weekly(series: Option<Id>, minutes: i64) -> IndexedRun {
+    IndexedRun { series, ..side(51.5, -0.1, minutes) }
 }
 
 #[test]
 fn series_names_its_other_dates_until_they_have_begun() {
     let series = Id::random();
     let week = 7 * 24 * 60;
-    let dates: Vec<RunSide> = (0..5).map(|nth| weekly(Some(series), 600 + nth * week)).collect();
+    let dates: Vec<IndexedRun> = (0..5).map(|nth| weekly(Some(series), 600 + nth * week)).collect();
     let index = RunIndex::new(Policy::default());
     index.fill(dates.iter().map(|side| Read { side: side.clone(), good_until: None }));
     let (viewer, search) = (viewer(person()), MatchSearch { goes_on: true, ..search(20) });

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{domain::matching::RunSide, id::Id};
+use crate::{domain::matching::IndexedRun, id::Id};
 
 /// Keeps the nearest of the dates of each series, in the order in which they stand, and gives the further dates of each by
 /// the one that is kept, by start. Runs that are no dates of a series stay.
-pub(super) fn nearest_dates<T>(found: &mut Vec<T>, side: impl Fn(&T) -> &RunSide) -> BTreeMap<Id, Vec<Id>> {
+pub(super) fn nearest_dates<T>(found: &mut Vec<T>, side: impl Fn(&T) -> &IndexedRun) -> BTreeMap<Id, Vec<Id>> {
     let mut dates: BTreeMap<Id, Vec<_>> = BTreeMap::new();
     for side in found.iter().map(&side) {
         if let Some(series) = side.series {

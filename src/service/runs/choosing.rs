@@ -9,7 +9,7 @@ use std::{
 use crate::{
     clock::Instant,
     config::Policy,
-    domain::matching::{Closed, Exclusion, Limits, RunSide, Scored, Viewer, engagements::Engagements, exclusions},
+    domain::matching::{Closed, Exclusion, Limits, IndexedRun, Scored, Viewer, engagements::Engagements, exclusions},
     error::Result,
     id::Id,
     service::{matching::person_of, run_sides},
@@ -64,7 +64,7 @@ pub fn in_order(
     Ok(order.into_iter().map(|(_, _, person)| person).collect())
 }
 
-fn how_it_suits(profile: &Profile, run: &RunSide, limits: Limits) -> Result<Suits> {
+fn how_it_suits(profile: &Profile, run: &IndexedRun, limits: Limits) -> Result<Suits> {
     let person = person_of(profile)?;
     // Who may lead it, and has the time, was looked at before.
     let viewer = Viewer {
