@@ -107,7 +107,7 @@ pub async fn headers(
 ///
 /// Clients share `FLOOD_BUCKETS` buckets by a keyed hash, so that the memory is bounded however many addresses call.
 #[derive(Clone)]
-pub struct FloodGate(Option<Arc<Buckets>>);
+pub struct RequestLimiter(Option<Arc<Buckets>>);
 
 struct Buckets {
     limiter: DefaultKeyedRateLimiter<u16>,
@@ -115,7 +115,7 @@ struct Buckets {
     hasher: RandomState,
 }
 
-impl FloodGate {
+impl RequestLimiter {
     /// A gate, or none where rate limits are off.
     pub fn new(on: bool) -> Self {
         let quota = Quota::per_second(FLOOD_PER_SECOND).allow_burst(FLOOD_BURST);
@@ -183,7 +183,7 @@ pub async fn flood(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, ActixError> {
     use actix_web::web::Data;
-    if let (Some(app), Some(gate)) = (request.app_data::<AppData>(), request.app_data::<Data<FloodGate>>()) {
+    if let (Some(app), Some(gate)) = (request.app_data::<AppData>(), request.app_data::<Data<RequestLimiter>>()) {
         let ClientIp(address) = ClientIp::of(request.head(), &app.config);
         let limited = gate.check(address, is_monitor(request.path())).map_err(Problem::from);
         if let Err(problem) = limited.and_then(|()| check_head(request.head())) {
@@ -205,13 +205,13 @@ mod tests {
 
     use super::*;
 
-    fn refusals(gate: &FloodGate, addresses: impl Iterator<Item = IpAddr>, is_monitor: bool) -> usize {
+    fn refusals(gate: &RequestLimiter, addresses: impl Iterator<Item = IpAddr>, is_monitor: bool) -> usize {
         addresses.filter(|address| gate.check(*address, is_monitor).is_err()).count()
     }
 
     #[test]
     fn addresses_of_one_ipv6_network_are_one_client() {
-        let gate = FloodGate::new(true);
+        let gate = RequestLimiter::new(true);
         let network = |number: u16| {
             (0..2000_u16).map(move |last| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, number, 0, 0, 0, last)))
         };
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn flood_gate_keeps_a_bounded_number_of_clients() {
-        let gate = FloodGate::new(true);
+        let gate = RequestLimiter::new(true);
         let many = (0..300_000_u32).map(|number| IpAddr::V4(Ipv4Addr::from_bits(0x0100_0000 + number)));
         assert_eq!(refusals(&gate, many, false), 0);
         let buckets = gate.0.unwrap();

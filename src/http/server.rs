@@ -23,7 +23,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::{
     AppData,
     connections::{self, Capacity, Connections, WatchedStream, connection},
-    middleware::{self, FloodGate, QuietSpan},
+    middleware::{self, RequestLimiter, QuietSpan},
     paths,
     routes::DOCS,
 };
@@ -45,7 +45,7 @@ pub fn start(app: Arc<App>, listener: TcpListener, workers: NonZeroUsize) -> std
     rustix::net::listen(&listener, BACKLOG)?;
     let capacity = Capacity::of_process(app.config.rate_limits);
     let connections = Connections::new(capacity);
-    let gate = FloodGate::new(app.config.rate_limits);
+    let gate = RequestLimiter::new(app.config.rate_limits);
     let swept = gate.clone();
     tokio::spawn(async move { swept.sweep_regularly().await });
     let gate = web::Data::new(gate);
@@ -96,7 +96,7 @@ pub fn start(app: Arc<App>, listener: TcpListener, workers: NonZeroUsize) -> std
 /// The app of one worker: its state, what every request passes, and all routes.
 fn routes(
     state: AppData,
-    gate: web::Data<FloodGate>,
+    gate: web::Data<RequestLimiter>,
 ) -> ActixApp<
     impl ServiceFactory<
         ServiceRequest,
