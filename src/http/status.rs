@@ -13,7 +13,7 @@ pub async fn healthz() -> HttpResponse {
 }
 
 /// How long the database may take to show that it is there.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+const PROBE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Requests are really served: the process is neither starting nor stopping, the database answers and can be written to.
 pub async fn readyz(app: AppData) -> Result<HttpResponse, Problem> {
@@ -21,7 +21,7 @@ pub async fn readyz(app: AppData) -> Result<HttpResponse, Problem> {
         return Err(Error::Unavailable("starting or stopping").into());
     }
     let probe = app.db.read(|conn| crate::store::installation::find(conn, "cell_resolution"));
-    let (read, can_write) = tokio::join!(tokio::time::timeout(PATIENCE, probe), app.db.can_write());
+    let (read, can_write) = tokio::join!(tokio::time::timeout(PROBE_TIMEOUT, probe), app.db.can_write());
     match (read, can_write) {
         (Ok(Ok(Some(_))), true) => Ok(HttpResponse::Ok()
             .insert_header((header::CACHE_CONTROL, "no-store"))

@@ -64,7 +64,7 @@ const FAILED_LOOKS: u32 = 25;
 /// The same while all is read afresh (two seconds): then it is known that much has changed.
 const LOOKS_MISSED_BY_READING: u32 = 5;
 /// Longer than a look at what is due takes.
-const PATIENCE: Duration = Duration::from_secs(3);
+const POLL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// All published runs to come.
 pub struct RunIndex {
@@ -143,7 +143,7 @@ impl RunIndex {
             return Err(Error::Unavailable("the runs are being read; try again shortly"));
         }
         if self.next_due.load(Ordering::Acquire) <= now.micros() {
-            let _ = tokio::time::timeout(PATIENCE, self.looked(ring)).await;
+            let _ = tokio::time::timeout(POLL_TIMEOUT, self.looked(ring)).await;
         }
         Ok(())
     }

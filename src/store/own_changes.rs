@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::changes::Change;
 
 /// Longer than a follower takes; who waited so long goes on without it.
-const PATIENCE: Duration = Duration::from_secs(3);
+const FOLLOWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The changes of this process that nobody followed yet.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl OwnChanges {
         };
         let mut followed = self.followed.subscribe();
         let reached = followed.wait_for(|done| *done >= commits);
-        if tokio::time::timeout(PATIENCE, reached).await.is_err() {
+        if tokio::time::timeout(FOLLOWER_TIMEOUT, reached).await.is_err() {
             tracing::debug!("what was written is not in the index yet");
         }
     }
