@@ -84,7 +84,7 @@ where
         if !fits(tx, &link)? {
             return Err(Code::LinkInvalid.into());
         }
-        callers::still_welcome(tx, link.account_id, now)?;
+        callers::ensure_active(tx, link.account_id, now)?;
         let reply = work(tx, link.account_id, now)?;
         links::done_with(tx, &link, now)?;
         Ok(reply)

@@ -63,7 +63,7 @@ pub use wishes::WishIndex;
 const FAILED_LOOKS: u32 = 25;
 /// The same while all is read afresh (two seconds): then it is known that much has changed.
 const LOOKS_MISSED_BY_READING: u32 = 5;
-/// Longer than a look at what is due takes.
+/// A poll of what is due takes less time; a request that waited so long goes on without it.
 const POLL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// All published runs to come.

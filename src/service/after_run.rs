@@ -118,7 +118,7 @@ pub fn say(
     now: Instant,
 ) -> Result<Said> {
     accounts::lock(tx, person)?;
-    callers::still_welcome(tx, person, now)?;
+    callers::ensure_active(tx, person, now)?;
     let run = own_run(tx, person, run)?;
     let before = after_runs::find(tx, run.id, person)?;
     let mut answers = before.clone().unwrap_or(AfterRun {

@@ -59,7 +59,7 @@ pub struct NewApplication {
 pub fn apply(tx: &mut Tx<'_>, account: Id, new: &NewApplication, policy: &Policy, now: Instant) -> Result<Application> {
     check(new, policy, now)?;
     accounts::lock(tx, account)?;
-    callers::still_welcome(tx, account, now)?;
+    callers::ensure_active(tx, account, now)?;
     if facilitators::find_in(tx, account, ApplicationStatus::Pending)?.is_some() {
         return Err(Code::ApplicationPending.into());
     }

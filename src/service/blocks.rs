@@ -106,7 +106,7 @@ pub fn make(
         Whom::Address(_) | Whom::Described { .. } => None,
     };
     let blocked = lock_pair(tx, blocker, named)?;
-    callers::still_welcome(tx, blocker, now)?;
+    callers::ensure_active(tx, blocker, now)?;
     let own = address_hashes::hashes(addresses, &accounts::get(tx, blocker)?.email);
     let oneself = match &whom {
         Whom::Account(id) => *id == blocker,

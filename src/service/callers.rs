@@ -85,19 +85,19 @@ fn restricted(sanction: &moderation::Sanction) -> Refusal {
         )
 }
 
-/// Reads again, inside the transaction, that no decision keeps this person out: the request may have raced with it.
-pub fn still_welcome(conn: &mut Conn, account: Id, now: Instant) -> Result<()> {
+/// Refuses an account that a decision keeps out, read inside the transaction: the request may have raced with the decision.
+pub fn ensure_active(conn: &mut Conn, account: Id, now: Instant) -> Result<()> {
     not_kept_out(moderation::keeping_out(conn, account, now)?.first())
 }
 
-/// Proof that no decision keeps out somebody whose account this transaction holds; while it does, none is made.
+/// Proof that no decision keeps an account out. The transaction holds its lock, so that none is made meanwhile.
 #[derive(Debug)]
-pub struct Welcome {
+pub struct ActiveAccount {
     person: Id,
 }
 
-impl Welcome {
-    /// Who is welcome.
+impl ActiveAccount {
+    /// The account that is held.
     pub fn person(&self) -> Id {
         self.person
     }
@@ -107,15 +107,15 @@ impl Welcome {
 ///
 /// # Errors
 /// [`Code::AccountRestricted`] with the decision.
-pub fn lock_welcome(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<Welcome> {
+pub fn lock_active(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<ActiveAccount> {
     accounts::lock(tx, account)?;
-    still_welcome(tx, account, now)?;
-    Ok(Welcome { person: account })
+    ensure_active(tx, account, now)?;
+    Ok(ActiveAccount { person: account })
 }
 
 /// Reads again, inside the transaction, that somebody may moderate and that no decision keeps them out.
 pub fn still_moderates(conn: &mut Conn, account: Id, now: Instant) -> Result<()> {
-    still_welcome(conn, account, now)?;
+    ensure_active(conn, account, now)?;
     if accounts::roles(conn, account)?.is_empty() { Err(Code::ModeratorsOnly.into()) } else { Ok(()) }
 }
 

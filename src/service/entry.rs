@@ -7,7 +7,7 @@ use crate::{
     domain::{moderation::SanctionScope, refusal::Code},
     error::Result,
     id::Id,
-    service::callers::Welcome,
+    service::callers::ActiveAccount,
     store::{
         Conn, blocks, facilitators, moderation,
         runs::Run,
@@ -38,13 +38,13 @@ pub fn may_come(conn: &mut Conn, person: Id, run: Id, now: Instant) -> Result<()
     if is_closed_to(conn, person, run, now)? { Err(Code::RunNotOpenToYou.into()) } else { Ok(()) }
 }
 
-/// [`may_come`] for somebody who acts themselves: welcome says that no decision keeps them out, as it was read under the
+/// [`may_come`] for somebody who acts themselves: `active` says that no decision keeps them out, as it was read under the
 /// lock of their account, and `earlier` holds all their sign-ups in this run.
 ///
 /// # Errors
 /// [`Code::RunNotOpenToYou`], whatever the cause.
-pub fn welcome_may_come(conn: &mut Conn, welcome: &Welcome, run: Id, earlier: &[Signup], now: Instant) -> Result<()> {
-    let closed = is_excluded(conn, welcome.person(), run, earlier, now)?;
+pub fn active_may_come(conn: &mut Conn, active: &ActiveAccount, run: Id, earlier: &[Signup], now: Instant) -> Result<()> {
+    let closed = is_excluded(conn, active.person(), run, earlier, now)?;
     if closed { Err(Code::RunNotOpenToYou.into()) } else { Ok(()) }
 }
 

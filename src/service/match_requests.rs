@@ -92,7 +92,7 @@ pub fn make(
     now: Instant,
 ) -> Result<MatchRequest> {
     accounts::lock(tx, account)?;
-    callers::still_welcome(tx, account, now)?;
+    callers::ensure_active(tx, account, now)?;
     let home = accounts::find_profile(tx, account)?.map(|profile| profile.home_cell);
     let named = match_requests::areas_of(tx, account)?;
     let area = match input.area {

@@ -75,7 +75,7 @@ pub fn put(
     now: Instant,
 ) -> Result<RunningProfileView> {
     accounts::lock(tx, account)?;
-    callers::still_welcome(tx, account, now)?;
+    callers::ensure_active(tx, account, now)?;
     let before = accounts::find_profile(tx, account)?;
     let home_before = before.as_ref().map(|profile| cell(&profile.home_cell)).transpose()?;
     let home = input.home.and_then(|point| snap_home(point, home_before, cell_resolution));

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::changes::Change;
 
-/// Longer than a follower takes; who waited so long goes on without it.
+/// A follower takes less time; a request that waited so long goes on without it.
 const FOLLOWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The changes of this process that nobody followed yet.

@@ -257,7 +257,7 @@ async fn about_a_run(app: &AppData, action: LinkAction, link: Id) -> Result<Opti
         .write(move |tx| {
             let link = links::find_working(tx, link, action, now)?;
             let (person, about) = (link.account_id, about(&link)?);
-            callers::still_welcome(tx, person, now)?;
+            callers::ensure_active(tx, person, now)?;
             let mut told = None;
             match action {
                 LinkAction::NotToday => signups::withdraw(tx, person, about, &policy, now).map(drop),
@@ -325,7 +325,7 @@ async fn about_wishes(app: &AppData, action: LinkAction, link: Id) -> Result<()>
             match action {
                 LinkAction::NoAlerts => match_requests::choose(tx, person, AlertChoice::None),
                 LinkAction::KeepLooking => {
-                    callers::still_welcome(tx, person, now)?;
+                    callers::ensure_active(tx, person, now)?;
                     match_requests::keep(tx, person, about(&link)?, &policy, now).map(drop)
                 }
                 _ => match match_requests::find_own(tx, person, about(&link)?)? {

@@ -45,7 +45,7 @@ pub struct ContactInput {
 /// Writes one's emergency contact.
 pub fn put(tx: &mut Tx<'_>, person: Id, input: &ContactInput, now: Instant) -> Result<EmergencyContact> {
     accounts::lock(tx, person)?;
-    callers::still_welcome(tx, person, now)?;
+    callers::ensure_active(tx, person, now)?;
     let contact = EmergencyContact {
         account_id: person,
         name: input.name.trim().to_owned(),

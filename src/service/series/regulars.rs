@@ -24,7 +24,7 @@ use crate::{
 /// Makes somebody a regular and signs them up for every date that was made already. Says whether they were none before.
 pub fn become_regular(tx: &mut Tx<'_>, person: Id, of: Id, policy: &Policy, now: Instant) -> Result<(Regular, bool)> {
     accounts::lock(tx, person)?;
-    callers::still_welcome(tx, person, now)?;
+    callers::ensure_active(tx, person, now)?;
     let found = series::lock(tx, of)?;
     if let Some(already) = series::find_regular(tx, of, person)? {
         return Ok((already, false));

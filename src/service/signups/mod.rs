@@ -214,7 +214,7 @@ pub fn sign_up_with(
     policy: &Policy,
     now: Instant,
 ) -> Result<(Signup, bool)> {
-    let welcome = callers::lock_welcome(tx, person, now)?;
+    let active = callers::lock_active(tx, person, now)?;
     let instead = Instead { swap: input.swap, leave_overlapping: input.leave_overlapping };
     let mut locked = Locked::for_person(tx, person, run, instead, now)?;
     let earlier = signups::of_person_in_run(tx, person, run)?;
@@ -228,7 +228,7 @@ pub fn sign_up_with(
     if leads_it {
         return Err(Code::YouLeadThisRun.into());
     }
-    entry::welcome_may_come(tx, &welcome, run, &earlier, now)?;
+    entry::active_may_come(tx, &active, run, &earlier, now)?;
 
     let room = places::settle(tx, &mut locked.run, policy, now)?;
     if room.places == 0 {

@@ -55,7 +55,7 @@ pub fn accept(
     if found.account_id != person {
         return Err(Error::NotFound);
     }
-    let welcome = callers::lock_welcome(tx, person, now)?;
+    let active = callers::lock_active(tx, person, now)?;
     let mut locked = Locked::for_person(tx, person, found.run_id, instead, now)?;
     let mut signup = signups::get(tx, signup)?;
     if matches!(signup.status, SignupStatus::Confirmed | SignupStatus::Attended) {
@@ -70,7 +70,7 @@ pub fn accept(
         _ => open_for_signups(&locked.run.run, now)?,
     }
     let earlier = signups::of_person_in_run(tx, person, found.run_id)?;
-    entry::welcome_may_come(tx, &welcome, found.run_id, &earlier, now)?;
+    entry::active_may_come(tx, &active, found.run_id, &earlier, now)?;
     match signup.status {
         SignupStatus::Offered if signup.offer_expires_at.is_none_or(|until| until <= now) => {
             return Err(Code::OfferExpired.into());

@@ -43,7 +43,7 @@ pub(super) fn keep(tx: &mut Tx<'_>, locked: &RunLocked, signup: Id, needs: &[Acc
 /// [`Code::RunOver`].
 pub fn share(tx: &mut Tx<'_>, person: Id, signup: Id, wanted: &SharedNeeds, now: Instant) -> Result<Vec<String>> {
     let found = signups::find(tx, signup)?.filter(|signup| signup.account_id == person).ok_or(Error::NotFound)?;
-    callers::lock_welcome(tx, person, now)?;
+    callers::lock_active(tx, person, now)?;
     let locked = runs::lock(tx, found.run_id)?;
     if !signups::get(tx, signup)?.status.is_live() {
         return Err(Code::SignupNotLive.into());
