@@ -46,15 +46,15 @@ impl SignupStatus {
     }
 }
 
-/// Who acts.
+/// The party that changes a sign-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub enum Actor {
     Person,
     Facilitator,
     /// A moderator's decision, a facilitator's bar, or a block.
     Team,
     /// Time, or a place that became free.
-    House,
+    System,
 }
 
 /// What happens to a sign-up.
@@ -93,65 +93,65 @@ pub enum SignupAct {
 }
 
 /// The one table: from (none: there was no sign-up), act, who, to.
-pub const LIFE: &[(Option<SignupStatus>, SignupAct, Who, SignupStatus)] = &[
-    (None, SignupAct::TakePlace, Who::Person, Confirmed),
-    (None, SignupAct::JoinLine, Who::Person, Waitlisted),
-    (None, SignupAct::Ask, Who::Person, Requested),
-    (None, SignupAct::WalkIn, Who::Facilitator, Attended),
-    (None, SignupAct::TakePlace, Who::House, Confirmed),
-    (None, SignupAct::JoinLine, Who::House, Waitlisted),
-    (Some(Requested), SignupAct::Approve, Who::Facilitator, Confirmed),
-    (Some(Requested), SignupAct::ApproveToWait, Who::Facilitator, Waitlisted),
-    (Some(Requested), SignupAct::ApproveToWait, Who::House, Waitlisted),
-    (Some(Requested), SignupAct::Decline, Who::Facilitator, Declined),
-    (Some(Requested), SignupAct::Withdraw, Who::Person, Withdrawn),
-    (Some(Requested), SignupAct::GiveUp, Who::Team, Withdrawn),
-    (Some(Requested), SignupAct::Expire, Who::House, Expired),
-    (Some(Waitlisted), SignupAct::Offer, Who::House, Offered),
-    (Some(Waitlisted), SignupAct::Accept, Who::Person, Confirmed),
-    (Some(Waitlisted), SignupAct::Withdraw, Who::Person, Withdrawn),
-    (Some(Waitlisted), SignupAct::GiveUp, Who::Team, Withdrawn),
-    (Some(Waitlisted), SignupAct::Expire, Who::House, Expired),
-    (Some(Offered), SignupAct::Accept, Who::Person, Confirmed),
-    (Some(Offered), SignupAct::DeclineOffer, Who::Person, Waitlisted),
-    (Some(Offered), SignupAct::Lapse, Who::House, Waitlisted),
-    (Some(Offered), SignupAct::Withdraw, Who::Person, Withdrawn),
-    (Some(Offered), SignupAct::GiveUp, Who::Team, Withdrawn),
-    (Some(Offered), SignupAct::Expire, Who::House, Expired),
-    (Some(Confirmed), SignupAct::Withdraw, Who::Person, Withdrawn),
-    (Some(Confirmed), SignupAct::Remove, Who::Facilitator, Removed),
-    (Some(Confirmed), SignupAct::GiveUp, Who::Team, Withdrawn),
-    (Some(Confirmed), SignupAct::Expire, Who::House, Expired),
-    (Some(Confirmed), SignupAct::CheckIn, Who::Facilitator, Attended),
-    (Some(Confirmed), SignupAct::MarkNoShow, Who::Facilitator, NoShow),
-    (Some(Attended), SignupAct::UndoCheckIn, Who::Facilitator, Confirmed),
+pub const LIFE: &[(Option<SignupStatus>, SignupAct, Actor, SignupStatus)] = &[
+    (None, SignupAct::TakePlace, Actor::Person, Confirmed),
+    (None, SignupAct::JoinLine, Actor::Person, Waitlisted),
+    (None, SignupAct::Ask, Actor::Person, Requested),
+    (None, SignupAct::WalkIn, Actor::Facilitator, Attended),
+    (None, SignupAct::TakePlace, Actor::System, Confirmed),
+    (None, SignupAct::JoinLine, Actor::System, Waitlisted),
+    (Some(Requested), SignupAct::Approve, Actor::Facilitator, Confirmed),
+    (Some(Requested), SignupAct::ApproveToWait, Actor::Facilitator, Waitlisted),
+    (Some(Requested), SignupAct::ApproveToWait, Actor::System, Waitlisted),
+    (Some(Requested), SignupAct::Decline, Actor::Facilitator, Declined),
+    (Some(Requested), SignupAct::Withdraw, Actor::Person, Withdrawn),
+    (Some(Requested), SignupAct::GiveUp, Actor::Team, Withdrawn),
+    (Some(Requested), SignupAct::Expire, Actor::System, Expired),
+    (Some(Waitlisted), SignupAct::Offer, Actor::System, Offered),
+    (Some(Waitlisted), SignupAct::Accept, Actor::Person, Confirmed),
+    (Some(Waitlisted), SignupAct::Withdraw, Actor::Person, Withdrawn),
+    (Some(Waitlisted), SignupAct::GiveUp, Actor::Team, Withdrawn),
+    (Some(Waitlisted), SignupAct::Expire, Actor::System, Expired),
+    (Some(Offered), SignupAct::Accept, Actor::Person, Confirmed),
+    (Some(Offered), SignupAct::DeclineOffer, Actor::Person, Waitlisted),
+    (Some(Offered), SignupAct::Lapse, Actor::System, Waitlisted),
+    (Some(Offered), SignupAct::Withdraw, Actor::Person, Withdrawn),
+    (Some(Offered), SignupAct::GiveUp, Actor::Team, Withdrawn),
+    (Some(Offered), SignupAct::Expire, Actor::System, Expired),
+    (Some(Confirmed), SignupAct::Withdraw, Actor::Person, Withdrawn),
+    (Some(Confirmed), SignupAct::Remove, Actor::Facilitator, Removed),
+    (Some(Confirmed), SignupAct::GiveUp, Actor::Team, Withdrawn),
+    (Some(Confirmed), SignupAct::Expire, Actor::System, Expired),
+    (Some(Confirmed), SignupAct::CheckIn, Actor::Facilitator, Attended),
+    (Some(Confirmed), SignupAct::MarkNoShow, Actor::Facilitator, NoShow),
+    (Some(Attended), SignupAct::UndoCheckIn, Actor::Facilitator, Confirmed),
     // Called off when some were at the meeting point already: nobody was there, then.
-    (Some(Attended), SignupAct::UndoCheckIn, Who::House, Confirmed),
-    (Some(Attended), SignupAct::Withdraw, Who::Person, Withdrawn),
-    (Some(Attended), SignupAct::Remove, Who::Facilitator, Removed),
-    (Some(Attended), SignupAct::GiveUp, Who::Team, Withdrawn),
-    (Some(Attended), SignupAct::MarkNoShow, Who::Facilitator, NoShow),
-    (Some(Attended), SignupAct::UndoWalkIn, Who::Facilitator, Withdrawn),
-    (Some(NoShow), SignupAct::UndoNoShow, Who::Facilitator, Confirmed),
-    (Some(NoShow), SignupAct::CheckIn, Who::Facilitator, Attended),
-    (Some(NoShow), SignupAct::WasThere, Who::Person, Attended),
+    (Some(Attended), SignupAct::UndoCheckIn, Actor::System, Confirmed),
+    (Some(Attended), SignupAct::Withdraw, Actor::Person, Withdrawn),
+    (Some(Attended), SignupAct::Remove, Actor::Facilitator, Removed),
+    (Some(Attended), SignupAct::GiveUp, Actor::Team, Withdrawn),
+    (Some(Attended), SignupAct::MarkNoShow, Actor::Facilitator, NoShow),
+    (Some(Attended), SignupAct::UndoWalkIn, Actor::Facilitator, Withdrawn),
+    (Some(NoShow), SignupAct::UndoNoShow, Actor::Facilitator, Confirmed),
+    (Some(NoShow), SignupAct::CheckIn, Actor::Facilitator, Attended),
+    (Some(NoShow), SignupAct::WasThere, Actor::Person, Attended),
     // What a decision ended comes back only when the decision is overturned.
-    (Some(Removed), SignupAct::GiveBack, Who::Team, Confirmed),
-    (Some(Removed), SignupAct::GiveBackToWait, Who::Team, Waitlisted),
-    (Some(Declined), SignupAct::GiveBackRequest, Who::Team, Requested),
-    (Some(Withdrawn), SignupAct::GiveBack, Who::Team, Confirmed),
-    (Some(Withdrawn), SignupAct::GiveBackToWait, Who::Team, Waitlisted),
-    (Some(Withdrawn), SignupAct::GiveBackRequest, Who::Team, Requested),
+    (Some(Removed), SignupAct::GiveBack, Actor::Team, Confirmed),
+    (Some(Removed), SignupAct::GiveBackToWait, Actor::Team, Waitlisted),
+    (Some(Declined), SignupAct::GiveBackRequest, Actor::Team, Requested),
+    (Some(Withdrawn), SignupAct::GiveBack, Actor::Team, Confirmed),
+    (Some(Withdrawn), SignupAct::GiveBackToWait, Actor::Team, Waitlisted),
+    (Some(Withdrawn), SignupAct::GiveBackRequest, Actor::Team, Requested),
 ];
 
-/// Where `act` by `who` leads from `from`, if it may happen at all.
-pub fn next(from: SignupStatus, act: SignupAct, who: Who) -> Option<SignupStatus> {
-    LIFE.iter().find(|(f, a, w, _)| (*f, *a, *w) == (Some(from), act, who)).map(|row| row.3)
+/// Finds the status to which `act` by `actor` leads from `from`; none where the table has no such row.
+pub fn next(from: SignupStatus, act: SignupAct, actor: Actor) -> Option<SignupStatus> {
+    LIFE.iter().find(|(f, a, w, _)| (*f, *a, *w) == (Some(from), act, actor)).map(|row| row.3)
 }
 
-/// What a new sign-up is that begins with `act` by `who`.
-pub fn begin(act: SignupAct, who: Who) -> Option<SignupStatus> {
-    LIFE.iter().find(|(f, a, w, _)| (*f, *a, *w) == (None, act, who)).map(|row| row.3)
+/// Finds the status of a new sign-up that begins with `act` by `actor`.
+pub fn begin(act: SignupAct, actor: Actor) -> Option<SignupStatus> {
+    LIFE.iter().find(|(f, a, w, _)| (*f, *a, *w) == (None, act, actor)).map(|row| row.3)
 }
 
 word_enum! {
@@ -296,14 +296,14 @@ mod tests {
         for status in SignupStatus::VARIANTS {
             let ways = LIFE.iter().filter(|row| row.0 == Some(*status)).count();
             if status.is_live() {
-                assert!(next(*status, SignupAct::Withdraw, Who::Person).is_some(), "{status}");
-                assert!(next(*status, SignupAct::GiveUp, Who::Team).is_some(), "{status}");
+                assert!(next(*status, SignupAct::Withdraw, Actor::Person).is_some(), "{status}");
+                assert!(next(*status, SignupAct::GiveUp, Actor::Team).is_some(), "{status}");
             } else if !matches!(status, Attended | NoShow) {
-                let by_the_team = LIFE.iter().filter(|row| row.0 == Some(*status) && row.2 == Who::Team).count();
+                let by_the_team = LIFE.iter().filter(|row| row.0 == Some(*status) && row.2 == Actor::Team).count();
                 assert_eq!(ways, by_the_team, "{status} is left only where a decision is overturned");
             }
         }
-        assert_eq!(next(Confirmed, SignupAct::Remove, Who::Person), None);
+        assert_eq!(next(Confirmed, SignupAct::Remove, Actor::Person), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
         moderation::Act,
         refusal::{Code, Faults, Refusal},
         run::{ListingStatus, RunStatus},
-        signup::{SignupAct, SignupStatus, Who},
+        signup::{SignupAct, SignupStatus, Actor},
     },
     error::{Error, Result},
     id::Id,
@@ -287,7 +287,7 @@ pub(super) fn keep_apart(tx: &mut Tx<'_>, block: &Block, blocked: Id, policy: &P
 fn take_offer_back(tx: &mut Tx<'_>, locked: &mut RunLocked, person: Id, policy: &Policy, now: Instant) -> Result<()> {
     for mut signup in signups::of_person_in_run(tx, person, locked.run.id)? {
         if signup.status == SignupStatus::Offered {
-            places::move_signup(tx, locked, &mut signup, SignupAct::Lapse, Who::House, now)?;
+            places::move_signup(tx, locked, &mut signup, SignupAct::Lapse, Actor::System, now)?;
         }
     }
     places::settle(tx, locked, policy, now)?;

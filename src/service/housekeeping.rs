@@ -13,7 +13,7 @@ use crate::{
         day::{COMPLETE_AFTER_HOURS, CONTACT_HOURS_AFTER},
         reminder::{LOOK_AHEAD_HOURS, Moment},
         run::{MAX_DAYS_AHEAD, RunStatus},
-        signup::{SignupAct, SignupStatus, Who},
+        signup::{SignupAct, SignupStatus, Actor},
     },
     error::Result,
     id::Id,
@@ -191,7 +191,7 @@ fn expire(tx: &mut Tx<'_>, run: Id, now: Instant) -> Result<bool> {
             SignupStatus::Requested => Notice::RequestExpired { signup_id: signup.id },
             _ => Notice::WaitingEnded { signup_id: signup.id },
         };
-        places::move_signup(tx, &locked, &mut signup, SignupAct::Expire, Who::House, now)?;
+        places::move_signup(tx, &locked, &mut signup, SignupAct::Expire, Actor::System, now)?;
         notices::about_signup(tx, &signup, notice, now)?;
     }
     Ok(true)

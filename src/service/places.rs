@@ -13,7 +13,7 @@ use crate::{
     domain::{
         offer::{self, OfferRules, Way},
         run::{JoinPolicy, ListingRole, ListingStatus, RunStatus},
-        signup::{self, Places, SignupAct, SignupStatus, Who},
+        signup::{self, Places, SignupAct, SignupStatus, Actor},
     },
     error::{Error, Result},
     id::Id,
@@ -98,10 +98,10 @@ pub fn move_signup(
     locked: &RunLocked,
     signup: &mut Signup,
     act: SignupAct,
-    who: Who,
+    actor: Actor,
     now: Instant,
 ) -> Result<()> {
-    let to = signup::next(signup.status, act, who).ok_or(crate::domain::refusal::Code::SignupNotLive)?;
+    let to = signup::next(signup.status, act, actor).ok_or(crate::domain::refusal::Code::SignupNotLive)?;
     if to == SignupStatus::Confirmed && signup.status != SignupStatus::Attended {
         signup.confirmed_at = Some(now);
     }
@@ -190,7 +190,7 @@ fn lapse_overdue(tx: &mut Tx<'_>, locked: &mut RunLocked, policy: &Policy, now: 
         if signup.offer_expires_at.is_some_and(|until| until > now) {
             continue;
         }
-        to_the_end_of_the_line(tx, locked, &mut signup, SignupAct::Lapse, Who::House, policy, now)?;
+        to_the_end_of_the_line(tx, locked, &mut signup, SignupAct::Lapse, Actor::System, policy, now)?;
         notices::about_signup(tx, &signup, Notice::OfferLapsed { signup_id: signup.id }, now)?;
         lapsed = true;
     }
@@ -204,12 +204,12 @@ pub fn to_the_end_of_the_line(
     locked: &mut RunLocked,
     signup: &mut Signup,
     act: SignupAct,
-    who: Who,
+    actor: Actor,
     policy: &Policy,
     now: Instant,
 ) -> Result<()> {
     signup.queue_no = runs::next_queue_no(tx, locked)?;
-    move_signup(tx, locked, signup, act, who, now)?;
+    move_signup(tx, locked, signup, act, actor, now)?;
     let left = of_locked(tx, locked, policy, now)?.left_for(signup.new_to_group);
     signup.let_go = i32::try_from(left).unwrap_or(i32::MAX);
     signups::update(tx, locked, signup)
@@ -235,7 +235,7 @@ fn offer_free_places(
         if !has_a_place_for(room, &signup) || entry::is_closed_to(tx, signup.account_id, locked.run.id, now)? {
             continue;
         }
-        move_signup(tx, locked, &mut signup, SignupAct::Offer, Who::House, now)?;
+        move_signup(tx, locked, &mut signup, SignupAct::Offer, Actor::System, now)?;
         signup.offer_expires_at = Some(until);
         signups::update(tx, locked, &signup)?;
         notices::about_signup(tx, &signup, Notice::PlaceOffered { signup_id: signup.id }, now)?;

@@ -10,7 +10,7 @@ use crate::{
         moderation::{AppealKind, ApplicationStatus, Consequence, SanctionKind, SanctionScope, Undone},
         refusal::Code,
         run::RunStatus,
-        signup::{SignupAct, SignupStatus, Who},
+        signup::{SignupAct, SignupStatus, Actor},
     },
     error::{Error, Result},
     id::Id,
@@ -209,7 +209,7 @@ fn give_back(
     if act == SignupAct::GiveBack {
         reconfirming::ask_whoever_was_missing(tx, &mut signup, &locked.run, policy, now)?;
     }
-    places::move_signup(tx, locked, &mut signup, act, Who::Team, now)?;
+    places::move_signup(tx, locked, &mut signup, act, Actor::Team, now)?;
     let code = match act {
         SignupAct::GiveBack => {
             notices::about_signup(tx, &signup, Notice::SignupConfirmed { signup_id: signup.id }, now)?;

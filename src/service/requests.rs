@@ -7,7 +7,7 @@ use crate::{
     domain::{
         refusal::{Code, Refusal},
         run::{JoinPolicy, ListingRole, ListingStatus},
-        signup::{SignupAct, SignupStatus, Who},
+        signup::{SignupAct, SignupStatus, Actor},
     },
     error::Result,
     id::Id,
@@ -105,7 +105,7 @@ pub fn expire(tx: &mut Tx<'_>, run: Id, policy: &Policy, now: Instant) -> Result
     let open = signups::of_run(tx, run, &[SignupStatus::Requested])?;
     let any = !open.is_empty();
     for mut signup in open {
-        places::move_signup(tx, &locked, &mut signup, SignupAct::Expire, Who::House, now)?;
+        places::move_signup(tx, &locked, &mut signup, SignupAct::Expire, Actor::System, now)?;
         notices::about_signup(tx, &signup, Notice::RequestExpired { signup_id: signup.id }, now)?;
     }
     Ok(any)

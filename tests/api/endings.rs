@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use macro_rules_attribute::apply;
 use serde_json::json;
-use sidebyside::domain::signup::{LIFE, SignupAct, SignupStatus, Who};
+use sidebyside::domain::signup::{LIFE, SignupAct, SignupStatus, Actor};
 
 use crate::{
     harness::{Person, Run, Town},
@@ -19,20 +19,20 @@ enum Told {
 }
 
 /// Every row of the table that ends a sign-up, with who is told how. The cases below walk through them.
-fn told(from: SignupStatus, act: SignupAct, who: Who) -> Option<Told> {
+fn told(from: SignupStatus, act: SignupAct, actor: Actor) -> Option<Told> {
     use SignupStatus::{Confirmed, Offered, Requested, Waitlisted};
-    Some(match (from, act, who) {
-        (_, SignupAct::Withdraw, Who::Person) => Told::Themselves,
-        (_, SignupAct::GiveUp, Who::Team) => Told::By(&["decision", "barred"]),
-        (Requested, SignupAct::Decline, Who::Facilitator) | (_, SignupAct::Remove, Who::Facilitator) => {
+    Some(match (from, act, actor) {
+        (_, SignupAct::Withdraw, Actor::Person) => Told::Themselves,
+        (_, SignupAct::GiveUp, Actor::Team) => Told::By(&["decision", "barred"]),
+        (Requested, SignupAct::Decline, Actor::Facilitator) | (_, SignupAct::Remove, Actor::Facilitator) => {
             Told::By(&["signup_removed"])
         }
-        (Requested, SignupAct::Expire, Who::House) => Told::By(&["request_expired", "run_cancelled", "series_ended"]),
-        (Waitlisted | Offered, SignupAct::Expire, Who::House) => {
+        (Requested, SignupAct::Expire, Actor::System) => Told::By(&["request_expired", "run_cancelled", "series_ended"]),
+        (Waitlisted | Offered, SignupAct::Expire, Actor::System) => {
             Told::By(&["waiting_ended", "run_cancelled", "series_ended", "checked_in", "regular_ended"])
         }
-        (Confirmed, SignupAct::Expire, Who::House) => Told::By(&["place_released", "regular_ended"]),
-        (_, SignupAct::UndoWalkIn, Who::Facilitator) => Told::By(&["check_in_undone"]),
+        (Confirmed, SignupAct::Expire, Actor::System) => Told::By(&["place_released", "regular_ended"]),
+        (_, SignupAct::UndoWalkIn, Actor::Facilitator) => Told::By(&["check_in_undone"]),
         _ => return None,
     })
 }
@@ -42,14 +42,14 @@ fn every_end_in_the_table_has_its_mail() {
     let ends = [SignupStatus::Withdrawn, SignupStatus::Declined, SignupStatus::Removed, SignupStatus::Expired];
     let kinds: BTreeSet<&str> = sidebyside::mail::sample::letters("x").iter().map(|l| l.body.kind_name()).collect();
     let mut seen = 0;
-    for (from, act, who, to) in LIFE.iter().filter(|row| ends.contains(&row.3)) {
+    for (from, act, actor, to) in LIFE.iter().filter(|row| ends.contains(&row.3)) {
         let from = from.unwrap_or_else(|| panic!("a sign-up begins as {to}"));
-        match told(from, *act, *who) {
-            Some(Told::Themselves) => assert_eq!(*who, Who::Person),
+        match told(from, *act, *actor) {
+            Some(Told::Themselves) => assert_eq!(*actor, Actor::Person),
             Some(Told::By(mails)) => {
                 assert!(!mails.is_empty() && mails.iter().all(|mail| kinds.contains(mail)), "{mails:?}");
             }
-            None => panic!("{from} ends by {act:?} of {who:?}, and nobody is told"),
+            None => panic!("{from} ends by {act:?} of {actor:?}, and nobody is told"),
         }
         seen += 1;
     }

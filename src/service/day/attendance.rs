@@ -11,7 +11,7 @@ use crate::{
         moderation::{Act, SanctionScope},
         policy::{Accompanies, Leads},
         refusal::{Code, Refusal},
-        signup::{SignupAct, SignupStatus, Who},
+        signup::{SignupAct, SignupStatus, Actor},
     },
     error::{Error, Result},
     id::Id,
@@ -129,7 +129,7 @@ pub(super) fn checked_in(
         room_again(tx, locked, policy, now)?;
     }
     signup.checked_in_at = Some(now);
-    places::move_signup(tx, locked, &mut signup, SignupAct::CheckIn, Who::Facilitator, now)?;
+    places::move_signup(tx, locked, &mut signup, SignupAct::CheckIn, Actor::Facilitator, now)?;
     Ok(signup)
 }
 
@@ -241,7 +241,7 @@ pub fn mark_no_show(tx: &mut Tx<'_>, signup: Id, proof: &Leads, now: Instant) ->
         return Err(Code::NobodyCheckedIn.into());
     }
     (signup.checked_in_at, signup.signed_out_at) = (None, None);
-    places::move_signup(tx, &locked, &mut signup, SignupAct::MarkNoShow, Who::Facilitator, now)?;
+    places::move_signup(tx, &locked, &mut signup, SignupAct::MarkNoShow, Actor::Facilitator, now)?;
     // Not while they may still be on their way.
     let notice = Notice::Missed { signup_id: signup.id };
     let promise = Promise::new(signup.account_id, notice).of_signup(&signup).not_before(locked.run.ends_at);
@@ -283,7 +283,7 @@ pub fn undo(tx: &mut Tx<'_>, signup: Id, proof: &Leads, policy: &Policy, now: In
     if signup.said_there_at.is_some() {
         return Err(Code::SaidTheyWereThere.into());
     }
-    places::move_signup(tx, &locked, &mut signup, act, Who::Facilitator, now)?;
+    places::move_signup(tx, &locked, &mut signup, act, Actor::Facilitator, now)?;
     if act == SignupAct::UndoWalkIn && outbox::was_taken_up(tx, signup.id, "checked_in")? {
         notices::about_signup(tx, &signup, Notice::CheckInUndone { signup_id: signup.id }, now)?;
     }
@@ -308,6 +308,6 @@ pub fn was_there(tx: &mut Tx<'_>, person: Id, signup: Id, policy: &Policy, now: 
         room_again(tx, &locked, policy, now)?;
     }
     signup.said_there_at = Some(now);
-    places::move_signup(tx, &locked, &mut signup, SignupAct::WasThere, Who::Person, now)?;
+    places::move_signup(tx, &locked, &mut signup, SignupAct::WasThere, Actor::Person, now)?;
     Ok(signup)
 }

@@ -15,7 +15,7 @@ use crate::{
         policy::Leads,
         refusal::{Code, Faults},
         run::RunStatus,
-        signup::{self, SignupAct, SignupStatus, Who},
+        signup::{self, SignupAct, SignupStatus, Actor},
     },
     error::{Error, Result},
     id::Id,
@@ -136,7 +136,7 @@ pub fn walk_in(tx: &mut Tx<'_>, input: &WalkIn, proof: &Leads, policy: &Policy, 
     }
     entry::may_come(tx, person, proof.run(), now)?;
     if let Some(mut waiting) = earlier {
-        places::move_signup(tx, &locked, &mut waiting, SignupAct::Expire, Who::House, now)?;
+        places::move_signup(tx, &locked, &mut waiting, SignupAct::Expire, Actor::System, now)?;
         extra_places::end_of_signup(tx, waiting.id, now)?;
     }
     let signup = seat(tx, &mut locked, person, new_to_group, now)?;
@@ -157,7 +157,7 @@ fn open_desk(tx: &mut Tx<'_>, proof: &Leads, now: Instant) -> Result<RunLocked> 
 }
 
 fn seat(tx: &mut Tx<'_>, locked: &mut RunLocked, person: Id, new_to_group: bool, now: Instant) -> Result<Signup> {
-    let status = signup::begin(SignupAct::WalkIn, Who::Facilitator)
+    let status = signup::begin(SignupAct::WalkIn, Actor::Facilitator)
         .ok_or_else(|| Error::Internal(anyhow::anyhow!("the table has no walk-ins")))?;
     let queue_no = runs::next_queue_no(tx, locked)?;
     let signup = Signup {

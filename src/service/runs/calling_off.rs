@@ -6,7 +6,7 @@ use crate::{
     domain::{
         moderation::Act,
         run::{CancelReason, RunStatus},
-        signup::{SignupAct, SignupStatus, Who},
+        signup::{SignupAct, SignupStatus, Actor},
     },
     error::Result,
     id::Id,
@@ -87,7 +87,7 @@ pub(in crate::service) fn end_quietly(
         if act == SignupAct::UndoCheckIn {
             signup.checked_in_at = None;
         }
-        places::move_signup(tx, locked, signup, act, Who::House, now)?;
+        places::move_signup(tx, locked, signup, act, Actor::System, now)?;
     }
     Ok(people)
 }

@@ -20,7 +20,7 @@ use crate::{
         refusal::Code,
         run::{Derived, JoinPolicy, ListingStatus, RunDraft, RunStatus},
         series::changed_fields,
-        signup::{SignupAct, SignupStatus, Who},
+        signup::{SignupAct, SignupStatus, Actor},
     },
     error::{Error, Result},
     id::Id,
@@ -304,7 +304,7 @@ pub fn close(tx: &mut Tx<'_>, proof: &Leads, now: Instant) -> Result<Run> {
 /// Where no yes is needed any more, those who asked stand in line with the numbers they have, before whoever comes later.
 fn requests_join_the_line(tx: &mut Tx<'_>, locked: &RunLocked, now: Instant) -> Result<()> {
     for mut signup in signups::of_run(tx, locked.run.id, &[SignupStatus::Requested])? {
-        places::move_signup(tx, locked, &mut signup, SignupAct::ApproveToWait, Who::House, now)?;
+        places::move_signup(tx, locked, &mut signup, SignupAct::ApproveToWait, Actor::System, now)?;
         notices::about_signup(tx, &signup, Notice::SignupWaitlisted { signup_id: signup.id }, now)?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use crate::{
         refusal::Code,
         run::{JoinPolicy, RunStatus},
         series::{SeriesStatus, was_silently_absent_twice},
-        signup::{self, SignupAct, SignupStatus, Who},
+        signup::{self, SignupAct, SignupStatus, Actor},
     },
     error::{Error, Result},
     id::Id,
@@ -103,7 +103,7 @@ pub(super) fn seat(
         || overlaps::led_meanwhile(tx, person, &locked.run)?.is_some();
     let fits = room.left_for(new_to_group) > 0 && !is_elsewhere;
     let act = if fits { SignupAct::TakePlace } else { SignupAct::JoinLine };
-    let status = signup::begin(act, Who::House).ok_or(Code::SignupNotLive)?;
+    let status = signup::begin(act, Actor::System).ok_or(Code::SignupNotLive)?;
     let queue_no = runs::next_queue_no(tx, locked)?;
     let mut signup = Signup {
         new_here: accounts::is_new_here(tx, person)?,
@@ -132,22 +132,22 @@ pub fn stop(tx: &mut Tx<'_>, person: Id, of: Id, policy: &Policy, now: Instant) 
     }
     for regular in &everywhere {
         series::end_regular(tx, regular.id, now)?;
-        free_places(tx, regular, Who::Person, policy, now)?;
+        free_places(tx, regular, Actor::Person, policy, now)?;
     }
     Ok(())
 }
 
-fn free_places(tx: &mut Tx<'_>, regular: &Regular, who: Who, policy: &Policy, now: Instant) -> Result<()> {
+fn free_places(tx: &mut Tx<'_>, regular: &Regular, actor: Actor, policy: &Policy, now: Instant) -> Result<()> {
     for run in series::runs_to_come(tx, regular.series_id, now)? {
         let mut locked = runs::lock(tx, run.id)?;
         for mut signup in signups::of_person_in_run(tx, regular.account_id, run.id)? {
             if !signup.status.is_live() || !signup.as_regular || locked.run.starts_at <= now {
                 continue;
             }
-            if who == Who::Person {
+            if actor == Actor::Person {
                 seats::give_back(tx, &mut locked, &mut signup, policy, now)?;
             } else {
-                places::move_signup(tx, &locked, &mut signup, SignupAct::Expire, who, now)?;
+                places::move_signup(tx, &locked, &mut signup, SignupAct::Expire, actor, now)?;
                 extra_places::end_of_signup(tx, signup.id, now)?;
                 seats::after_somebody_left(tx, &mut locked, policy, now)?;
             }
@@ -176,7 +176,7 @@ pub fn end_if_absent_twice(tx: &mut Tx<'_>, regular: Id, policy: &Policy, now: I
         return Ok(false);
     }
     series::end_regular(tx, regular.id, now)?;
-    free_places(tx, &regular, Who::House, policy, now)?;
+    free_places(tx, &regular, Actor::System, policy, now)?;
     notices::to_person(tx, regular.account_id, Notice::RegularEnded { series_id: regular.series_id }, now)?;
     Ok(true)
 }

@@ -12,7 +12,7 @@ use crate::{
         moderation::{AboutKind, Act, Category},
         policy::{Accompanies, Leads},
         refusal::{Code, Fault, Faults},
-        signup::{RemovalReason, SignupAct, SignupStatus, Who},
+        signup::{RemovalReason, SignupAct, SignupStatus, Actor},
     },
     error::{Error, Result},
     id::Id,
@@ -118,7 +118,7 @@ pub fn approve(tx: &mut Tx<'_>, found: &Signup, proof: &Leads, policy: &Policy, 
     if act == SignupAct::Approve {
         reconfirming::ask_whoever_was_missing(tx, &mut signup, &locked.run, policy, now)?;
     }
-    places::move_signup(tx, &locked, &mut signup, act, Who::Facilitator, now)?;
+    places::move_signup(tx, &locked, &mut signup, act, Actor::Facilitator, now)?;
     let notice = if signup.status == SignupStatus::Confirmed {
         Notice::SignupConfirmed { signup_id: signup.id }
     } else {
@@ -208,7 +208,7 @@ fn put_out(
     signup.statement = why.statement.clone().filter(|_| why.reason_code != RemovalReason::Safety);
     signup.decided_by = Some(proof.facilitator());
     signup.overturned_at = None;
-    places::move_signup(tx, locked, signup, act, Who::Facilitator, now)?;
+    places::move_signup(tx, locked, signup, act, Actor::Facilitator, now)?;
     notices::about_signup(tx, signup, Notice::SignupRemoved { signup_id: signup.id }, now)?;
     if why.reason_code == RemovalReason::Safety {
         let words = [why.private_note.as_deref(), why.statement.as_deref()];

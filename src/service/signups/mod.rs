@@ -19,7 +19,7 @@ use crate::{
         profile::AccessNeed,
         refusal::{Code, Faults, Refusal},
         run::{JoinPolicy, RunStatus},
-        signup::{self, SignupAct, SignupStatus, Who},
+        signup::{self, SignupAct, SignupStatus, Actor},
     },
     error::{Error, Result},
     id::Id,
@@ -248,7 +248,7 @@ pub fn sign_up_with(
         // A place that is not for this friend waits on for another.
         kept = None;
     }
-    let status = signup::begin(act, Who::Person).ok_or(Code::SignupNotLive)?;
+    let status = signup::begin(act, Actor::Person).ok_or(Code::SignupNotLive)?;
     if status == SignupStatus::Confirmed {
         locked.ensure_no_overlap(tx, person)?;
     }
@@ -336,7 +336,7 @@ pub(in crate::service) fn give_back(
     let confirmed = Notice::SignupConfirmed { signup_id: signup.id };
     // A place that was given back before anybody was told of it is news to nobody.
     let is_known = had_place && !outbox::waits_untouched(tx, signup.id, confirmed.name())?;
-    places::move_signup(tx, locked, signup, SignupAct::Withdraw, Who::Person, now)?;
+    places::move_signup(tx, locked, signup, SignupAct::Withdraw, Actor::Person, now)?;
     friends::end_with_signup(tx, locked, signup.id, now)?;
     if is_known && locked.run.status == RunStatus::Published && locked.run.starts_at <= now.plus_hours(24) {
         let notice = Notice::ParticipantWithdrew { signup_id: signup.id, others: Vec::new() };
@@ -369,7 +369,7 @@ pub fn give_up(
                 let (signup_id, was) = (signup.id, signup.status);
                 signups::note_given_up(tx, &GivenUp { signup_id, decision_kind, decision_id, was })?;
             }
-            places::move_signup(tx, locked, &mut signup, SignupAct::GiveUp, Who::Team, now)?;
+            places::move_signup(tx, locked, &mut signup, SignupAct::GiveUp, Actor::Team, now)?;
             friends::end_with_signup(tx, locked, signup.id, now)?;
             gave_up = true;
         }

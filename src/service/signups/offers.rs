@@ -10,7 +10,7 @@ use crate::{
     domain::{
         offer::Way,
         refusal::Code,
-        signup::{SignupAct, SignupStatus, Who},
+        signup::{SignupAct, SignupStatus, Actor},
     },
     error::{Error, Result},
     id::Id,
@@ -82,7 +82,7 @@ pub fn accept(
     // Taking the place is a yes to the run as it is.
     signup.clear_pending_confirmation();
     reconfirming::ask_whoever_was_missing(tx, &mut signup, &locked.run.run, policy, now)?;
-    places::move_signup(tx, &locked.run, &mut signup, SignupAct::Accept, Who::Person, now)?;
+    places::move_signup(tx, &locked.run, &mut signup, SignupAct::Accept, Actor::Person, now)?;
     notices::about_signup(tx, &signup, Notice::SignupConfirmed { signup_id: signup.id }, now)?;
     locked.leave_the_others(tx, policy, now)?;
     places::settle(tx, &mut locked.run, policy, now)?;
@@ -115,7 +115,7 @@ pub fn decline_offer(tx: &mut Tx<'_>, person: Id, signup: Id, policy: &Policy, n
         return Err(if signup.status.is_live() { Code::NoOffer } else { Code::SignupNotLive }.into());
     }
     let act = SignupAct::DeclineOffer;
-    places::to_the_end_of_the_line(tx, &mut locked, &mut signup, act, Who::Person, policy, now)?;
+    places::to_the_end_of_the_line(tx, &mut locked, &mut signup, act, Actor::Person, policy, now)?;
     places::settle(tx, &mut locked, policy, now)?;
     signups::get(tx, signup.id)
 }

@@ -9,7 +9,7 @@ use crate::{
         question::{ComingQuestion, Terms},
         refusal::{Code, Fault},
         reminder::Moment,
-        signup::{ReconfirmReason, SignupAct, SignupStatus, Who},
+        signup::{ReconfirmReason, SignupAct, SignupStatus, Actor},
     },
     error::{Error, Result},
     id::Id,
@@ -262,7 +262,7 @@ pub fn release_overdue(tx: &mut Tx<'_>, run: Id, policy: &Policy, now: Instant) 
                 signups::update(tx, &locked, &signup)?;
                 continue;
             }
-            places::move_signup(tx, &locked, &mut signup, SignupAct::Expire, Who::House, now)?;
+            places::move_signup(tx, &locked, &mut signup, SignupAct::Expire, Actor::System, now)?;
             extra_places::end_of_signup(tx, signup.id, now)?;
             notices::about_signup(tx, &signup, Notice::PlaceReleased { signup_id: signup.id }, now)?;
             released = true;
