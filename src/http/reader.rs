@@ -15,7 +15,7 @@ use crate::{
     domain::{refusal::Code, run::RunStatus},
     error::{Error, Result},
     id::Id,
-    index::{Found, CachedCaller},
+    index::{CachedCaller, Found},
     service::{callers, run_views},
     store::{Conn, runs},
 };

@@ -23,7 +23,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::{
     AppData,
     connections::{self, Capacity, Connections, WatchedStream, connection},
-    middleware::{self, RequestLimiter, QuietSpan},
+    middleware::{self, QuietSpan, RequestLimiter},
     paths,
     routes::DOCS,
 };

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Asked, CachedCaller, RunIndex,
-    grid::{NearbyTiles, NearbyTile},
+    grid::{NearbyTile, NearbyTiles},
     matches::MatchedRun,
     tile::{Order, Slot},
 };

@@ -6,9 +6,9 @@
 
 use super::{
     Found, RunIndex,
-    top_k::{TopK, partial_sort_desc},
-    grid::{NearbyTiles, NearbyTile},
+    grid::{NearbyTile, NearbyTiles},
     tile::Slot,
+    top_k::{TopK, partial_sort_desc},
 };
 use crate::{
     clock::Instant,
@@ -122,7 +122,12 @@ impl<'v> Weighing<'v> {
 
     /// The best `limit` in the time that is searched, best first, and where fewer than [`ENOUGH`] fit there, the soonest later
     /// ones that complete them; and from how many kilometres on nothing could be good enough.
-    fn gather<'t>(&self, near: &'t NearbyTiles, limit: usize, tie: &impl Fn(&[u8; 16]) -> u64) -> (Vec<Weighed<'t>>, f64) {
+    fn gather<'t>(
+        &self,
+        near: &'t NearbyTiles,
+        limit: usize,
+        tie: &impl Fn(&[u8; 16]) -> u64,
+    ) -> (Vec<Weighed<'t>>, f64) {
         let mut few = self.best_few(near, limit);
         if self.search.goes_on && few.found.len() < ENOUGH {
             self.add_soonest_later(near, &mut few);

@@ -7,17 +7,17 @@
 
 mod advice;
 mod answers;
-mod top_k;
 mod by_bytes;
 mod caller_cache;
 mod card_cache;
+mod change_cursor;
 mod find;
 mod follow;
-mod grid_builder;
 mod grid;
+mod grid_builder;
 mod matches;
-mod change_cursor;
 mod tile;
+mod top_k;
 mod wishes;
 
 use std::{
@@ -48,13 +48,13 @@ use crate::{
 pub use advice::Advice;
 use answers::Answers;
 pub use answers::Asked;
-pub use caller_cache::{CallerCache, CachedCaller};
+pub use caller_cache::{CachedCaller, CallerCache};
 pub use card_cache::{CardCache, RenderedCard};
 pub use find::{Found, Listing};
 pub use follow::follow;
-use grid_builder::GridBuilder;
 use grid::Grid;
 pub use grid::NearbyTiles;
+use grid_builder::GridBuilder;
 pub use matches::{ENOUGH, FURTHEST_DAYS, Matched, MatchedRun, SeriesDate};
 use tile::Entry;
 pub use wishes::WishIndex;

@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    top_k::{TopK, partial_sort_desc},
     change_cursor::ChangeCursor,
+    top_k::{TopK, partial_sort_desc},
 };
 use crate::{
     clock::Instant,

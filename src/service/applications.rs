@@ -167,7 +167,8 @@ pub fn decide(
     notices::to_person(tx, application.account_id, notice, now)?;
     let act = if yes { Act::ApplicationApproved } else { Act::ApplicationRejected };
     let about = json!({ "application_id": application.id });
-    let deed = audit::AuditEvent { act, actor: Some(moderator), subject: Some(application.account_id), run: None, about };
+    let deed =
+        audit::AuditEvent { act, actor: Some(moderator), subject: Some(application.account_id), run: None, about };
     audit::record(tx, deed, now)?;
     Ok(application)
 }
@@ -183,6 +184,7 @@ pub fn approve_imported(tx: &mut Tx<'_>, account: Id, now: Instant) -> Result<()
     application.decided_at = Some(now);
     facilitators::insert(tx, &application, &[])?;
     let about = json!({ "application_id": application.id });
-    let deed = audit::AuditEvent { act: Act::FacilitatorImported, actor: None, subject: Some(account), run: None, about };
+    let deed =
+        audit::AuditEvent { act: Act::FacilitatorImported, actor: None, subject: Some(account), run: None, about };
     audit::record(tx, deed, now)
 }

@@ -17,7 +17,7 @@ use crate::{
         moderation::Act,
         refusal::{Code, Faults, Refusal},
         run::{ListingStatus, RunStatus},
-        signup::{SignupAct, SignupStatus, Actor},
+        signup::{Actor, SignupAct, SignupStatus},
     },
     error::{Error, Result},
     id::Id,

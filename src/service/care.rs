@@ -222,6 +222,7 @@ pub fn look(tx: &mut Tx<'_>, wish: Id, now: Instant) -> Result<bool> {
 
 fn record(tx: &mut Tx<'_>, act: Act, moderator: Id, wish: &Wish, now: Instant) -> Result<()> {
     let about = json!({ "wish_id": wish.id });
-    let deed = audit::AuditEvent { act, actor: Some(moderator), subject: Some(wish.account_id), run: wish.run_id, about };
+    let deed =
+        audit::AuditEvent { act, actor: Some(moderator), subject: Some(wish.account_id), run: wish.run_id, about };
     audit::record(tx, deed, now)
 }

@@ -43,7 +43,13 @@ pub fn may_come(conn: &mut Conn, person: Id, run: Id, now: Instant) -> Result<()
 ///
 /// # Errors
 /// [`Code::RunNotOpenToYou`], whatever the cause.
-pub fn active_may_come(conn: &mut Conn, active: &ActiveAccount, run: Id, earlier: &[Signup], now: Instant) -> Result<()> {
+pub fn active_may_come(
+    conn: &mut Conn,
+    active: &ActiveAccount,
+    run: Id,
+    earlier: &[Signup],
+    now: Instant,
+) -> Result<()> {
     let closed = is_excluded(conn, active.person(), run, earlier, now)?;
     if closed { Err(Code::RunNotOpenToYou.into()) } else { Ok(()) }
 }

@@ -13,7 +13,7 @@ use crate::{
         day::{COMPLETE_AFTER_HOURS, CONTACT_HOURS_AFTER},
         reminder::{LOOK_AHEAD_HOURS, Moment},
         run::{MAX_DAYS_AHEAD, RunStatus},
-        signup::{SignupAct, SignupStatus, Actor},
+        signup::{Actor, SignupAct, SignupStatus},
     },
     error::Result,
     id::Id,

@@ -11,7 +11,7 @@ use crate::{
     config::Policy,
     domain::{
         matching::{
-            Closed, Exclusion, Fit, Limits, Person, IndexedRun, Viewer, best,
+            Closed, Exclusion, Fit, IndexedRun, Limits, Person, Viewer, best,
             search::{MatchSearch, SeriesOnce},
             verdict,
         },

@@ -13,7 +13,7 @@ use crate::{
     domain::{
         offer::{self, OfferRules, Way},
         run::{JoinPolicy, ListingRole, ListingStatus, RunStatus},
-        signup::{self, Places, SignupAct, SignupStatus, Actor},
+        signup::{self, Actor, Places, SignupAct, SignupStatus},
     },
     error::{Error, Result},
     id::Id,

@@ -10,7 +10,7 @@ use crate::{
         moderation::{AppealKind, ApplicationStatus, Consequence, SanctionKind, SanctionScope, Undone},
         refusal::Code,
         run::RunStatus,
-        signup::{SignupAct, SignupStatus, Actor},
+        signup::{Actor, SignupAct, SignupStatus},
     },
     error::{Error, Result},
     id::Id,

@@ -7,7 +7,7 @@ use crate::{
     domain::{
         refusal::{Code, Refusal},
         run::{JoinPolicy, ListingRole, ListingStatus},
-        signup::{SignupAct, SignupStatus, Actor},
+        signup::{Actor, SignupAct, SignupStatus},
     },
     error::Result,
     id::Id,

@@ -14,7 +14,7 @@ use crate::{
     clock::{self, Instant},
     config::Policy,
     domain::{
-        matching::side::{Companion, Listed, IndexedRun, Said},
+        matching::side::{Companion, IndexedRun, Listed, Said},
         pace::PaceBand,
         place::LatLng,
         run::{ListingRole, ListingStatus, YesNo},

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use macro_rules_attribute::apply;
 use serde_json::json;
-use sidebyside::domain::signup::{LIFE, SignupAct, SignupStatus, Actor};
+use sidebyside::domain::signup::{Actor, LIFE, SignupAct, SignupStatus};
 
 use crate::{
     harness::{Person, Run, Town},
@@ -27,7 +27,9 @@ fn told(from: SignupStatus, act: SignupAct, actor: Actor) -> Option<Told> {
         (Requested, SignupAct::Decline, Actor::Facilitator) | (_, SignupAct::Remove, Actor::Facilitator) => {
             Told::By(&["signup_removed"])
         }
-        (Requested, SignupAct::Expire, Actor::System) => Told::By(&["request_expired", "run_cancelled", "series_ended"]),
+        (Requested, SignupAct::Expire, Actor::System) => {
+            Told::By(&["request_expired", "run_cancelled", "series_ended"])
+        }
         (Waitlisted | Offered, SignupAct::Expire, Actor::System) => {
             Told::By(&["waiting_ended", "run_cancelled", "series_ended", "checked_in", "regular_ended"])
         }

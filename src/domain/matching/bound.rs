@@ -7,7 +7,7 @@
 use jiff::civil;
 
 use super::{
-    Limits, Person, IndexedRun, Viewer,
+    IndexedRun, Limits, Person, Viewer,
     exclusion::TOO_FAST_BEYOND,
     fit::{
         COMPANY_WEIGHT, DISTANCE_WEIGHT, FAST_SCALE, FAST_SCALE_NO_DROP, KNOWN_FACES_WEIGHT, NO_KNOWN_FACE, NOT_GENTLE,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use super::{Limits, IndexedRun, Scored, Viewer};
+use super::{IndexedRun, Limits, Scored, Viewer};
 use crate::{clock::Instant, id::Id};
 
 /// Which runs somebody searches for matches.

@@ -12,7 +12,7 @@ use crate::{
     config::Policy,
     domain::{
         matching::{
-            Closed, Person, IndexedRun,
+            Closed, IndexedRun, Person,
             engagements::{Engagement, Engagements},
             tests::{USUAL, person},
             verdict,

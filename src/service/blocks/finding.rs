@@ -93,7 +93,8 @@ pub fn people_of(
     let ids: Vec<Id> = people.iter().map(|(person, _)| *person).collect();
     let names = accounts::display_names(tx, &ids)?;
     let about = json!({ "block_id": block.id });
-    let deed = audit::AuditEvent { act: Act::BlockRosterRead, actor: Some(moderator), subject: None, run: Some(run), about };
+    let deed =
+        audit::AuditEvent { act: Act::BlockRosterRead, actor: Some(moderator), subject: None, run: Some(run), about };
     audit::record(tx, deed, now)?;
     let named = |(account_id, led): (Id, bool)| {
         Some(WasThere { account_id, display_name: names.get(&account_id)?.clone(), led })

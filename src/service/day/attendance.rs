@@ -11,7 +11,7 @@ use crate::{
         moderation::{Act, SanctionScope},
         policy::{Accompanies, Leads},
         refusal::{Code, Refusal},
-        signup::{SignupAct, SignupStatus, Actor},
+        signup::{Actor, SignupAct, SignupStatus},
     },
     error::{Error, Result},
     id::Id,

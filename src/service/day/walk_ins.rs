@@ -15,7 +15,7 @@ use crate::{
         policy::Leads,
         refusal::{Code, Faults},
         run::RunStatus,
-        signup::{self, SignupAct, SignupStatus, Actor},
+        signup::{self, Actor, SignupAct, SignupStatus},
     },
     error::{Error, Result},
     id::Id,

@@ -6,7 +6,7 @@ use crate::{
     domain::{
         moderation::Act,
         run::{CancelReason, RunStatus},
-        signup::{SignupAct, SignupStatus, Actor},
+        signup::{Actor, SignupAct, SignupStatus},
     },
     error::Result,
     id::Id,

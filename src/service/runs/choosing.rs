@@ -9,7 +9,7 @@ use std::{
 use crate::{
     clock::Instant,
     config::Policy,
-    domain::matching::{Closed, Exclusion, Limits, IndexedRun, Scored, Viewer, engagements::Engagements, exclusions},
+    domain::matching::{Closed, Exclusion, IndexedRun, Limits, Scored, Viewer, engagements::Engagements, exclusions},
     error::Result,
     id::Id,
     service::{matching::person_of, run_sides},

@@ -20,7 +20,7 @@ use crate::{
         refusal::Code,
         run::{Derived, JoinPolicy, ListingStatus, RunDraft, RunStatus},
         series::changed_fields,
-        signup::{SignupAct, SignupStatus, Actor},
+        signup::{Actor, SignupAct, SignupStatus},
     },
     error::{Error, Result},
     id::Id,

@@ -7,7 +7,7 @@ use crate::{
         refusal::Code,
         run::{JoinPolicy, RunStatus},
         series::{SeriesStatus, was_silently_absent_twice},
-        signup::{self, SignupAct, SignupStatus, Actor},
+        signup::{self, Actor, SignupAct, SignupStatus},
     },
     error::{Error, Result},
     id::Id,

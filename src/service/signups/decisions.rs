@@ -12,7 +12,7 @@ use crate::{
         moderation::{AboutKind, Act, Category},
         policy::{Accompanies, Leads},
         refusal::{Code, Fault, Faults},
-        signup::{RemovalReason, SignupAct, SignupStatus, Actor},
+        signup::{Actor, RemovalReason, SignupAct, SignupStatus},
     },
     error::{Error, Result},
     id::Id,

@@ -88,7 +88,11 @@ pub fn give_back_place(tx: &mut Tx<'_>, person: Id, signup: Id, policy: &Policy,
 
 /// Gives back what was kept by or for somebody whose sign-up ended without a place of its own, as a friend's request does.
 pub(super) fn end_with_signup(tx: &mut Tx<'_>, locked: &RunLocked, signup: Id, now: Instant) -> Result<()> {
-    if extra_places::end_of_signup(tx, signup, now)? { alerts::enqueue_alert_scan(tx, &[&locked.run], now) } else { Ok(()) }
+    if extra_places::end_of_signup(tx, signup, now)? {
+        alerts::enqueue_alert_scan(tx, &[&locked.run], now)
+    } else {
+        Ok(())
+    }
 }
 
 /// Gives back what was kept for too long, and passes it on; says whether there was something.

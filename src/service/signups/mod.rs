@@ -19,7 +19,7 @@ use crate::{
         profile::AccessNeed,
         refusal::{Code, Faults, Refusal},
         run::{JoinPolicy, RunStatus},
-        signup::{self, SignupAct, SignupStatus, Actor},
+        signup::{self, Actor, SignupAct, SignupStatus},
     },
     error::{Error, Result},
     id::Id,

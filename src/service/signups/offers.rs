@@ -10,7 +10,7 @@ use crate::{
     domain::{
         offer::Way,
         refusal::Code,
-        signup::{SignupAct, SignupStatus, Actor},
+        signup::{Actor, SignupAct, SignupStatus},
     },
     error::{Error, Result},
     id::Id,

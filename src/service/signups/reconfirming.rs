@@ -9,7 +9,7 @@ use crate::{
         question::{ComingQuestion, Terms},
         refusal::{Code, Fault},
         reminder::Moment,
-        signup::{ReconfirmReason, SignupAct, SignupStatus, Actor},
+        signup::{Actor, ReconfirmReason, SignupAct, SignupStatus},
     },
     error::{Error, Result},
     id::Id,
