@@ -148,14 +148,15 @@ impl<'v> Weighing<'v> {
             candidates.clear();
             candidates.extend(tile.between(from, to).filter_map(|(packed, slot)| {
                 let best = self.bound.upper_bound(packed)?;
-                (best >= few.top.log_threshold()).then_some((best, slot))
+                few.top.may_enter(best, || slot.side.starts_at).then_some((best, slot))
             }));
             partial_sort_desc(&mut candidates, limit.saturating_mul(2));
             for (best, slot) in &candidates {
-                if *best < few.top.log_threshold() {
+                let starts_at = slot.side.starts_at;
+                if !few.top.may_enter(*best, || starts_at) {
                     continue;
                 }
-                if let Some(scored) = self.weigh(slot, |scored| few.top.would_enter(scored.steps())) {
+                if let Some(scored) = self.weigh(slot, |scored| few.top.would_enter(scored.steps(), starts_at)) {
                     few.take(scored, slot);
                 }
             }
@@ -203,11 +204,11 @@ impl<'t> BestFew<'t> {
         Self { top: TopK::new(limit, least), found: SeriesOnce::default() }
     }
 
-    /// Takes a run in, which would enter the best few. Another date of its series was counted for it: the threshold is at most too low by
-    /// that.
+    /// Takes a run in that would enter the best few. Where another date of its series was counted, the threshold is at most
+    /// too low.
     fn take(&mut self, scored: Scored, slot: &'t Slot) {
         if self.found.take(scored, slot, |slot| &slot.side) {
-            self.top.push(scored.steps());
+            self.top.push(scored.steps(), slot.side.starts_at);
         }
     }
 }

@@ -2,14 +2,16 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-/// The best `limit` scores so far.
+use crate::clock::Instant;
+
+/// The best `limit` scores so far, each with the start of its run: of equal scores the sooner start is the better one.
 pub(super) struct TopK {
     limit: usize,
-    best: BinaryHeap<Reverse<i64>>,
+    best: BinaryHeap<Reverse<(i64, Reverse<Instant>)>>,
     log_threshold: f64,
 }
 
-/// Scores are steps of a billionth; a score that is nearer to the threshold than this is weighed exactly.
+/// Scores are steps of a billionth; a score that is nearer to the threshold than this is compared in steps.
 const ROUNDING: f64 = 1e-7;
 
 impl TopK {
@@ -23,19 +25,32 @@ impl TopK {
         self.log_threshold
     }
 
+    /// Whether a run that scores at most `log_bound`, a logarithm, may be among the best. Its start is read only where the
+    /// bound is the threshold itself.
+    pub(super) fn may_enter(&self, log_bound: f64, starts_at: impl FnOnce() -> Instant) -> bool {
+        if log_bound < self.log_threshold {
+            return false;
+        }
+        if log_bound > self.log_threshold + 2.0 * ROUNDING {
+            return true;
+        }
+        self.would_enter((log_bound.exp() * 1e9).round() as i64, starts_at())
+    }
+
     /// Whether this score may be among the best.
-    pub(super) fn would_enter(&self, steps: i64) -> bool {
-        self.best.len() < self.limit || self.best.peek().is_some_and(|Reverse(lowest)| steps >= *lowest)
+    pub(super) fn would_enter(&self, steps: i64, starts_at: Instant) -> bool {
+        self.best.len() < self.limit
+            || self.best.peek().is_some_and(|Reverse(worst)| (steps, Reverse(starts_at)) >= *worst)
     }
 
     /// Counts a score that [`would_enter`](Self::would_enter).
-    pub(super) fn push(&mut self, steps: i64) {
-        self.best.push(Reverse(steps));
+    pub(super) fn push(&mut self, steps: i64, starts_at: Instant) {
+        self.best.push(Reverse((steps, Reverse(starts_at))));
         if self.best.len() > self.limit {
             self.best.pop();
         }
         if self.best.len() == self.limit
-            && let Some(Reverse(lowest)) = self.best.peek()
+            && let Some(Reverse((lowest, _))) = self.best.peek()
         {
             self.log_threshold = self.log_threshold.max((*lowest as f64 * 1e-9).ln() - ROUNDING);
         }

@@ -213,7 +213,7 @@ impl WishIndex {
             candidate.known_face = offer.known_to.contains(&person);
             let scored = Scored::of(&entry.viewer.person, &candidate, limits);
             let Some(scored) = scored.filter(|scored| alerts::is_good(scored, &self.policy)) else { continue };
-            if !top.would_enter(scored.steps()) {
+            if !top.would_enter(scored.steps(), run.starts_at) {
                 continue;
             }
             match found.entry(person) {
@@ -223,7 +223,7 @@ impl WishIndex {
                 }
                 hash_map::Entry::Occupied(_) => {}
                 hash_map::Entry::Vacant(place) => {
-                    top.push(scored.steps());
+                    top.push(scored.steps(), run.starts_at);
                     place.insert(scored);
                 }
             }
@@ -246,7 +246,8 @@ impl Entry {
             closed: Closed::default(),
             engagements: Engagements::default(),
         };
-        let bound = ScoreBound::of(&viewer, Limits::usual(floor));
+        let mut bound = ScoreBound::of(&viewer, Limits::usual(floor));
+        bound.forget_distances();
         viewer.known = BTreeSet::new();
         (Self { request: request.id, expires_at: request.expires_at, viewer }, bound)
     }

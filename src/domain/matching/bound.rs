@@ -11,7 +11,7 @@ use super::{
     exclusion::TOO_FAST_BEYOND,
     fit::{
         COMPANY_WEIGHT, DISTANCE_WEIGHT, FAST_SCALE, FAST_SCALE_NO_DROP, KNOWN_FACES_WEIGHT, NO_KNOWN_FACE, NOT_GENTLE,
-        PACE_WEIGHT, SLOW_SCALE, TIME_WEIGHT, needs_gentler_than,
+        PACE_WEIGHT, PART_FLOOR, SLOW_SCALE, TIME_WEIGHT, distance_part, needs_gentler_than,
     },
 };
 use crate::domain::{
@@ -103,10 +103,14 @@ pub struct ScoreBound {
     refused: u8,
     /// What is the same for all runs: the logarithm of known faces at best, weighed.
     always: f64,
+    /// The logarithm of the distance part at each whole kilometre, as the exact score has it.
+    by_km: Vec<f64>,
 }
 
 /// By so much the whole kilometres that count can be fewer than the distance.
 const ROUNDED_UP_KM: f64 = 0.5;
+/// As far as distances are computed ahead, in kilometres: the furthest that a profile can name.
+const KM_KEPT: f64 = 50.0;
 /// Rounding of the cheap distance, in kilometres.
 const SLACK_KM: f64 = 0.01;
 /// Logarithm of the pace part at the fast end, rounded up.
@@ -139,7 +143,18 @@ impl ScoreBound {
             sides: ACTIVITIES.map(|activity| Side::of(person, activity)),
             refused: activities | dark | full | IS_CLOSED,
             always: KNOWN_FACES_WEIGHT * known_at_best.ln(),
+            by_km: Self::distances(person.travel_radius_km),
         }
+    }
+
+    fn distances(travel_radius_km: f64) -> Vec<f64> {
+        let whole = (travel_radius_km.clamp(0.0, KM_KEPT) + 1.0) as usize;
+        (0..=whole).map(|km| distance_part(km as f64, travel_radius_km).max(PART_FLOOR).ln()).collect()
+    }
+
+    /// Drops the distances that are computed ahead: a bound that is kept for long computes them as it needs them.
+    pub fn forget_distances(&mut self) {
+        self.by_km = Vec::new();
     }
 
     /// Leaves runs in whose list a facilitator has closed.
@@ -213,6 +228,9 @@ impl ScoreBound {
     fn distance_ln(&self, km: f64, ln_1p: impl Fn(f64) -> f64) -> f64 {
         // What is nearer is never further in whole kilometres.
         let km = km.round();
+        if let Some(known) = self.by_km.get(km as usize) {
+            return *known;
+        }
         let half = 0.5 * self.travel_radius_km.max(0.0);
         // At a radius of zero all but home itself is nothing; the exact rule decides there.
         if half <= 0.0 || km <= 0.0 {
@@ -267,7 +285,7 @@ mod tests {
             matching::{
                 Candidate, Scored,
                 engagements::Engagements,
-                fit::{AT_FAST_END, PART_FLOOR},
+                fit::AT_FAST_END,
                 side::{Closed, Listed, Said},
                 tests::{USUAL, any_candidate, band, person},
             },

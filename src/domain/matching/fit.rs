@@ -141,7 +141,7 @@ fn walk_at_no_pace(run: (f64, f64)) -> f64 {
 ///
 /// The distance counts in whole kilometres, as people are told it: a home is known to its cell of about 0.9 km only, so that
 /// what lies within a kilometre says nothing, and of two runs so alike the sooner is to stand first.
-fn distance_part(distance_km: f64, travel_radius_km: f64) -> f64 {
+pub(super) fn distance_part(distance_km: f64, travel_radius_km: f64) -> f64 {
     let distance_km = distance_km.round();
     if distance_km <= 0.0 {
         return 1.0;
