@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves that the README's "first success" works as written: starts the release binary in an empty folder and runs the
-# README's own lines, from registering to the reminder mail.
+# Proves that the "first success" of docs/api.md works as written: starts the release binary in an empty folder and runs
+# the lines of that document, from registering to the reminder mail.
 #   scripts/first-success.sh sqlite
 #   scripts/first-success.sh postgres      (starts a throw-away PostgreSQL)
 # Only the port is changed, and only when 8080 is taken. Takes about two minutes: it waits for a real reminder.
@@ -40,7 +40,7 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# The README's lines name target/release/sidebyside and ./data, so the folder looks like a clone that was just built.
+# The lines of the document name target/release/sidebyside and ./data, so the folder looks like a clone that was just built.
 mkdir -p "$dir/target/release"
 ln -s "$binary" "$dir/target/release/sidebyside"
 cd "$dir"
@@ -50,10 +50,10 @@ while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
   port=$((RANDOM % 20000 + 20000))
 done
 if [ "$port" -ne 8080 ]; then
-  echo "first-success: port 8080 is taken, so the README's 127.0.0.1:8080 becomes 127.0.0.1:$port"
+  echo "first-success: port 8080 is taken, so 127.0.0.1:8080 of the document becomes 127.0.0.1:$port"
   export BIND=127.0.0.1:$port BASE_URL=http://127.0.0.1:$port
 fi
-"$house/scripts/readme-block.sh" first-success | sed "s/127\.0\.0\.1:8080/127.0.0.1:$port/g" >lines.sh
+"$house/scripts/document-block.sh" docs/api.md first-success | sed "s/127\.0\.0\.1:8080/127.0.0.1:$port/g" >lines.sh
 
 ./target/release/sidebyside >server.log 2>&1 &
 server=$!
@@ -70,4 +70,4 @@ grep -q 'It starts in about two hours' said.txt || { echo "first-success: no rem
 kill "$server"
 wait "$server" || { echo "first-success: the server did not stop gracefully" >&2; exit 1; }
 server=
-echo "first success on $database: from registering to the reminder mail, as the README says it"
+echo "first success on $database: from registering to the reminder mail, as docs/api.md says it"
