@@ -33,21 +33,34 @@ fn without_any_setting_everything_has_a_default() {
     assert!(dir.path().join("secret.key").exists());
 }
 
+/// The document that tells operators about every setting and every rule of the policy.
+const OPERATORS: &str = include_str!("../../docs/operators.md");
+
 #[test]
-fn the_readme_shows_every_rule_of_the_house_with_its_default() {
-    let readme = include_str!("../../README.md");
-    let (_, rest) = readme.split_once("[policy]\n").unwrap();
+fn operators_document_lists_every_setting_in_order() {
+    let (_, rest) = OPERATORS.split_once("\n## Settings\n").unwrap();
+    let (section, _) = rest.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let names: Vec<&str> = rows.map(|(name, _)| name).collect();
+    assert_eq!(names, NAMES);
+}
+
+#[test]
+fn operators_document_shows_policy_defaults_and_bounds() {
+    let (_, rest) = OPERATORS.split_once("[policy]\n").unwrap();
     let (section, _) = rest.split_once("```").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let data = [("DATA_DIR", dir.path().to_str().unwrap())];
     assert_eq!(from_values(&values(&data), Some(&format!("[policy]\n{section}"))).unwrap().policy, Policy::default());
-    for name in Policy::RULES.iter().map(|rule| rule.name).chain([
-        "required_credentials",
-        "care_hours",
-        "default_language",
-        "terms_version",
-    ]) {
-        assert_eq!(section.lines().filter(|line| line.contains(&format!("{name} = "))).count(), 1, "{name}");
+    let lines_of = |name: &str| -> Vec<&str> {
+        section.lines().filter(|line| line.trim_start_matches("# ").starts_with(&format!("{name} = "))).collect()
+    };
+    for name in ["required_credentials", "care_hours", "match_floor", "default_language", "terms_version"] {
+        assert_eq!(lines_of(name).len(), 1, "{name}");
+    }
+    for rule in Policy::RULES {
+        let bounds = format!(" # {} to {}: ", rule.min, rule.max);
+        assert!(matches!(lines_of(rule.name)[..], [line] if line.contains(&bounds)), "{}:{bounds}", rule.name);
     }
 }
 
