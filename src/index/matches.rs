@@ -150,7 +150,9 @@ impl<'v> Weighing<'v> {
                 let best = self.bound.upper_bound(packed)?;
                 few.top.may_enter(best, || slot.side.starts_at).then_some((best, slot))
             }));
-            partial_sort_desc(&mut candidates, limit.saturating_mul(2));
+            // A tile's runs lie in the order of their starts: the sooner of two equal bounds is weighed first.
+            let place = |slot: &&Slot| std::ptr::from_ref::<Slot>(slot).addr();
+            partial_sort_desc(&mut candidates, limit.saturating_mul(2), place);
             for (best, slot) in &candidates {
                 let starts_at = slot.side.starts_at;
                 if !few.top.may_enter(*best, || starts_at) {

@@ -57,12 +57,14 @@ impl TopK {
     }
 }
 
-/// Moves the `few` candidates with the highest bounds to the front, highest first; the rest stays in no order.
-pub(super) fn partial_sort_desc<T>(candidates: &mut [(f64, T)], few: usize) {
-    let higher = |one: &(f64, T), other: &(f64, T)| other.0.total_cmp(&one.0);
+/// Moves the `few` candidates with the highest bounds to the front, highest first and of equal ones in the order of `place`;
+/// the rest stays in no order.
+pub(super) fn partial_sort_desc<T>(candidates: &mut [(f64, T)], few: usize, place: impl Fn(&T) -> usize) {
+    let better =
+        |one: &(f64, T), other: &(f64, T)| other.0.total_cmp(&one.0).then_with(|| place(&one.1).cmp(&place(&other.1)));
     let few = few.min(candidates.len());
     if few < candidates.len() {
-        candidates.select_nth_unstable_by(few, higher);
+        candidates.select_nth_unstable_by(few, better);
     }
-    candidates[..few].sort_unstable_by(higher);
+    candidates[..few].sort_unstable_by(better);
 }

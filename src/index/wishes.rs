@@ -202,7 +202,7 @@ impl WishIndex {
                 (best >= top.log_threshold()).then_some((best, entry))
             })
             .collect();
-        partial_sort_desc(&mut candidates, limit.saturating_mul(2));
+        partial_sort_desc(&mut candidates, limit.saturating_mul(2), |_| 0);
         let mut found: HashMap<Id, Scored> = HashMap::new();
         for (best, entry) in candidates {
             let person = entry.viewer.id;

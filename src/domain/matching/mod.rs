@@ -192,13 +192,14 @@ pub fn best<T>(
         let last = last.0.steps;
         scored.retain(|(scored, _)| scored.steps >= last);
     }
-    scored.sort_unstable_by_key(|(scored, _)| Reverse(scored.steps));
+    let key = |(scored, item): &(Scored, T)| (Reverse(scored.steps), order(item).0);
+    scored.sort_unstable_by_key(key);
     // The hash costs more than all else: it is made only where it decides.
-    for equal in scored.chunk_by_mut(|(one, _), (other, _)| one.steps == other.steps) {
+    for equal in scored.chunk_by_mut(|one, other| key(one) == key(other)) {
         if equal.len() > 1 {
             equal.sort_by_cached_key(|(_, item)| {
-                let (starts_at, id) = order(item);
-                (starts_at, tie(&id), id)
+                let (_, id) = order(item);
+                (tie(&id), id)
             });
         }
     }
