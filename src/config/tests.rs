@@ -36,13 +36,34 @@ fn without_any_setting_everything_has_a_default() {
 /// The document that tells operators about every setting and every rule of the policy.
 const OPERATORS: &str = include_str!("../../docs/operators.md");
 
-#[test]
-fn operators_document_lists_every_setting_in_order() {
+/// The name and the default of each setting in the document, as its table shows them, without code marks.
+fn documented_settings() -> Vec<(String, String)> {
     let (_, rest) = OPERATORS.split_once("\n## Settings\n").unwrap();
     let (section, _) = rest.split_once("\n## ").unwrap();
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    let names: Vec<&str> = rows.map(|(name, _)| name).collect();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let cells = rows.map(|row| row.replace('`', "").splitn(3, " | ").map(str::to_owned).collect::<Vec<_>>());
+    cells.map(|cells| (cells[0].clone(), cells[1].clone())).collect()
+}
+
+#[test]
+fn operators_document_lists_every_setting_in_order() {
+    let names: Vec<String> = documented_settings().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, NAMES);
+}
+
+#[test]
+fn operators_document_shows_defaults_as_help_does() {
+    use clap::Args;
+    let documented: BTreeMap<String, String> = documented_settings().into_iter().collect();
+    let mut compared = 0;
+    for flag in Flags::augment_args(clap::Command::new("settings")).get_arguments() {
+        let name = flag.get_env().unwrap().to_str().unwrap();
+        let help = flag.get_help().unwrap().to_string();
+        let Some((_, default)) = help.split_once("(default: ") else { continue };
+        assert_eq!(Some(documented[name].as_str()), default.split(')').next(), "{name}");
+        compared += 1;
+    }
+    assert!(compared > 10, "only {compared} help texts name a default");
 }
 
 #[test]
