@@ -226,11 +226,12 @@ impl ScoreBound {
     }
 
     fn distance_ln(&self, km: f64, ln_1p: impl Fn(f64) -> f64) -> f64 {
-        // What is nearer is never further in whole kilometres.
-        let km = km.round();
-        if let Some(known) = self.by_km.get(km as usize) {
+        // What is nearer is never further in whole kilometres. Cut off, and not rounded by a call: thousands of runs are bounded.
+        let whole = (km + 0.5) as usize;
+        if let Some(known) = self.by_km.get(whole) {
             return *known;
         }
+        let km = whole as f64;
         let half = 0.5 * self.travel_radius_km.max(0.0);
         // At a radius of zero all but home itself is nothing; the exact rule decides there.
         if half <= 0.0 || km <= 0.0 {
