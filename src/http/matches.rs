@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::get;
+use actix_web::{get, web};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -22,7 +22,7 @@ use crate::{
     },
     error::Error,
     id::Id,
-    index::{self, Asked, Found, MatchedRun, SeriesDate},
+    index::{self, Asked, Found, Good, Matched, MatchedRun, SeriesDate},
     service::{
         matching::{self, Explanation},
         run_views::RunCard,
@@ -143,11 +143,7 @@ pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> 
     if let Some(json) = app.runs.answered(&reader.0, asked, now) {
         return Ok(Reply::ready_made(json));
     }
-    let tie = |run: &[u8; 16]| app.keyring.tie(viewer.id, run);
-    let near = app.runs.near(viewer);
-    let matched = near.matches(viewer, &search, now, tie);
-    let good = near.good(matched.reach_km, now, search.to);
-    let advice = app.runs.advice(viewer, &search, &matched, now, tie);
+    let (matched, good, advice) = find(&app, &reader, search, now).await?;
     let firsts = advice.iter().filter_map(|piece| piece.first.clone());
     let found: Vec<Found> = matched.best.iter().map(|item| item.found.clone()).chain(firsts).collect();
     let cards = reader::cards(&app, &found, Some(&reader.0), now).await?;
@@ -160,6 +156,33 @@ pub async fn matches(app: AppData, reader: Reader, query: Query<MatchQuery>) -> 
     let json = Bytes::copy_from_slice(&json);
     app.runs.answers.put(&reader.0, asked, good, json.clone());
     Ok(Reply::ready_made(json))
+}
+
+/// Finds the matches, until when they are what would be found again, and the advice for a short list.
+///
+/// A list that is long enough is found in microseconds. Otherwise the search goes on past its days and advice weighs runs up
+/// to 50 km around, several times: on a thread of its own, so that a city with many runs holds up nobody else.
+async fn find(
+    app: &AppData,
+    reader: &Reader,
+    search: MatchSearch,
+    now: Instant,
+) -> Result<(Matched, Good, Vec<index::Advice>), Error> {
+    let (state, known) = (app.clone(), reader.0.clone());
+    let find = move |is_whole: bool| {
+        let viewer = known.viewer.as_ref().ok_or(Code::ProfileMissing)?;
+        let tie = |run: &[u8; 16]| state.keyring.tie(viewer.id, run);
+        let near = state.runs.near(viewer);
+        let matched = near.matches(viewer, &MatchSearch { goes_on: is_whole && search.goes_on, ..search }, now, tie);
+        let good = near.good(matched.reach_km, now, search.to);
+        let advice = if is_whole { state.runs.advice(viewer, &search, &matched, now, tie) } else { Vec::new() };
+        Ok((matched, good, advice))
+    };
+    let quick = find.clone()(false)?;
+    if quick.0.fitting >= index::ENOUGH {
+        return Ok(quick);
+    }
+    web::block(move || find(true)).await.map_err(|fault| Error::Internal(anyhow::Error::new(fault)))?
 }
 
 impl MatchQuery {

@@ -53,7 +53,7 @@ pub use card_cache::{CardCache, RenderedCard};
 pub use find::{Found, Listing};
 pub use follow::follow;
 use grid::Grid;
-pub use grid::NearbyTiles;
+pub use grid::{Good, NearbyTiles};
 use grid_builder::GridBuilder;
 pub use matches::{ENOUGH, FURTHEST_DAYS, Matched, MatchedRun, SeriesDate};
 use tile::Entry;
