@@ -194,7 +194,7 @@ pub struct RunDraft {
     #[schema(max_items = 10)]
     #[serde(default)]
     pub languages: Vec<LanguageTag>,
-    /// What is known about access, by the names of access needs, such as `step_free`.
+    /// The answers about access, by the names of access needs, such as `step_free`.
     #[serde(default)]
     #[schema(schema_with = access_schema)]
     pub access: BTreeMap<String, YesNo>,

@@ -1,7 +1,7 @@
 //! The words that programs and people share: languages, access needs and activities, each a code with plain English.
 //!
 //! A word that is new here has to be one of them. One that an older release stored stays readable and in force until its
-//! owner takes it away: see [`Kind::unknown`] for what is said to whoever sends another.
+//! owner takes it away: see [`Kind::unknown`] for the fault of any other word.
 
 pub mod access;
 pub mod languages;
@@ -22,7 +22,7 @@ pub struct Word {
     /// For people, in English.
     #[schema(value_type = String, example = "step-free access")]
     pub text: &'static str,
-    /// What else people may write who mean it.
+    /// Other spellings that mean this word.
     #[serde(skip)]
     #[schema(ignore)]
     also: Cow<'static, [&'static str]>,
@@ -88,7 +88,7 @@ impl Kind {
         nearest_by(self.words(), likeness, LIKE_FROM)
     }
 
-    /// What is said about a code that is none of its words; the code is one that a schema takes.
+    /// The fault of a code that is none of its words; the code is one that a schema takes.
     pub fn unknown(self, code: &str) -> String {
         let what = match self {
             Self::Language => "language",
@@ -127,7 +127,7 @@ fn plain(text: &str) -> Option<String> {
     Some(letters.collect::<String>()).filter(|text| !text.is_empty())
 }
 
-/// What a group can do together.
+/// The activities of a group.
 pub fn activities() -> Vec<Word> {
     [Activity::Walk, Activity::RunWalk, Activity::Run]
         .map(|activity| Word { code: activity.into(), text: activity.in_words(), also: Cow::Borrowed(&[]) })

@@ -101,7 +101,7 @@ pub fn without(
     is_one.then_some((viewer, search))
 }
 
-/// What there would be without a preference, in whole sentences. `radius_km` is the wider one that was tried, `first` the best
+/// Describes the list without one preference, in whole sentences. `radius_km` is the wider one that was tried, `first` the best
 /// run that is not listed already.
 pub fn in_words(
     preference: Preference,

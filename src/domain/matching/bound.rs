@@ -226,7 +226,8 @@ impl ScoreBound {
     }
 
     fn distance_ln(&self, km: f64, ln_1p: impl Fn(f64) -> f64) -> f64 {
-        // What is nearer is never further in whole kilometres. Cut off, and not rounded by a call: thousands of runs are bounded.
+        // A nearer run is never further in whole kilometres. The cast cuts off instead of calling `round`: this is done for
+        // thousands of runs.
         let whole = (km + 0.5) as usize;
         if let Some(known) = self.by_km.get(whole) {
             return *known;

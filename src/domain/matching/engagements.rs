@@ -37,7 +37,7 @@ pub struct Engagements {
 }
 
 impl Engagements {
-    /// Those of one person, in any order.
+    /// Collects the engagements of one person, given in any order.
     ///
     /// One that ends while this is kept changes no answer about a run to come: what overlapped it has begun before.
     pub fn new(mut engagements: Vec<Engagement>) -> Self {

@@ -1,4 +1,4 @@
-//! One rule for what is proposed to a person, whoever asks for it: lists of matches, alerts, mails that name other runs.
+//! The one rule by which runs are proposed to a person: in lists of matches, alerts and mails that name other runs.
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -58,7 +58,7 @@ impl MatchSearch {
                 return None;
             }
         }
-        // Who is listed lies elsewhere in memory: it is read of the few that come so far.
+        // The listings lie elsewhere in memory: they are read of the few runs that come so far.
         (!run.is_closed_to(viewer)).then_some(scored)
     }
 }
@@ -114,7 +114,7 @@ impl<T> SeriesOnce<T> {
         self.found.is_empty()
     }
 
-    /// What was taken in, in no order.
+    /// Gives the runs that were taken in, in no order.
     pub fn into_vec(self) -> Vec<(Scored, T)> {
         self.found
     }

@@ -56,7 +56,7 @@ pub fn in_words(code: &str) -> Cow<'static, str> {
     }
 }
 
-/// What a run says about somebody's access needs, each in words and in the order of the needs.
+/// The answers of a run to a person's access needs, each in words and in the order of the needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Offer {
     pub has: Vec<String>,
